@@ -1,0 +1,336 @@
+"""Pid 1 of a cell: it starts the program, passes bytes, reaps, and reports facts.
+
+Owns the cell's namespaces and processes from inside; refuses to judge. It
+hears the engine on one socket (``frames.py``) and the program on pipes whose
+content it never interprets. Once a program has started, all it can still do
+beyond a program is to change into the program's uid and to signal it.
+
+Theory of operation. The zygote forked us as the first process of a new pid
+namespace: should we die, the kernel ends every process of the cell. We make
+the other namespaces and the mounts, start a runner that confines itself, say
+HELLO and wait. START decides what the runner becomes. While the program runs we
+copy its output to the engine with blocking writes: a full socket stops us,
+full pipes stop the program, and nothing piles up. At its end we kill what it
+left, drain what is still in the pipes, and send EXIT.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+
+import confine
+import frames
+import messages
+import mounts
+import runner
+import streams
+import watch
+from workspace import Workspace
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_PTRACE = 5, 6, 7, 19
+CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SETFCAP = 21, 24, 31
+_ALWAYS = frozenset({CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_RESOURCE})
+HOSTNAME = "sandbox"
+
+
+def live(setup: messages.Setup, request: messages.ForkRequest, fds: list[int]) -> bool:
+    """Be the agent of one cell; returns (true) only in a program run in place."""
+    engine = socket.socket(fileno=fds[0])
+    step = "make the cell's namespaces"
+    try:
+        confine.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+        confine.sethostname(HOSTNAME)
+        confine.bring_loopback_up()
+        step = "mount the cell's file systems"
+        display = mounts.make_private_filesystems(request.uid, setup.tmpfs_bytes)
+        step = "drop privileges of the agent"
+        confine.set_no_new_privs()
+        confine.drop_capabilities(_lasting(setup, request.uid) | {CAP_SYS_ADMIN})
+        confine.set_dumpable(False)
+        agent = Agent(setup, request, engine, fds[1:], display)
+        step = "start the runner"
+        if agent.spawn(bool(setup.warm_argv)):
+            return True
+        agent.hello()
+        return agent.serve()
+    except BaseException as error:
+        report = {"step": step, "detail": f"{type(error).__name__}: {error}"[:500]}
+        with contextlib.suppress(OSError):
+            engine.sendall(frames.encode_control(frames.FAILURE, report))
+        os._exit(1)
+
+
+def _lasting(setup: messages.Setup, uid: int) -> frozenset[int]:
+    """Capabilities an agent keeps after the start of a program.
+
+    Sampling reads the memory maps of others; a runner that maps the outer
+    wall's uid 0 into its user namespace must have had CAP_SETFCAP.
+
+    Source: user_namespaces(7), "Defining user and group ID mappings", Linux 5.12
+    """
+    more = ({CAP_SYS_PTRACE} if setup.watch else set()) | ({CAP_SETFCAP} if uid == 0 else set())
+    return _ALWAYS | more
+
+
+class Agent:
+    """The state of one cell between frames."""
+
+    def __init__(
+        self,
+        setup: messages.Setup,
+        request: messages.ForkRequest,
+        engine: socket.socket,
+        cgroup_fds: list[int],
+        display: int,
+    ) -> None:
+        self._setup = setup
+        self._uid = request.uid
+        self._engine = engine
+        self._cgroup_fds = cgroup_fds
+        self._display = display
+        self._parser = frames.FrameParser(frames.TO_AGENT)
+        confine.set_fs_ids(self._uid, self._uid)
+        self._workspace = Workspace()
+        self._wakeup, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakeup_write)
+        self._wakeup_write = wakeup_write
+        self._poll = select.poll()
+        self._poll.register(engine, streams.READ_EVENTS)
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._runner: runner.Runner | None = None
+        self._is_warm_program = False
+        self._start: messages.Start | None = None
+        self._streams = streams.Streams(self._poll, engine.fileno(), display, self._send)
+        self._exit_status: int | None = None
+        self._stopped_by: str | None = None
+        self._process_limit_hit = False
+        self._peak = watch.Sample(0, 0.0, 0)
+        self._next_sample_s = 0.0
+        self._cpu_base_ms = 0.0
+
+    def spawn(self, warm: bool) -> bool:
+        """Start a runner; true in the program it becomes."""
+        own = [self._engine.fileno(), self._display, self._wakeup, self._wakeup_write]
+        cgroups = [os.dup(fd) for fd in self._cgroup_fds]
+        confine.set_fs_ids(0, 0)
+        spawned = runner.spawn(
+            self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds]
+        )
+        if spawned is None:
+            return True
+        confine.set_fs_ids(self._uid, self._uid)
+        for fd in cgroups:
+            os.close(fd)
+        spawned.wait_ready()
+        self._runner, self._is_warm_program = spawned, warm
+        return False
+
+    def hello(self) -> None:
+        """Tell the engine that the cell is warm."""
+        self._send_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
+
+    def serve(self) -> bool:
+        """Obey the engine until it hangs up; true in a program run in place."""
+        while True:
+            for fd, _event in self._poll.poll(self._timeout_ms()):
+                if fd == self._engine.fileno():
+                    if self._hear():
+                        return True
+                elif fd == self._wakeup:
+                    os.read(self._wakeup, 4096)
+                else:
+                    self._streams.handle(fd)
+            self._reap()
+            self._sample()
+            if self._exit_status is not None:
+                self._finish(self._exit_status)
+
+    def _timeout_ms(self) -> int | None:
+        return watch.INTERVAL_MS if self._start and self._setup.watch else None
+
+    # what the engine says
+
+    def _hear(self) -> bool:
+        try:
+            data = self._engine.recv(streams.CHUNK_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            os._exit(0)  # the kernel ends the cell with us
+        for kind, stream, payload in self._parser.feed(data):
+            if kind == frames.START:
+                if self._begin(messages.Start.from_message(frames.decode_control(payload))):
+                    return True
+            else:
+                self._handle(kind, stream, payload)
+        return False
+
+    def _handle(self, kind: int, stream: int, payload: bytes) -> None:
+        if kind == frames.DATA:
+            self._workspace.append(stream, payload)
+        elif kind == frames.COLLECT:
+            self._collect(frames.decode_control(payload))
+        elif kind == frames.WRITE:
+            self._write(stream, frames.decode_control(payload))
+        elif self._start is None or self._exit_status is not None:
+            return  # the program has ended: what was meant for it is too late
+        elif kind == frames.STDIN:
+            self._streams.push_stdin(payload)
+        elif kind == frames.EOF:
+            self._streams.end_stdin()
+        elif kind == frames.RESIZE:
+            self._resize(frames.decode_control(payload))
+        elif kind == frames.SIGNAL:
+            self._signal(frames.decode_control(payload))
+        elif kind == frames.KILL:
+            _kill_everything()
+
+    def _write(self, stream: int, message: dict[str, object]) -> None:
+        path, size = message["path"], message["size_bytes"]
+        assert isinstance(path, str) and isinstance(size, int)
+        self._workspace.begin(stream, path, size)
+
+    def _begin(self, start: messages.Start) -> bool:
+        if start.workspace_bytes != self._setup.tmpfs_bytes:
+            mounts.resize_workspace(start.workspace_bytes)
+        master = slave = None
+        if start.interactive:
+            master, slave = mounts.open_terminal(self._uid)
+            streams.set_size(master, start.columns, start.rows)
+        confine.drop_capabilities(_lasting(self._setup, self._uid))
+        if self._needs_other_runner(start) and self._respawn():
+            return True
+        assert self._runner is not None
+        self._start = start
+        confine.prlimit(self._runner.pid, start.rlimits)
+        self._cpu_base_ms = runner.children_cpu_time_ms() + runner.cpu_time_ms(self._runner.pid)
+        message = {name: getattr(start, name) for name in messages.Start.__slots__}
+        self._runner.start(message, slave)
+        self._engine.sendall(frames.encode(frames.STARTED))
+        if slave is not None:
+            os.close(slave)
+        self._streams.attach(self._runner, master)
+        return False
+
+    def _needs_other_runner(self, start: messages.Start) -> bool:
+        """A warm program can neither execute another nor change its streams."""
+        if self._runner is None:
+            return True
+        return self._is_warm_program and (start.mode == "exec" or start.interactive)
+
+    def _respawn(self) -> bool:
+        if self._runner is not None:
+            os.kill(self._runner.pid, signal.SIGKILL)
+            os.waitpid(self._runner.pid, 0)
+            self._close_runner(self._runner)
+        return self.spawn(warm=False)
+
+    def _close_runner(self, ended: runner.Runner) -> None:
+        ended.control.close()
+        for fd in (ended.stdin, ended.stdout, ended.stderr):
+            os.close(fd)
+
+    # the program's other controls
+
+    def _resize(self, message: dict[str, object]) -> None:
+        columns, rows = message["columns"], message["rows"]
+        assert isinstance(columns, int) and isinstance(rows, int)
+        self._streams.resize(columns, rows)
+
+    def _signal(self, message: dict[str, object]) -> None:
+        number = message["number"]
+        assert isinstance(number, int) and self._runner is not None
+        group = self._streams.foreground_group() or self._runner.pid
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, number)
+
+    # the end
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if self._runner is not None and pid == self._runner.pid:
+                    if self._start is None:
+                        raise RuntimeError(f"the warm runner ended with status {status}")
+                    self._exit_status = status
+
+    def _sample(self) -> None:
+        start, now_s = self._start, time.monotonic()
+        if start is None or not self._setup.watch or now_s < self._next_sample_s:
+            return
+        self._next_sample_s = now_s + watch.INTERVAL_MS / 1000
+        sample = watch.take_sample()
+        cpu_ms = runner.children_cpu_time_ms() + sample.cpu_time_ms - self._cpu_base_ms
+        self._peak = watch.Sample(
+            max(self._peak.memory_bytes, sample.memory_bytes),
+            max(self._peak.cpu_time_ms, cpu_ms),
+            max(self._peak.processes, sample.processes),
+        )
+        self._process_limit_hit |= sample.processes >= start.processes
+        if self._stopped_by is None and sample.memory_bytes > start.memory_bytes:
+            self._stopped_by = "memory"
+            _kill_everything()
+        elif self._stopped_by is None and cpu_ms > start.cpu_time_ms:
+            self._stopped_by = "cpu_time"
+            _kill_everything()
+
+    def _finish(self, status: int) -> None:
+        """Kill the rest, drain at most what pipes hold, report."""
+        self._next_sample_s = 0.0
+        self._sample()
+        confine.kill_all()
+        self._streams.finish()
+        facts: dict[str, object] = {
+            "exit_code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+            "stopped_by": self._stopped_by,
+            "process_limit_hit": self._process_limit_hit,
+            "workspace_limit_hit": mounts.is_full(),
+            "cpu_time_ms": max(0.0, runner.children_cpu_time_ms() - self._cpu_base_ms),
+            "memory_bytes": self._peak.memory_bytes or None,
+            "processes": self._peak.processes or None,
+        }
+        self._runner, self._start, self._exit_status = None, None, None
+        self._send_control(frames.EXIT, facts)
+
+    def _collect(self, message: dict[str, object]) -> None:
+        max_files, max_bytes = message["max_files"], message["max_bytes"]
+        assert isinstance(max_files, int) and isinstance(max_bytes, int)
+        skipped = self._workspace.collect(max_files, max_bytes, self._send_file)
+        self._send_control(frames.COLLECTED, {"skipped": skipped})
+
+    def _send_file(self, path: str, fd: int) -> int:
+        size = os.fstat(fd).st_size
+        self._send_control(frames.FILE, {"path": path, "size_bytes": size})
+        sent = 0
+        while sent < size:
+            data = os.read(fd, min(streams.CHUNK_BYTES, size - sent))
+            if not data:
+                raise RuntimeError("a collected file shrank")
+            self._send(frames.FILE_DATA, data)
+            sent += len(data)
+        return sent
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        header = frames.HEADER.pack(len(payload), kind, 0)
+        sent = self._engine.sendmsg([header, payload])
+        rest = (header + payload)[sent:]
+        if rest:
+            self._engine.sendall(rest)
+
+    def _send_control(self, kind: int, message: dict[str, object]) -> None:
+        self._engine.sendall(frames.encode_control(kind, message))
+
+
+def _kill_everything() -> None:
+    """End every process of the cell but ourselves. Source: kill(2), pid -1."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)

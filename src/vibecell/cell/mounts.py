@@ -1,0 +1,95 @@
+"""The cell's own file systems, put over the zygote's read-only root.
+
+Owns every mount inside the inner wall; refuses to mount anything that comes
+from outside. Called by the agent while it still has the outer wall's
+capabilities and before any user code runs.
+"""
+
+import fcntl
+import os
+import struct
+
+import confine
+
+WORKSPACE = "/workspace"
+DISPLAY_FIFO = "/run/display"
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+_SAFE = MS_NOSUID | MS_NODEV
+_TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
+_INODES_PER_MIB = 64
+_SHM = "size=16m,nr_inodes=1k,mode=1777"
+
+
+def make_private_filesystems(uid: int, tmpfs_bytes: int) -> int:
+    """Mount workspace, /tmp, /dev/shm, /run and /proc for this cell alone.
+
+    ``subset=pid`` leaves nothing of /proc but the processes: no /proc/sys,
+    kcore, keys or sysrq, so there is nothing to mask.
+
+    Returns:
+        Descriptor of the display FIFO, read end.
+
+    Raises:
+        OSError: names the mount that failed.
+
+    Source: mount_namespaces(7); Documentation/filesystems/proc.rst (subset, Linux 5.8)
+    """
+    confine.mount("none", "/", None, MS_REC | MS_PRIVATE, None)
+    size = _tmpfs_size(tmpfs_bytes)
+    confine.mount("tmpfs", WORKSPACE, "tmpfs", _SAFE, f"{size},mode=755,uid={uid},gid={uid}")
+    confine.mount("tmpfs", "/tmp", "tmpfs", _SAFE | MS_NOEXEC, f"{size},mode=1777")
+    confine.mount("tmpfs", "/dev/shm", "tmpfs", _SAFE | MS_NOEXEC, _SHM)
+    confine.mount("tmpfs", "/run", "tmpfs", _SAFE | MS_NOEXEC, "size=64k,nr_inodes=16,mode=755")
+    os.mkfifo(DISPLAY_FIFO, 0o622)
+    os.chmod(DISPLAY_FIFO, 0o622)
+    display = os.open(DISPLAY_FIFO, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    confine.mount(
+        "tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None
+    )
+    confine.mount("proc", "/proc", "proc", _SAFE | MS_NOEXEC, "subset=pid")
+    return display
+
+
+def _tmpfs_size(size_bytes: int) -> str:
+    inodes = max(256, _INODES_PER_MIB * (size_bytes >> 20))
+    return f"size={size_bytes},nr_inodes={inodes}"
+
+
+def resize_workspace(size_bytes: int) -> None:
+    """Give workspace and /tmp another bound, before a program starts."""
+    size = _tmpfs_size(size_bytes)
+    confine.mount("tmpfs", WORKSPACE, None, MS_REMOUNT | _SAFE, size)
+    confine.mount("tmpfs", "/tmp", None, MS_REMOUNT | _SAFE | MS_NOEXEC, size)
+
+
+def open_terminal(uid: int) -> tuple[int, int]:
+    """Make a terminal of this cell alone; return its master and slave.
+
+    Source: Documentation/filesystems/devpts.rst (newinstance by default since 4.7)
+    """
+    options = f"newinstance,ptmxmode=0666,mode=620,max=16,uid={uid},gid={uid}"
+    confine.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
+    master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, b"\0" * 4))[0]
+    slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    return master, slave
+
+
+def is_full() -> bool:
+    """Whether workspace or /tmp has no page or no inode left."""
+    for path in (WORKSPACE, "/tmp"):
+        state = os.statvfs(path)
+        if state.f_bfree == 0 or state.f_ffree == 0:
+            return True
+    return False
+
+
+def used_bytes() -> int:
+    """Bytes held by files in the cell's own file systems."""
+    total = 0
+    for path in (WORKSPACE, "/tmp", "/dev/shm"):
+        state = os.statvfs(path)
+        total += (state.f_blocks - state.f_bfree) * state.f_frsize
+    return total

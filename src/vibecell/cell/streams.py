@@ -1,0 +1,199 @@
+"""The program's standard streams, and what it displays.
+
+Owns the pipes or the terminal between agent and program, in both directions;
+refuses to interpret a byte. Reading stops while the engine's socket is full,
+since sending blocks; listening to the engine stops while much input waits for
+a program that does not read it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import struct
+import termios
+from collections.abc import Callable
+
+import frames
+import runner
+
+CHUNK_BYTES = 64 * 1024
+MAX_PENDING_STDIN_BYTES = 256 * 1024
+READ_EVENTS = select.POLLIN | select.POLLHUP | select.POLLERR
+_MAX_DRAINED_CHUNKS = 16
+_END_OF_TRANSMISSION = b"\x04"
+_LENGTH = struct.Struct("!I")
+
+
+class Streams:
+    """Standard input, output and error of one program after the other.
+
+    Args:
+        poll: the agent's; descriptors come and go in it.
+        engine: descriptor of the engine's socket.
+        display: read end of the display FIFO.
+        send: sends one frame to the engine, blocking.
+    """
+
+    def __init__(
+        self,
+        poll: select.poll,
+        engine: int,
+        display: int,
+        send: Callable[[int, bytes], None],
+    ) -> None:
+        self._poll = poll
+        self._engine = engine
+        self._display = display
+        self._send = send
+        self._display_buffer = bytearray()
+        self._outputs: dict[int, int] = {}
+        self._stdin: int | None = None
+        self._pending_stdin = bytearray()
+        self._eof_requested = False
+        self._terminal: int | None = None
+
+    def attach(self, program: runner.Runner, terminal: int | None) -> None:
+        """Begin with a program: its pipes, or the master of its terminal."""
+        self._terminal = terminal
+        self._eof_requested = False
+        if terminal is not None:
+            for fd in (program.stdin, program.stdout, program.stderr):
+                os.close(fd)
+            self._outputs = {terminal: frames.STDOUT}
+            self._stdin = os.dup(terminal)
+        else:
+            self._outputs = {program.stdout: frames.STDOUT, program.stderr: frames.STDERR}
+            self._stdin = program.stdin
+        for fd in (*self._outputs, self._stdin):
+            os.set_blocking(fd, False)
+        for fd in (*self._outputs, self._display):
+            self._poll.register(fd, READ_EVENTS)
+
+    def handle(self, fd: int) -> None:
+        """Do what a descriptor that became ready asks for."""
+        if fd == self._display:
+            self._relay_display()
+        elif fd == self._stdin:
+            self._feed()
+        elif fd in self._outputs:
+            self._relay(fd)
+
+    # in
+
+    def push_stdin(self, data: bytes) -> None:
+        """Give the program input, as soon as it takes it."""
+        self._pending_stdin += data
+        self._feed()
+
+    def end_stdin(self) -> None:
+        """End its input once all of it has been taken."""
+        self._eof_requested = True
+        self._feed()
+
+    def _feed(self) -> None:
+        if self._stdin is None:
+            return
+        self._write_pending(self._stdin)
+        if self._pending_stdin:
+            self._poll.register(self._stdin, select.POLLOUT)
+        else:
+            self._forget(self._stdin)
+            if self._eof_requested:
+                self._end_input(self._stdin)
+        crowded = len(self._pending_stdin) > MAX_PENDING_STDIN_BYTES
+        self._poll.modify(self._engine, select.POLLHUP if crowded else READ_EVENTS)
+
+    def _write_pending(self, stdin: int) -> None:
+        try:
+            while self._pending_stdin:
+                del self._pending_stdin[: os.write(stdin, self._pending_stdin)]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
+            self._pending_stdin.clear()  # nobody will ever read it
+            self._eof_requested |= self._terminal is None
+
+    def _end_input(self, stdin: int) -> None:
+        if self._terminal is not None:
+            self._eof_requested = False
+            with contextlib.suppress(OSError):
+                os.write(stdin, _END_OF_TRANSMISSION)
+            return
+        os.close(stdin)
+        self._stdin = None
+
+    # out
+
+    def _relay(self, fd: int) -> bool:
+        """Pass on one piece of output; false when there is none now."""
+        try:
+            data = os.read(fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""  # every slave of the terminal is closed
+        if not data:
+            self._forget(fd)
+            return False
+        self._send(self._outputs[fd], data)
+        return True
+
+    def _relay_display(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._display_buffer += os.read(self._display, CHUNK_BYTES)
+        while len(self._display_buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._display_buffer)
+            end = _LENGTH.size + length
+            if length > frames.MAX_DISPLAY_BYTES:
+                self._display_buffer.clear()
+            if len(self._display_buffer) < end:
+                return
+            self._send(frames.DISPLAY, bytes(self._display_buffer[_LENGTH.size : end]))
+            del self._display_buffer[:end]
+
+    # the terminal
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Set the terminal's size, which tells the program by SIGWINCH."""
+        if self._terminal is not None:
+            set_size(self._terminal, columns, rows)
+
+    def foreground_group(self) -> int | None:
+        """The process group that has the terminal; ``None`` without one."""
+        if self._terminal is None:
+            return None
+        with contextlib.suppress(OSError):
+            return os.tcgetpgrp(self._terminal) or None
+        return None
+
+    # the end
+
+    def finish(self) -> None:
+        """Drain what pipes still hold, once nobody can write; let them go."""
+        for fd in self._outputs:
+            left = _MAX_DRAINED_CHUNKS
+            while left and self._relay(fd):
+                left -= 1
+        self._relay_display()
+        for fd in (*self._outputs, *([] if self._stdin is None else [self._stdin])):
+            self._forget(fd)
+            os.close(fd)
+        self._forget(self._display)
+        self._outputs, self._stdin, self._terminal = {}, None, None
+        self._pending_stdin.clear()
+        self._poll.modify(self._engine, READ_EVENTS)
+
+    def _forget(self, fd: int) -> None:
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(fd)
+
+
+def set_size(terminal: int, columns: int, rows: int) -> None:
+    """Set a terminal's size. Source: ioctl_tty(2), TIOCSWINSZ."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

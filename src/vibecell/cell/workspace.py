@@ -1,0 +1,137 @@
+"""Files in and out of the workspace.
+
+Owns the writing of sources and the collection of what a program left; refuses
+to follow anything. Every name is resolved by the kernel beneath one descriptor,
+without links and without leaving the file system. The agent does this with
+the program's own file-system identity and no capability over files.
+
+Source: openat2(2), Linux 5.6
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+import confine
+import mounts
+
+RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS, NO_XDEV
+MAX_ENTRIES = 5_000
+MAX_DEPTH = 16
+_IGNORED = frozenset({"__pycache__", "node_modules"})
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+class Workspace:
+    """The workspace of one cell, held by descriptor."""
+
+    def __init__(self) -> None:
+        self._root = os.open(mounts.WORKSPACE, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._known: dict[str, tuple[int, int, int]] = {}
+        self._open: dict[int, tuple[int, str, int]] = {}
+
+    def begin(self, stream: int, path: str, size_bytes: int) -> None:
+        """Create a source file; its content follows by ``append``."""
+        *parents, _name = path.split("/")
+        for depth, name in enumerate(parents):
+            self._make_folder("/".join(parents[:depth]) or ".", name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = confine.openat2(self._root, path, flags, 0o644, RESOLVE)
+        self._open[stream] = (fd, path, size_bytes)
+        self._finish_if_complete(stream)
+
+    def _make_folder(self, parent: str, name: str) -> None:
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        fd = confine.openat2(self._root, parent, flags, 0, RESOLVE)
+        try:
+            os.mkdir(name, 0o755, dir_fd=fd)
+        except FileExistsError:
+            return
+        finally:
+            os.close(fd)
+
+    def append(self, stream: int, data: bytes) -> None:
+        """Add a piece of the file begun on this stream."""
+        fd, path, missing = self._open[stream]
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        self._open[stream] = (fd, path, missing - len(data))
+        self._finish_if_complete(stream)
+
+    def _finish_if_complete(self, stream: int) -> None:
+        fd, path, missing = self._open[stream]
+        if missing > 0:
+            return
+        self._known[path] = _identity(os.fstat(fd))
+        os.close(fd)
+        del self._open[stream]
+
+    def collect(
+        self, max_files: int, max_bytes: int, send: Callable[[str, int], int]
+    ) -> int:
+        """Hand every new or changed regular file to ``send(path, fd)``.
+
+        ``send`` returns how many bytes it took. A file with a second name, or
+        too large for what is left, is passed over; so are caches and names
+        beginning with a dot.
+
+        Returns:
+            How many files were passed over.
+        """
+        left = max_bytes
+        taken = skipped = 0
+        for path, fd, state in self._regular_files():
+            if self._known.get(path) == _identity(state):
+                continue
+            if taken >= max_files or state.st_size > left or state.st_nlink != 1:
+                skipped += 1
+                continue
+            left -= send(path, fd)
+            taken += 1
+        return skipped
+
+    def _regular_files(self) -> Iterator[tuple[str, int, os.stat_result]]:
+        pending = ["."]
+        seen = 0
+        while pending:
+            folder = pending.pop()
+            for name in self._names(folder):
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    return
+                path = name if folder == "." else f"{folder}/{name}"
+                try:
+                    fd = confine.openat2(self._root, path, _READ, 0, RESOLVE)
+                except OSError:
+                    continue  # a link, a device, a socket or gone: not ours to have
+                try:
+                    state = os.fstat(fd)
+                    if stat.S_ISDIR(state.st_mode) and path.count("/") < MAX_DEPTH:
+                        pending.append(path)
+                    elif stat.S_ISREG(state.st_mode):
+                        yield path, fd, state
+                finally:
+                    os.close(fd)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            flags = _READ | os.O_DIRECTORY
+            fd = confine.openat2(self._root, folder, flags, 0, RESOLVE)
+        except OSError:
+            return []
+        try:
+            names = []
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    if len(names) > MAX_ENTRIES:
+                        break
+                    if not entry.name.startswith(".") and entry.name not in _IGNORED:
+                        names.append(entry.name)
+        finally:
+            os.close(fd)
+        return sorted(names)
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int]:
+    return (state.st_ino, state.st_size, state.st_mtime_ns)

@@ -1,0 +1,111 @@
+"""The warm interpreter that cells are forked from.
+
+Owns the preloaded modules and the fork; refuses everything else: it reads no
+output, no source and no file of a user. It is single-threaded, holds one
+descriptor (its control socket) and runs inside the outer wall as that wall's
+pid 1, so its end is the end of every cell forked from it.
+
+Control messages are datagrams of JSON on a SOCK_SEQPACKET socket: first one
+``setup`` from the engine, answered with ``ready`` or ``failure``; then ``fork``
+messages carrying descriptors: the cell's socket, then one ``cgroup.procs`` of
+each hierarchy. A fork is answered by the new agent on the cell's socket.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+
+import agent
+import confine
+import messages
+
+CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
+MAX_MESSAGE_BYTES = 256 * 1024
+MAX_FDS = 16
+CLONE_NEWPID = 0x20000000
+OURS = ("zygote", "agent", "runner", "frames", "confine", "workspace", "watch", "mounts", "messages", "streams")
+
+
+def live() -> None:
+    """Serve forks until the control socket closes; return only in a program.
+
+    Returning means: this process is a runner, confined, and its start message
+    has been applied. Every other process of this family leaves by
+    ``os._exit``.
+    """
+    control = socket.socket(fileno=int(os.environ[CONTROL_FD_VARIABLE]))
+    control.set_inheritable(False)
+    # bubblewrap leaves the descriptors it was given open: one is a host directory
+    confine.close_range(3, control.fileno() - 1)
+    confine.close_range(control.fileno() + 1, 0xFFFFFFFF)
+    confine.set_dumpable(False)
+    message = control.recv(MAX_MESSAGE_BYTES)
+    if not message:
+        os._exit(0)
+    try:
+        setup = messages.Setup.from_message(json.loads(message))
+        if not setup.warm_argv:
+            os.environ.update(setup.warm_env)
+        for module in setup.modules:
+            importlib.import_module(module)
+        own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, _reap)
+        gc.collect()
+        gc.freeze()
+        confine.madvise_collapse_heap()
+    except Exception as error:
+        control.send(json.dumps({"failure": "warm up", "detail": repr(error)[:500]}).encode())
+        os._exit(1)
+    control.send(b'{"ready":true}')
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, MAX_FDS)
+        if not message:
+            os._exit(0)
+        if _fork(setup, json.loads(message), fds, control, own_pid_namespace):
+            return
+
+
+def _fork(
+    setup: messages.Setup,
+    request: dict[str, object],
+    fds: list[int],
+    control: socket.socket,
+    own_pid_namespace: int,
+) -> bool:
+    """Fork one agent into a new pid namespace; true only in a program.
+
+    The kernel allows one ``unshare(CLONE_NEWPID)`` per process unless
+    ``setns`` to the own namespace comes between.
+
+    Source: pid_namespaces(7), "Adoption of orphaned children"; kernel/pid_namespace.c
+    """
+    confine.setns(own_pid_namespace, CLONE_NEWPID)
+    confine.unshare(CLONE_NEWPID)
+    if os.fork() != 0:
+        for fd in fds:
+            os.close(fd)
+        return False
+    control.close()
+    os.close(own_pid_namespace)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return agent.live(setup, messages.ForkRequest.from_message(request), fds)
+
+
+def _reap(_signal: int, _frame: object) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def vanish() -> None:
+    """Remove what only the zygote needed from the program's sight."""
+    directory = os.path.dirname(__file__)
+    sys.path[:] = [p for p in sys.path if p != directory]
+    sys.path_importer_cache.pop(directory, None)
+    for name in OURS:
+        sys.modules.pop(name, None)

@@ -1,0 +1,1 @@
+"""The ``vibecell`` command: composition, supervision, and what a person asks."""

@@ -1,0 +1,167 @@
+"""The two processes of the service, seen from both sides.
+
+Owns how a child is started, what it is told and how it gives up what it does
+not need. Settings travel through a pipe, so that keys appear in no
+environment and on no command line; the engine is not told the keys at all.
+"""
+
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Literal
+
+from vibecell.cli.composition import make_backend, prepare
+from vibecell.config import Settings, load
+from vibecell.model.errors import PlatformError, VibecellError
+from vibecell.model.limits import Limits
+
+Role = Literal["engine", "gateway"]
+EXIT_FAILED = 1
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_PACKAGE_PARENT = Path(__file__).parents[2]
+_MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
+
+
+def start(
+    role: Role, settings: Settings, listener: socket.socket | None = None
+) -> subprocess.Popen[bytes]:
+    """Start one child.
+
+    Args:
+        listener: for the gateway: bound and listening.
+
+    Raises:
+        PlatformError: it cannot be started.
+    """
+    told = settings
+    if role == "engine":
+        told = replace(settings, api_keys=(), host="127.0.0.1")
+    data = json.dumps(_as_environ(told)).encode()
+    if len(data) > _MAX_SETTINGS_BYTES:
+        raise PlatformError("start a child process", "the settings are too long")
+    reading, writing = os.pipe()
+    passed = [reading]
+    command = [sys.executable, "-P", "-m", "vibecell.cli.main", "internal", role]
+    command += ["--settings-fd", str(reading)]
+    if listener is not None:
+        passed.append(listener.fileno())
+        command += ["--listener-fd", str(listener.fileno())]
+    try:
+        os.write(writing, data)
+        return subprocess.Popen(
+            command,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=passed,
+            start_new_session=True,  # a terminal's Ctrl+C is the supervisor's alone
+        )
+    except OSError as error:
+        raise PlatformError("start a child process", str(error)) from error
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _environment() -> dict[str, str]:
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return {
+        "PATH": os.environ.get("PATH", path),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": str(_PACKAGE_PARENT),
+        "HOME": os.environ.get("HOME", "/"),
+    }
+
+
+def _as_environ(settings: Settings) -> dict[str, str]:
+    """Settings as ``config.load`` reads them, nothing left to a default."""
+    told: dict[str, str] = {}
+    for member in fields(settings):
+        name, value = f"VIBECELL_{member.name.upper()}", getattr(settings, member.name)
+        if isinstance(value, Limits):
+            told.update(
+                (f"{name}__{f.name.upper()}", str(getattr(value, f.name))) for f in fields(value)
+            )
+        elif isinstance(value, tuple):
+            told[name] = ",".join(value)
+        elif value is None:
+            told[name] = "auto"
+        else:
+            told[name] = str(value)
+    return told
+
+
+def live(role: Role, settings_fd: int, listener_fd: int | None) -> int:
+    """Be a child, until told to stop; return the exit status."""
+    _die_with_parent()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format=f"vibecell {role}: %(message)s"
+    )
+    with os.fdopen(settings_fd, "rb") as pipe:
+        settings = load(json.load(pipe), Path(os.devnull))
+    try:
+        if role == "engine":
+            _engine(settings)
+        else:
+            if listener_fd is None:
+                raise PlatformError("start the gateway", "no listener was passed")
+            _gateway(settings, socket.socket(fileno=listener_fd))
+    except VibecellError as error:
+        print(f"vibecell: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _engine(settings: Settings) -> None:
+    from vibecell.engine.daemon import run_engine
+
+    image, languages = prepare(settings)
+    backend = make_backend(settings, image, languages)
+    asyncio.run(run_engine(settings, backend, languages.by_name))
+
+
+def _gateway(settings: Settings, listener: socket.socket) -> None:
+    from vibecell.engine.client import EngineClient
+    from vibecell.gateway.server import run_gateway
+
+    _drop_privileges(settings.gateway_uid)
+    run_gateway(settings, listener, EngineClient(settings.engine_socket))
+
+
+def _drop_privileges(uid: int) -> None:
+    """As root, become a user without any right; for anybody, never gain one again.
+
+    Source: prctl(2), PR_SET_NO_NEW_PRIVS; setresuid(2) drops all capabilities.
+    """
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        # changing user clears it
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _die_with_parent() -> None:
+    """A supervisor killed without a chance to say goodbye takes its children along.
+
+    Source: prctl(2), PR_SET_PDEATHSIG
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1 and os.environ.get("INVOCATION_ID") is None:
+        raise SystemExit(EXIT_FAILED)  # it died before the call above
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise PlatformError("set a process attribute", os.strerror(code))

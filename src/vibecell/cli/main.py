@@ -1,0 +1,117 @@
+"""The command line.
+
+Owns the words and options of the ``vibecell`` command; refuses to do anything
+itself: each word is one module.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vibecell.config import Settings, load
+from vibecell.model.errors import VibecellError
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    Modules of a word are imported when it is said: ``run`` starts in
+    milliseconds and never loads the gateway.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status = _dispatch(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; say nothing more, as cat would.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except VibecellError as error:
+        print(f"vibecell: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    if options.word == "internal":
+        from vibecell.cli import children
+
+        return children.live(options.role, options.settings_fd, options.listener_fd)
+    settings = load(_environ(options))
+    # last, because what the system keeps up to date comes first
+    beside_us = Path(sys.executable).parent
+    settings = replace(settings, program_path=f"{settings.program_path}:{beside_us}")
+    if options.word == "serve":
+        from vibecell.cli import serve
+
+        return serve.serve(settings)
+    if options.word == "run":
+        from vibecell.cli import run
+
+        return run.run(settings, options.file, options.language, tuple(options.args))
+    from vibecell.cli import report
+
+    if options.word == "languages":
+        return report.languages(settings, as_json=options.json)
+    if options.word == "prepare":
+        return report.prepare(settings)
+    return report.doctor(settings, as_json=options.json)
+
+
+def _environ(options: argparse.Namespace) -> dict[str, str]:
+    """The environment, with options written over it."""
+    environ = dict(os.environ)
+    for name in Settings.__dataclass_fields__:
+        value = getattr(options, name, None)
+        if value is not None:
+            environ[f"VIBECELL_{name.upper()}"] = str(value)
+    if getattr(options, "config", None) is not None:
+        environ["VIBECELL_CONFIG"] = str(options.config)
+    return environ
+
+
+def _parser() -> argparse.ArgumentParser:
+    from vibecell import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="vibecell", description="Run code at once, in a sealed cell, and watch it live."
+    )
+    parser.add_argument("--version", action="version", version=f"vibecell {__version__}")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, metavar="FILE", help="settings; see docs")
+    shared.add_argument("--state-dir", type=Path, metavar="DIR")
+    shared.add_argument("--run-dir", type=Path, metavar="DIR")
+    shared.add_argument("--backend")
+    words = parser.add_subparsers(dest="word", required=True, metavar="COMMAND")
+
+    serve = words.add_parser("serve", parents=[shared], help="start the service")
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port (default 8000; 0: any free one)")
+
+    run = words.add_parser("run", parents=[shared], help="run a program; exit as it does")
+    run.add_argument("--language", "-l", help="default: by the file's name, else python")
+    run.add_argument("file", help="its source; - reads it from standard input")
+    run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the program")
+
+    for word, text in (("languages", "what can be run"), ("doctor", "what protects this host")):
+        words.add_parser(word, parents=[shared], help=text).add_argument(
+            "--json", action="store_true", help="for programs"
+        )
+    words.add_parser("prepare", parents=[shared], help="build the runtime image")
+
+    internal = words.add_parser("internal")
+    internal.add_argument("role", choices=("engine", "gateway"))
+    internal.add_argument("--settings-fd", type=int, required=True)
+    internal.add_argument("--listener-fd", type=int)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""``vibecell run``: a program in a cell, as if it ran here.
+
+Owns the way between this terminal and one execution; refuses to interpret
+output. Through the running engine where there is one, else through an engine
+of its own that lives as long as the program.
+
+Exit status: the program's own; 128+n after signal n; 124 at a time limit, 137
+at the memory limit, 130 when cancelled, 125 at any other limit or failure of the
+platform.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from vibecell.cli import children
+from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.cli.terminal import raw_terminal, terminal_size
+from vibecell.config import Settings
+from vibecell.engine.client import Conversation, EngineClient
+from vibecell.languages.catalogue import describe
+from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
+from vibecell.model.events import (
+    Cancel,
+    EndOfInput,
+    Finished,
+    Resize,
+    Signal,
+    Stdin,
+    Stream,
+)
+from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.language import Language, find_language
+from vibecell.model.verdicts import Verdict
+
+OWNER = "command line"
+MAX_STDIN_BYTES = 4 * 1024 * 1024
+_STATUS = {
+    Verdict.TIME_LIMIT_EXCEEDED: 124,
+    Verdict.MEMORY_LIMIT_EXCEEDED: 137,
+    Verdict.CANCELLED: 130,
+}
+_OTHER_STATUS = 125
+_START_DEADLINE_S = 60.0
+_SECOND_INTERRUPT_S = 2.0
+_CTRL_C = b"\x03"
+
+
+def run(settings: Settings, file: str, language: str | None, args: tuple[str, ...]) -> int:
+    """Run one program; return the exit status to leave with.
+
+    Raises:
+        VibecellError: it cannot be run.
+    """
+    source = _read_source(file)
+    chosen = _language(file, language)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    request = ExecutionRequest(
+        language=chosen.name,
+        files=(SourceFile(chosen.entrypoint, source),),
+        args=args,
+        stdin=b"" if interactive or file == "-" else _read_stdin(),
+        limits=settings.limits,
+        interactive=interactive,
+    )
+    with _engine(settings) as client, client.execute(request, OWNER) as conversation:
+        result = _converse(conversation, interactive)
+    if result.message:
+        print(f"vibecell: {result.message}", file=sys.stderr)
+    return exit_status(result)
+
+
+def exit_status(result: Result) -> int:
+    """The status a result is left with."""
+    if result.verdict not in (Verdict.ACCEPTED, Verdict.RUNTIME_ERROR):
+        return _STATUS.get(result.verdict, _OTHER_STATUS)
+    outcome = result.last_outcome
+    if outcome is None:
+        return 0
+    if outcome.signal is not None:
+        return 128 + signal.Signals[outcome.signal]
+    return outcome.exit_code or 0
+
+
+def _read_source(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise MalformedRequest(f"{file}: {error.strerror}") from error
+
+
+def _read_stdin() -> bytes:
+    """All of standard input: without a terminal a program gets it at once."""
+    if sys.stdin.isatty():
+        return b""
+    data = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    if len(data) > MAX_STDIN_BYTES:
+        raise MalformedRequest(f"standard input is larger than {MAX_STDIN_BYTES} bytes")
+    return data
+
+
+def _language(file: str, name: str | None) -> Language:
+    languages = [d.language for d in describe()]
+    if name is not None:
+        return find_language(languages, name)
+    suffix = Path(file).suffix
+    for language in languages:
+        if suffix and suffix == Path(language.entrypoint).suffix:
+            return language
+    return languages[0]
+
+
+@contextlib.contextmanager
+def _engine(settings: Settings) -> Iterator[EngineClient]:
+    client = EngineClient(settings.engine_socket)
+    if _is_ready(client):
+        yield client
+        return
+    with tempfile.TemporaryDirectory(prefix="vibecell-") as run_dir:
+        # one program needs one warm cell
+        private = replace(settings, run_dir=Path(run_dir), pool_size=1)
+        supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
+        supervisor.add(Child("engine", lambda: children.start("engine", private)))
+        client = EngineClient(private.engine_socket)
+        try:
+            supervisor.wait_until(lambda: _is_ready(client), _START_DEADLINE_S)
+            yield client
+        except (StartFailed, Stopped) as error:
+            raise PlatformError("start a private engine", str(error)) from error
+        finally:
+            supervisor.stop()
+
+
+def _is_ready(client: EngineClient) -> bool:
+    try:
+        return client.health().ready
+    except EngineUnavailable:
+        return False
+
+
+def _converse(conversation: Conversation, interactive: bool) -> Result:
+    """Show the program's output as it comes, until its end."""
+    if interactive:
+        with raw_terminal(), _resizes(conversation):
+            threading.Thread(target=_type, args=(conversation,), daemon=True).start()
+            return _show(conversation)
+    with _interrupts(conversation):
+        return _show(conversation)
+
+
+def _show(conversation: Conversation) -> Result:
+    for numbered in conversation.events():
+        match numbered.event:
+            case Stream(name=name, data=data):
+                stream = sys.stdout if name == "stdout" else sys.stderr
+                stream.buffer.write(data)
+                stream.buffer.flush()
+            case Finished(result=result):
+                return result
+            case _:
+                pass
+    raise PlatformError("follow the program", "its events ended without a result")
+
+
+def _type(conversation: Conversation) -> None:
+    """Pass on what is typed; two quick Ctrl+C also cancel."""
+    last_interrupt_s = 0.0
+    while data := os.read(sys.stdin.fileno(), 4096):
+        conversation.send(Stdin(data))
+        if _CTRL_C in data:
+            now_s = time.monotonic()
+            if now_s - last_interrupt_s < _SECOND_INTERRUPT_S:
+                conversation.send(Cancel())
+            last_interrupt_s = now_s
+    conversation.send(EndOfInput())
+
+
+@contextlib.contextmanager
+def _resizes(conversation: Conversation) -> Iterator[None]:
+    def resize(_number: int, _frame: object) -> None:
+        columns, rows = terminal_size()
+        # not from the handler: the sender's lock may be held beneath it
+        threading.Thread(target=conversation.send, args=(Resize(columns, rows),)).start()
+
+    previous = signal.signal(signal.SIGWINCH, resize)
+    resize(signal.SIGWINCH, None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, previous)
+
+
+@contextlib.contextmanager
+def _interrupts(conversation: Conversation) -> Iterator[None]:
+    """Ctrl+C is the program's; a second one ends it."""
+    count = 0
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal count
+        count += 1
+        control = Signal("SIGINT") if count == 1 else Cancel()
+        threading.Thread(target=conversation.send, args=(control,)).start()
+
+    def terminate(_number: int, _frame: object) -> None:
+        threading.Thread(target=conversation.send, args=(Cancel(),)).start()
+
+    previous = (signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGTERM, terminate))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous[0])
+        signal.signal(signal.SIGTERM, previous[1])

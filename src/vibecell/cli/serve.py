@@ -1,0 +1,106 @@
+"""``vibecell serve``: the whole service, started and stopped as one.
+
+Owns the order of a start: image, port, engine, gateway, then one report of
+what protects the host and where to go. Refuses to serve before all of it works.
+"""
+
+import contextlib
+import http.client
+import socket
+import sys
+import time
+from dataclasses import replace
+
+from vibecell.cli import children
+from vibecell.cli.composition import prepare
+from vibecell.cli.report import layer_lines
+from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.config import Settings
+from vibecell.engine.client import EngineClient
+from vibecell.model.errors import EngineUnavailable, PlatformError
+
+START_DEADLINE_S = 60.0
+_BACKLOG = 512
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    Raises:
+        PlatformError: the port cannot be had, or the image not be built.
+    """
+    began_s = time.monotonic()
+    supervisor = Supervisor(_complain)
+    with supervisor.signals():
+        listener = _listen(settings)
+        settings = replace(settings, port=listener.getsockname()[1])
+        image, _ = prepare(settings)
+        try:
+            supervisor.add(Child("engine", lambda: children.start("engine", settings)))
+            supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
+            client = EngineClient(settings.engine_socket)
+            supervisor.wait_until(lambda: _engine_is_ready(client), START_DEADLINE_S)
+            supervisor.wait_until(lambda: _gateway_answers(settings), START_DEADLINE_S)
+            _report(settings, client, time.monotonic() - began_s)
+            supervisor.run()
+        except StartFailed as error:
+            _complain(f"not serving: {error}")
+            return 1
+        except Stopped:
+            return 0
+        finally:
+            listener.close()
+            supervisor.stop()
+            image.release()
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port, before anything else: it is the likeliest thing to fail."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise PlatformError(
+            f"listen on {where}", f"{error.strerror}; choose another port with --port"
+        ) from error
+    return listener
+
+
+def _engine_is_ready(client: EngineClient) -> bool:
+    try:
+        return client.health().ready
+    except EngineUnavailable:
+        return False
+
+
+def _gateway_answers(settings: Settings) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=2.0)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def _report(settings: Settings, client: EngineClient, took_s: float) -> None:
+    capabilities = client.health().capabilities
+    layers = capabilities["layers"]
+    assert isinstance(layers, list)
+    print(f"What protects this host (backend {capabilities['backend']}):")
+    for line in layer_lines(layers):
+        print(f"  {line}")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Vibecell is ready after {took_s:.1f} s: http://{host}:{settings.port}")
+    sys.stdout.flush()
+
+
+def _complain(line: str) -> None:
+    print(f"vibecell: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,36 @@
+"""This side's terminal.
+
+Owns its mode while a program at the other end has one of its own; refuses to
+leave it changed.
+"""
+
+import contextlib
+import os
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def raw_terminal() -> Iterator[None]:
+    """Pass every key on as it is typed: the program's terminal does the rest.
+
+    Source: termios(3), cfmakeraw
+    """
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def terminal_size() -> tuple[int, int]:
+    """Columns and rows of standard output's terminal; 80 and 24 without one."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return 80, 24
+    return size.columns, size.lines

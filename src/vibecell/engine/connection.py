@@ -1,0 +1,206 @@
+"""One conversation on the engine's socket.
+
+Owns the engine's end of the engine protocol: one call, its reply, events down
+and controls up. Refuses whatever the protocol does not know; a line that is
+wrong ends its own conversation only.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+
+from vibecell.engine.execution import Execution
+from vibecell.engine.executions import Executions
+from vibecell.model.errors import (
+    Conflict,
+    FieldProblem,
+    InvalidRequest,
+    MalformedRequest,
+    PlatformError,
+    RequestError,
+    VibecellError,
+)
+from vibecell.model.language import Language
+from vibecell.sandbox.backend import Capabilities
+from vibecell.wire import link_models as shapes
+from vibecell.wire.json_text import compact_json
+from vibecell.wire.link import (
+    control_from_link,
+    decode_internal_call,
+    decode_internal_control,
+    decode_internal_request,
+    encode_internal_error,
+)
+from vibecell.wire.views import JsonObject, encode_language
+
+CALL_TIMEOUT_S = 30.0
+CONTROL_TIMEOUT_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Connection:
+    """Answers one client.
+
+    Args:
+        executions: all of them.
+        catalogue: canonical name to language.
+        capabilities: what was measured at start.
+    """
+
+    def __init__(
+        self,
+        executions: Executions,
+        catalogue: Mapping[str, Language],
+        capabilities: Capabilities,
+    ) -> None:
+        self._executions = executions
+        self._catalogue = catalogue
+        self._capabilities = capabilities
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hold the whole conversation; leaves closing to the caller."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                line = await _line(reader)
+        except TimeoutError:
+            return
+        except VibecellError as error:
+            await _send(writer, encode_internal_error(error))
+            return
+        if not line:
+            return
+        try:
+            reply, followed, after = await self._answer(line)
+        except VibecellError as error:
+            await _send(writer, encode_internal_error(error))
+            return
+        except Exception:
+            _LOG.exception("a call failed")
+            await _send(writer, encode_internal_error(PlatformError("answer the call")))
+            return
+        await _send(writer, reply)
+        if followed is not None:
+            await _follow(followed, after, reader, writer)
+
+    async def _answer(self, line: bytes) -> tuple[JsonObject, Execution | None, int]:
+        """The reply to a call, and what to follow after it, from where."""
+        call = decode_internal_call(line)
+        match call:
+            case shapes.ExecuteCall():
+                request = decode_internal_request(call.request)
+                execution, replayed = self._executions.begin(
+                    request, call.owner, call.idempotency_key
+                )
+                accepted: JsonObject = {
+                    "reply": "accepted",
+                    "id": execution.id,
+                    "replayed": replayed,
+                }
+                return accepted, execution if call.follow else None, 0
+            case shapes.AttachCall():
+                execution = self._executions.find(call.id, call.owner)
+                if call.after > execution.log.last_seq:
+                    raise InvalidRequest(FieldProblem("after", "is beyond the last event"))
+                return {"reply": "accepted", "id": execution.id}, execution, call.after
+            case shapes.InspectCall():
+                return _state(self._executions.find(call.id, call.owner)), None, 0
+            case shapes.ControlCall():
+                await self._control(call)
+                return {"reply": "done"}, None, 0
+            case shapes.LanguagesCall():
+                known = [encode_language(x) for x in self._catalogue.values()]
+                return {"reply": "languages", "languages": known}, None, 0
+            case shapes.HealthCall():
+                return self._health(), None, 0
+
+    async def _control(self, call: shapes.ControlCall) -> None:
+        execution = self._executions.find(call.id, call.owner)
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                await execution.control(control_from_link(call.control))
+        except TimeoutError as error:
+            raise Conflict("the program is not reading its input") from error
+
+    def _health(self) -> JsonObject:
+        known = self._capabilities
+        layers = [
+            {
+                "name": x.name,
+                "enforced": x.enforced,
+                "detail": x.detail,
+                "mend": x.mend,
+                "required": x.required,
+            }
+            for x in known.layers
+        ]
+        return {
+            "reply": "health",
+            "ready": not self._executions.stopping and not known.missing,
+            "capabilities": {"backend": known.backend, "wall": known.wall, "layers": layers},
+            "counts": self._executions.counts(),
+        }
+
+
+def _state(execution: Execution) -> JsonObject:
+    return {
+        "reply": "state",
+        "id": execution.id,
+        "state": execution.state,
+        "result": execution.log.result_object(),
+    }
+
+
+async def _follow(
+    execution: Execution,
+    after: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Events down until the last one, controls up until the client leaves."""
+    controls = asyncio.create_task(_take_controls(execution, reader))
+    events = asyncio.create_task(_send_events(execution, after, writer))
+    try:
+        await asyncio.wait((controls, events), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        controls.cancel()
+        events.cancel()
+        await asyncio.gather(controls, events, return_exceptions=True)
+
+
+async def _send_events(execution: Execution, after: int, writer: asyncio.StreamWriter) -> None:
+    async for batch in execution.log.read(after):
+        writer.write(batch)
+        await writer.drain()
+
+
+async def _take_controls(execution: Execution, reader: asyncio.StreamReader) -> None:
+    """Returns when the client leaves or says what is no control."""
+    while line := await _line(reader):
+        try:
+            await execution.control(decode_internal_control(line))
+        except Conflict:
+            continue  # input after its end: there is nobody left to tell
+        except RequestError as error:
+            _LOG.warning("a conversation was ended: its control was wrong: %s", error)
+            return
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """One line; nothing where the client has left.
+
+    Raises:
+        MalformedRequest: the line is too long.
+    """
+    try:
+        return (await reader.readuntil(b"\n"))[:-1]
+    except asyncio.LimitOverrunError as error:
+        raise MalformedRequest("the line is too long") from error
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+async def _send(writer: asyncio.StreamWriter, message: JsonObject) -> None:
+    with contextlib.suppress(ConnectionError):  # it left; nothing depends on its reading
+        writer.write(compact_json(message) + b"\n")
+        await writer.drain()

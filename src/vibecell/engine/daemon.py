@@ -1,0 +1,178 @@
+"""The engine as a process: its socket, its start and its end.
+
+Owns the Unix socket and who may connect to it; refuses peers of other users,
+and to start where a required layer of protection is missing. The socket
+appears, under its name, when the engine is ready, and not before.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+from vibecell.config import Settings
+from vibecell.engine.connection import Connection
+from vibecell.engine.executions import Executions
+from vibecell.model.errors import PlatformError, SandboxFailure
+from vibecell.model.language import Language
+from vibecell.sandbox.backend import Backend, Capabilities
+from vibecell.wire.link import MAX_CALL_LINE_BYTES
+
+MAX_CONNECTIONS = 4096
+_BACKLOG = 512
+_CREDENTIALS = struct.Struct("3i")
+_LOG = logging.getLogger(__name__)
+
+
+async def run_engine(
+    settings: Settings,
+    backend: Backend,
+    catalogue: Mapping[str, Language],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
+
+    Args:
+        settings: as loaded.
+        backend: not yet open; is closed at the end.
+        catalogue: canonical name to language.
+        stop: ends the engine when set, for a caller in the same process.
+
+    Raises:
+        SandboxFailure: a required layer is missing; names all of them.
+        PlatformError: the socket cannot be made, or another engine has it.
+    """
+    stop = stop or asyncio.Event()
+    with _only_engine(settings.run_dir), _stopped_by_signals(stop):
+        capabilities = await _capable(backend)
+        try:
+            await backend.open()
+            executions = Executions(settings, backend, catalogue)
+            connection = Connection(executions, catalogue, capabilities)
+            async with _listening(settings, connection):
+                sweeping = asyncio.create_task(executions.sweep_for_ever())
+                await stop.wait()
+                sweeping.cancel()
+                await executions.stop()
+        finally:
+            await backend.close()
+
+
+async def _capable(backend: Backend) -> Capabilities:
+    capabilities = await backend.probe()
+    if capabilities.missing:
+        names = ", ".join(layer.name for layer in capabilities.missing)
+        raise SandboxFailure("find the required protection on this host", names)
+    return capabilities
+
+
+@contextlib.contextmanager
+def _only_engine(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory's lock, so that no other engine takes our socket."""
+    try:
+        # others may pass through it to the socket, whose peers are checked
+        run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        lock = os.open(run_dir / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PlatformError("make the run directory", str(error)) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise PlatformError("take the run directory", "another engine runs there") from error
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    handled = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # only the main thread may handle signals; elsewhere the caller has ``stop``
+        with contextlib.suppress(ValueError, RuntimeError):
+            loop.add_signal_handler(number, stop.set)
+            handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings, connection: Connection) -> AsyncIterator[None]:
+    allowed = {0, os.geteuid()}
+    if os.geteuid() == 0:
+        allowed.add(settings.gateway_uid)
+    busy: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        busy.add(task)
+        try:
+            if len(busy) <= MAX_CONNECTIONS and _peer_uid(writer) in allowed:
+                await connection.serve(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            _LOG.debug("a client left in the middle")
+        finally:
+            busy.discard(task)
+            writer.close()
+
+    path = settings.engine_socket
+    server = await asyncio.start_unix_server(
+        talk, sock=_socket(path, settings.gateway_uid), limit=MAX_CALL_LINE_BYTES
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        # Everything is finished by now: what is left to send fits a moment.
+        if busy:
+            await asyncio.wait(busy, timeout=2.0)
+        for task in tuple(busy):
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+
+def _socket(path: Path, gateway_uid: int) -> socket.socket:
+    """Bind and listen under another name, then rename: no client meets half a socket.
+
+    Raises:
+        PlatformError: as it says.
+    """
+    making = path.with_name(f".{path.name}.{os.getpid()}")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        making.unlink(missing_ok=True)
+        listener.bind(str(making))
+        making.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(making, gateway_uid, 0)
+        listener.listen(_BACKLOG)
+        making.rename(path)
+    except OSError as error:
+        listener.close()
+        raise PlatformError("make the engine's socket", str(error)) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    """User at the other end, as the kernel knows it since ``connect``.
+
+    Source: unix(7), SO_PEERCRED.
+    """
+    link = writer.get_extra_info("socket")
+    packed = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(packed)
+    return int(uid)

@@ -1,0 +1,155 @@
+"""The numbered events of executions, kept for whoever reads them, when.
+
+Owns numbering, replay, and the memory all logs share; refuses events after
+the last one. Events are kept as the lines the engine link sends, so that any
+number of readers costs one encoding.
+"""
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+
+from vibecell.model.events import Event, Finished, NumberedEvent
+from vibecell.wire.link import encode_internal_event
+
+# what an execution costs besides its events: objects, tables, the task
+FIXED_BYTES = 4096
+_LINE_BYTES = 64
+_MAX_BATCH_BYTES = 256 * 1024
+
+
+class EventLog:
+    """The events of one execution.
+
+    Args:
+        grown: told of every further byte kept.
+    """
+
+    def __init__(self, grown: Callable[[int], None] = lambda _: None) -> None:
+        self._lines: list[bytes] = []
+        self._grown = grown
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._finished = False
+        self.size_bytes = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last event is there."""
+        return self._finished
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event; 0 if there is none."""
+        return len(self._lines)
+
+    def append(self, event: Event) -> int:
+        """Keep an event; returns its number.
+
+        Raises:
+            RuntimeError: the log is finished; a second end would break a law.
+        """
+        if self._finished:
+            raise RuntimeError("an event after the last one")
+        seq = len(self._lines) + 1
+        line = encode_internal_event(NumberedEvent(seq, event))
+        self._lines.append(line)
+        self._finished = isinstance(event, Finished)
+        self.size_bytes += len(line) + _LINE_BYTES
+        self._grown(len(line) + _LINE_BYTES)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        return seq
+
+    async def read(self, after: int = 0) -> AsyncIterator[bytes]:
+        """Lines of the events after ``after``, in batches; ends after the last one.
+
+        A reader holds up nobody: it takes what is there, when it comes.
+        """
+        at = after
+        while True:
+            batch, at = self._batch(at)
+            if batch:
+                yield batch
+            elif self._finished:
+                return
+            else:
+                await self._more()
+
+    def result_object(self) -> object:
+        """The link form of the result, once finished; ``None`` before."""
+        return json.loads(self._lines[-1])["result"] if self._finished else None
+
+    def _batch(self, at: int) -> tuple[bytes, int]:
+        taken: list[bytes] = []
+        size_bytes = 0
+        while at < len(self._lines) and size_bytes < _MAX_BATCH_BYTES:
+            taken.append(self._lines[at])
+            size_bytes += len(self._lines[at])
+            at += 1
+        return b"".join(taken), at
+
+    async def _more(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+
+class Retention:
+    """Which finished executions are still kept.
+
+    Live ones are never dropped: their number is bounded by admission and their
+    size by their output limit.
+
+    Args:
+        ttl_s: how long after its end one is kept.
+        budget_bytes: of all logs together; beyond it the one finished first goes.
+        forget: told the id of each one dropped.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        ttl_s: float,
+        budget_bytes: int,
+        forget: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ttl_s = ttl_s
+        self._budget_bytes = budget_bytes
+        self._forget = forget
+        self._clock = clock
+        self._finished: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self.used_bytes = 0
+
+    def grown(self, size_bytes: int) -> None:
+        """Some log keeps so many bytes more."""
+        self.used_bytes += size_bytes
+        if self.used_bytes > self._budget_bytes:
+            self.sweep()
+
+    def begun(self) -> None:
+        """An execution is kept from now on."""
+        self.grown(FIXED_BYTES)
+
+    def ended(self, execution_id: str, log: EventLog) -> None:
+        """An execution is finished; its time to live begins."""
+        self._finished[execution_id] = (self._clock(), log.size_bytes + FIXED_BYTES)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Drop what is too old, then what is too much."""
+        now = self._clock()
+        while self._finished:
+            execution_id, (ended_at, size_bytes) = next(iter(self._finished.items()))
+            expired = now - ended_at >= self._ttl_s
+            if not expired and self.used_bytes <= self._budget_bytes:
+                return
+            del self._finished[execution_id]
+            self.used_bytes -= size_bytes
+            self._forget(execution_id)

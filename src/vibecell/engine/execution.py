@@ -1,0 +1,301 @@
+"""The life of one execution, from its place in the queue to its last event.
+
+Owns the order: wait, take a cell, run the stages, collect, finish, destroy the
+cell, give the place back. Refuses to end in any other way than with exactly
+one ``Finished``: whatever fails, it becomes a result, and no detail of the
+platform gets into it.
+"""
+
+import asyncio
+import logging
+import signal
+from dataclasses import replace
+
+from vibecell.engine.admission import Ticket
+from vibecell.engine.event_log import EventLog
+from vibecell.engine.inputs import Inputs
+from vibecell.engine.plan import RENDER, Plan, Stage
+from vibecell.engine.recorder import Recorder
+from vibecell.engine.verdict import (
+    CANCELLED_MESSAGE,
+    INTERNAL_ERROR_MESSAGE,
+    judge,
+    matches_expected,
+    total_usage,
+)
+from vibecell.model.errors import SandboxFailure, VibecellError
+from vibecell.model.events import (
+    Cancel,
+    Control,
+    Display,
+    EndOfInput,
+    Exited,
+    Finished,
+    Queued,
+    Resize,
+    Signal,
+    Started,
+    Stdin,
+)
+from vibecell.model.execution import ExecutionRequest, Outcome, OutputFile, Result, StageOutcome
+from vibecell.model.verdicts import Verdict
+from vibecell.sandbox.backend import Backend, Cell, DisplayData, Exit, Output, Process
+from vibecell.wire.views import State
+
+MAX_OUTPUT_FILES = 64
+MAX_OUTPUT_FILE_BYTES = 4 * 1024 * 1024
+MAX_OUTPUT_PATH_CHARACTERS = 4096
+COLLECT_TIMEOUT_S = 5.0
+KILL_TIMEOUT_S = 5.0
+# Beyond the wall limit, which the backend enforces: only for a backend that failed to.
+SAFETY_MARGIN_S = 10.0
+_LOG = logging.getLogger(__name__)
+
+
+class Execution:
+    """One execution and everything that may be asked of it.
+
+    Args:
+        execution_id: 128 random bits or more.
+        owner: who asked for it.
+        request: what for.
+        plan: how.
+        log: where its events go.
+    """
+
+    def __init__(
+        self, execution_id: str, owner: str, request: ExecutionRequest, plan: Plan, log: EventLog
+    ) -> None:
+        self.id = execution_id
+        self.owner = owner
+        self.log = log
+        self.state: State = "queued"
+        self._plan = plan
+        self._expected = request.expected_output
+        self._recorder = Recorder(
+            log, request.limits.output_bytes, keep_stdout=self._expected is not None
+        )
+        self._inputs = Inputs(open_=request.interactive)
+        self._terminal_size: tuple[int, int] | None = None
+        self._process: Process | None = None
+        self._stages: list[StageOutcome] = []
+        self._acquiring: asyncio.Task[Cell] | None = None
+        self._work: asyncio.Task[tuple[OutputFile, ...]] | None = None
+        self._cancelled: str | None = None
+
+    def queued(self, position: int) -> None:
+        """Its position in the queue, told by admission."""
+        if not self.log.finished:
+            self._recorder.event(Queued(position))
+
+    async def run(self, ticket: Ticket | None, backend: Backend) -> None:
+        """Live; returns when nothing of it is left but its log.
+
+        Args:
+            ticket: its place; ``None`` for a plan that needs no cell.
+            backend: where cells come from.
+        """
+        try:
+            result = await self._result(ticket, backend)
+            self.state = "finished"
+            self._recorder.event(Finished(result))
+            await self._inputs.close()
+        finally:
+            # The client has its answer; the place is free only when the cell is
+            # gone, and nothing may interrupt that.
+            await asyncio.shield(asyncio.create_task(self._clean_up(ticket)))
+
+    async def control(self, control: Control) -> None:
+        """Do what a client says; what comes after the end is ignored, but for input.
+
+        Raises:
+            Conflict: input that nobody can read any more.
+        """
+        process = self._process
+        match control:
+            case Cancel():
+                self.cancel()
+            case Stdin(data):
+                await self._inputs.put(data)
+            case EndOfInput():
+                await self._inputs.end()
+            case Resize(columns, rows):
+                self._terminal_size = (columns, rows)
+                if process is not None:
+                    await process.resize(columns, rows)
+            case Signal(name):
+                if process is not None:
+                    await process.send_signal(signal.Signals[name])
+
+    def cancel(self, reason: str = CANCELLED_MESSAGE) -> None:
+        """Stop it, at whatever stage it is; idempotent, returns at once."""
+        if self._cancelled is not None or self.state == "finished":
+            return
+        self._cancelled = reason
+        work = self._work
+        if self._process is None:
+            if work is not None:
+                work.cancel()
+            return
+        self._process.kill()
+        if work is not None:
+            # a backend that does not report the end of what it killed is not waited for
+            asyncio.get_running_loop().call_later(KILL_TIMEOUT_S, work.cancel)
+
+    async def _result(self, ticket: Ticket | None, backend: Backend) -> Result:
+        if self._cancelled is not None:
+            return self._make_result(Verdict.CANCELLED, self._cancelled)
+        self._work = asyncio.create_task(self._do_work(ticket, backend))
+        try:
+            files = await self._work
+        except asyncio.CancelledError:
+            reason = self._cancelled
+            if not self._work.done():
+                # this task itself is being cancelled, which only a stop does
+                self._work.cancel()
+                reason = reason or "the service is stopping"
+            self._recorder.flush()
+            return self._make_result(Verdict.CANCELLED, reason or CANCELLED_MESSAGE)
+        except Exception as error:
+            _LOG.log(
+                logging.WARNING if isinstance(error, VibecellError) else logging.ERROR,
+                "execution %s failed: %s",
+                self.id,
+                error,
+                exc_info=not isinstance(error, VibecellError),
+            )
+            self._recorder.flush()
+            return self._make_result(Verdict.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
+        last = self._stages[-1].outcome
+        return self._make_result(last.verdict, last.message, files)
+
+    async def _do_work(
+        self, ticket: Ticket | None, backend: Backend
+    ) -> tuple[OutputFile, ...]:
+        if ticket is not None:
+            await ticket.wait()
+        self.state = "running"
+        if self._plan.page is not None:
+            self._recorder.event(Started(RENDER))
+            self._recorder.event(Display(self._plan.page))
+            self._stage_ended(RENDER, Outcome(Verdict.ACCEPTED))
+        if self._plan.profile is None:
+            return ()
+        # Shielded, so that a cell handed out in the moment of a cancel is not
+        # lost: the clean-up waits for it and destroys it.
+        self._acquiring = asyncio.ensure_future(backend.acquire(self._plan.profile))
+        cell = await asyncio.shield(self._acquiring)
+        for stage in self._plan.stages:
+            outcome = await self._run_stage(cell, stage)
+            if outcome.verdict is not Verdict.ACCEPTED:
+                break
+        return await self._collect(cell)
+
+    async def _run_stage(self, cell: Cell, stage: Stage) -> Outcome:
+        spec = stage.spec
+        if self._terminal_size is not None:
+            columns, rows = self._terminal_size
+            spec = replace(spec, columns=columns, rows=rows)
+        process = await cell.start(spec)
+        self._process = process
+        self._recorder.begin_stage(stage.name)
+        self._recorder.event(Started(stage.name))
+        feeding = asyncio.create_task(self._inputs.feed(process)) if spec.interactive else None
+        try:
+            async with asyncio.timeout(spec.limits.wall_time_ms / 1000 + SAFETY_MARGIN_S):
+                exit_ = await self._read(process)
+        except TimeoutError as error:
+            raise SandboxFailure("stop the program at its time limit") from error
+        finally:
+            self._process = None
+            if feeding is not None:
+                feeding.cancel()
+                # a failure to feed is the death of the cell, which reading reports
+                await asyncio.gather(feeding, return_exceptions=True)
+        self._recorder.flush()
+        if exit_.truncated:
+            self._recorder.truncated = True
+        outcome = self._judged(exit_, stage)
+        self._stage_ended(stage.name, outcome)
+        return outcome
+
+    async def _read(self, process: Process) -> Exit:
+        async for occurrence in process.read():
+            match occurrence:
+                case Output(name, data):
+                    self._recorder.output(name, data)
+                case Exit():
+                    return occurrence
+                case DisplayData(data):
+                    self._recorder.display(data)
+        raise SandboxFailure("learn how the program ended")
+
+    def _judged(self, exit_: Exit, stage: Stage) -> Outcome:
+        outcome = judge(exit_, stage.spec.limits, stage.name, self._recorder.tail)
+        if outcome.verdict is Verdict.CANCELLED and self._cancelled is not None:
+            return replace(outcome, message=self._cancelled)
+        compared = (
+            self._expected is not None
+            and stage is self._plan.stages[-1]
+            and outcome.verdict is Verdict.ACCEPTED
+        )
+        if compared and not matches_expected(self._recorder.whole_stdout, self._expected or ""):
+            message = "the output is not the expected one"
+            return replace(outcome, verdict=Verdict.WRONG_ANSWER, message=message)
+        return outcome
+
+    def _stage_ended(self, name: str, outcome: Outcome) -> None:
+        self._stages.append(StageOutcome(name, outcome))
+        self._recorder.event(Exited(name, outcome))
+
+    async def _collect(self, cell: Cell) -> tuple[OutputFile, ...]:
+        """Files the program left; none, where its cell did not survive it."""
+        try:
+            async with asyncio.timeout(COLLECT_TIMEOUT_S):
+                found = await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
+        except (SandboxFailure, TimeoutError) as error:
+            _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
+            return ()
+        return _bounded(found)
+
+    def _make_result(
+        self, verdict: Verdict, message: str, files: tuple[OutputFile, ...] = ()
+    ) -> Result:
+        kept = self._recorder.kept
+        return Result(
+            id=self.id,
+            verdict=verdict,
+            stages=tuple(self._stages),
+            stdout=kept.stdout,
+            stderr=kept.stderr,
+            output=kept.output,
+            truncated=self._recorder.truncated,
+            usage=total_usage(self._stages),
+            files=files,
+            message=message,
+        )
+
+    async def _clean_up(self, ticket: Ticket | None) -> None:
+        try:
+            if self._acquiring is not None:
+                cell = await self._acquiring
+                await cell.destroy()
+        except VibecellError as error:
+            # no cell came, so there is none to destroy; its result says so already
+            _LOG.info("execution %s had no cell: %s", self.id, error)
+        except Exception:
+            _LOG.exception("execution %s: its cell was not destroyed", self.id)
+        finally:
+            if ticket is not None:
+                ticket.release()
+
+
+def _bounded(files: tuple[OutputFile, ...]) -> tuple[OutputFile, ...]:
+    """What fits the result, whatever the cell brought."""
+    kept = []
+    left_bytes = MAX_OUTPUT_FILE_BYTES
+    for file in files[:MAX_OUTPUT_FILES]:
+        if len(file.content) <= left_bytes and len(file.path) <= MAX_OUTPUT_PATH_CHARACTERS:
+            left_bytes -= len(file.content)
+            kept.append(file)
+    return tuple(kept)

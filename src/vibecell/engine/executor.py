@@ -1,0 +1,153 @@
+"""The port through which anything is executed.
+
+Owns the two interfaces a gateway is written against; refuses to know who is
+behind them: the engine on this machine, or workers elsewhere. Calls block
+their caller (a thread, or a greenlet).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from vibecell.model.events import Control, NumberedEvent
+from vibecell.model.execution import ExecutionRequest, Result
+from vibecell.model.language import Language
+from vibecell.wire.views import JsonObject, State
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionState:
+    """Where an execution is; ``result`` is set once it is finished."""
+
+    id: str
+    state: State
+    result: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the executor is.
+
+    Attributes:
+        ready: it takes requests and can make cells.
+        capabilities: ``{"backend", "wall", "layers": [{name, enforced,
+            detail, mend, required}]}``.
+        counts: ``running``, ``queued``, ``kept`` executions and more.
+    """
+
+    ready: bool
+    capabilities: JsonObject
+    counts: dict[str, int]
+
+
+class Conversation(Protocol):
+    """A live connection to one execution; closing it does not cancel.
+
+    One reader and one sender may use it at the same time.
+    """
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        ...
+
+    @property
+    def replayed(self) -> bool:
+        """The idempotency key named an execution that was already there."""
+        ...
+
+    def receive(self, timeout_s: float | None = None) -> NumberedEvent | None:
+        """The next event; ``None`` after ``Finished``.
+
+        Keeps the laws of the stream even when the executor dies: the last
+        event is then a ``Finished`` with ``internal_error``.
+
+        Raises:
+            TimeoutError: nothing came in time; call again.
+        """
+        ...
+
+    def events(self) -> Iterator[NumberedEvent]:
+        """All remaining events, ending with ``Finished``."""
+        ...
+
+    def send(self, control: Control) -> None:
+        """Pass a control on; ignored once the execution has ended."""
+        ...
+
+    def close(self) -> None:
+        """Leave; idempotent; may be called by another thread."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Executor(Protocol):
+    """Takes requests, gives events.
+
+    ``owner`` names who is asking; what belongs to another owner does not
+    exist for this one. Every method may raise ``EngineUnavailable``.
+    """
+
+    def execute(
+        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+    ) -> Conversation:
+        """Submit and follow from the first event.
+
+        Raises:
+            RequestError: the request is refused.
+            Conflict: the key was used with another request.
+            CapacityError: no room; try later.
+        """
+        ...
+
+    def submit(
+        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+    ) -> tuple[str, bool]:
+        """Submit without following; raises as ``execute``.
+
+        Returns:
+            the id, and whether the key named an execution already there.
+        """
+        ...
+
+    def attach(self, execution_id: str, owner: str, after: int = 0) -> Conversation:
+        """Follow an execution from the event after ``after``.
+
+        Raises:
+            UnknownExecution: no such execution for this owner.
+        """
+        ...
+
+    def inspect(self, execution_id: str, owner: str) -> ExecutionState:
+        """State, and the result once finished.
+
+        Raises:
+            UnknownExecution: no such execution for this owner.
+        """
+        ...
+
+    def control(self, execution_id: str, owner: str, control: Control) -> None:
+        """Pass one control on; cancelling what has ended is no error.
+
+        Raises:
+            UnknownExecution: no such execution for this owner.
+            Conflict: input for an execution that has ended.
+        """
+        ...
+
+    def languages(self) -> tuple[Language, ...]:
+        """What can be run."""
+        ...
+
+    def health(self) -> Health:
+        """How the executor is."""
+        ...

@@ -1,0 +1,192 @@
+"""From what a process says to events worth keeping.
+
+Owns coalescing, the cutting at whole characters, the bounds on output and on
+displays, and the copy kept for the result; refuses malformed displays. A first
+piece of output goes out at once; what follows within a few milliseconds goes
+together, so that a program printing byte by byte does not cost an event each.
+"""
+
+import asyncio
+import logging
+import re
+from types import MappingProxyType
+
+from vibecell.engine.event_log import EventLog
+from vibecell.engine.output import CharacterCutter, OutputKeeper
+from vibecell.engine.verdict import HINT_TAIL_BYTES
+from vibecell.model.errors import MalformedRequest
+from vibecell.model.events import Display, Event, Stream, StreamName
+from vibecell.wire.json_text import strict_json_loads
+
+WINDOW_S = 0.02
+SLOW_WINDOW_S = 0.25
+MAX_PIECE_BYTES = 64 * 1024
+MAX_PIECES = 64
+BRISK_EVENTS = 2000
+MAX_DISPLAYS = 256
+MAX_DISPLAY_BYTES = 8 * 1024 * 1024
+_MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
+_LOG = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes one execution's output into its log.
+
+    Args:
+        log: where events go.
+        output_bytes: bound on stdout and stderr of one stage together.
+        keep_stdout: keep all of stdout, to compare it.
+    """
+
+    def __init__(self, log: EventLog, output_bytes: int, *, keep_stdout: bool = False) -> None:
+        self._log = log
+        self._bound_bytes = output_bytes
+        self._left_bytes = output_bytes
+        self._keeper = OutputKeeper()
+        self._all_stdout = bytearray() if keep_stdout else None
+        self._stage = ""
+        self._cutters: dict[StreamName, CharacterCutter] = {}
+        self._tails: dict[StreamName, bytes] = {}
+        self._pending: list[tuple[StreamName, bytearray]] = []
+        self._pending_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._displays_left = MAX_DISPLAYS
+        self._display_bytes_left = MAX_DISPLAY_BYTES
+        self._cut = False
+
+    @property
+    def truncated(self) -> bool:
+        """Something the program said is not in the result."""
+        return self._cut or self._keeper.truncated
+
+    @truncated.setter
+    def truncated(self, value: bool) -> None:
+        self._cut = value
+
+    @property
+    def kept(self) -> OutputKeeper:
+        """Output for the result."""
+        return self._keeper
+
+    @property
+    def whole_stdout(self) -> bytes:
+        """All of stdout, where that was asked for."""
+        return bytes(self._all_stdout or b"")
+
+    @property
+    def tail(self) -> bytes:
+        """The last words on stderr, or on stdout where it has none (a terminal)."""
+        return self._tails.get("stderr") or self._tails.get("stdout", b"")
+
+    def begin_stage(self, name: str) -> None:
+        """What follows belongs to this stage."""
+        self.flush()
+        self._stage = name
+        self._left_bytes = self._bound_bytes
+        self._cutters = {"stdout": CharacterCutter(), "stderr": CharacterCutter()}
+        self._tails = {}
+
+    def output(self, name: StreamName, data: bytes) -> None:
+        """A piece of output, of any size, cut anywhere."""
+        if len(data) > self._left_bytes:
+            data = data[: self._left_bytes]
+            self._cut = True
+        if not data:
+            return
+        self._left_bytes -= len(data)
+        self._keeper.add(name, data)
+        if name == "stdout" and self._all_stdout is not None:
+            self._all_stdout += data
+        self._tails[name] = (self._tails.get(name, b"") + data)[-HINT_TAIL_BYTES:]
+        self._add(name, self._cutters[name].feed(data))
+        if self._timer is None:
+            self._send_pending()
+            self._start_timer()
+        elif self._pending_bytes >= MAX_PIECE_BYTES:
+            self._send_pending()
+
+    def display(self, data: bytes) -> None:
+        """A display as the program wrote it: one JSON object of texts."""
+        if not self._displays_left or len(data) > self._display_bytes_left:
+            self._cut = True
+            return
+        content = _display_content(data)
+        if content is None:
+            _LOG.info("a display that is none was left out")
+            return
+        self._displays_left -= 1
+        self._display_bytes_left -= len(data)
+        self.event(Display(MappingProxyType(content)))
+
+    def event(self, event: Event) -> None:
+        """Any other event, after all output that came before it."""
+        self._send_pending()
+        self._log.append(event)
+
+    def flush(self) -> None:
+        """Send everything held back: the streams of this stage have ended."""
+        for name, cutter in self._cutters.items():
+            self._add(name, cutter.flush())
+        self._send_pending()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _add(self, name: StreamName, data: bytes) -> None:
+        if not data:
+            return
+        self._pending_bytes += len(data)
+        if self._pending and self._pending[-1][0] == name:
+            self._pending[-1][1].extend(data)
+            return
+        most = MAX_PIECES if self._log.last_seq < BRISK_EVENTS else 2
+        if len(self._pending) < most:
+            self._pending.append((name, bytearray(data)))
+            return
+        # Two streams written in turn, byte by byte: their interleaving is worth
+        # less than the memory of an event for each byte.
+        for other, piece in reversed(self._pending):
+            if other == name:
+                piece.extend(data)
+                return
+
+    def _send_pending(self) -> None:
+        for name, data in self._pending:
+            for piece in _pieces(bytes(data)):
+                self._log.append(Stream(self._stage, name, piece))
+        self._pending = []
+        self._pending_bytes = 0
+
+    def _start_timer(self) -> None:
+        brisk = self._log.last_seq < BRISK_EVENTS
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(WINDOW_S if brisk else SLOW_WINDOW_S, self._window_over)
+
+    def _window_over(self) -> None:
+        self._timer = None
+        if self._pending:
+            self._send_pending()
+            self._start_timer()
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """``data`` in parts of a bounded size, cut between characters."""
+    if len(data) <= MAX_PIECE_BYTES:
+        return [data]
+    cutter = CharacterCutter()
+    parts = [
+        cutter.feed(data[at : at + MAX_PIECE_BYTES]) for at in range(0, len(data), MAX_PIECE_BYTES)
+    ]
+    return [part for part in (*parts, cutter.flush()) if part]
+
+
+def _display_content(data: bytes) -> dict[str, str] | None:
+    try:
+        value = strict_json_loads(data)
+    except MalformedRequest:
+        return None
+    if not isinstance(value, dict) or not 0 < len(value) <= 16:
+        return None
+    if not all(_MIME.match(k) and isinstance(v, str) for k, v in value.items()):
+        return None
+    return value

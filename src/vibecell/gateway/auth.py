@@ -1,0 +1,89 @@
+"""Who is asking.
+
+Owns the API keys, hashed, and the names of owners; refuses to grant anything
+by a header other than ``Authorization`` (forwarded addresses are not read) or
+by a key in a URL.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+
+from vibecell.config import is_loopback
+from vibecell.gateway.policy import Policy
+
+ANONYMOUS = "local"
+KEY_PROTOCOL = "vibecell.key."
+_BEARER = re.compile(r"bearer ([!-+\--~]{1,512})\Z", re.IGNORECASE)
+
+
+class Authenticator:
+    """Turns a request's credentials into an owner's name."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._digests = tuple(_digest(key) for key in policy.api_keys)
+        self._rate = parse(policy.failed_auth_rate)
+        self._failures = FixedWindowRateLimiter(MemoryStorage())
+
+    def owner(self, environ: Mapping[str, Any]) -> str:
+        """The owner on whose behalf a request is made.
+
+        Raises:
+            Unauthorized: no key, more than one, or a wrong one.
+            Forbidden: no key is configured and the peer is not on this machine.
+            TooManyRequests: this address tried too many wrong keys.
+        """
+        peer = environ["vibecell.handler"].connection.peer
+        if not self._digests:
+            if peer != "unix" and not is_loopback(peer):
+                raise Forbidden("without API keys only this machine is served")
+            return ANONYMOUS
+        if not self._failures.test(self._rate, peer):
+            raise TooManyRequests("too many wrong keys from this address", retry_after=60)
+        presented = self._presented(environ)
+        if presented is not None and (owner := self._known(presented)) is not None:
+            return owner
+        if presented is not None:
+            self._failures.hit(self._rate, peer)
+        raise Unauthorized(
+            "an API key is required: Authorization: Bearer <key>",
+            www_authenticate=WWWAuthenticate("bearer", {"realm": "vibecell"}),
+        )
+
+    def _presented(self, environ: Mapping[str, Any]) -> str | None:
+        given: str | None = environ.get("HTTP_AUTHORIZATION")
+        if given is None:
+            # a browser cannot set headers on a WebSocket
+            return key_of_protocols(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", ""))
+        # several headers arrive joined by a comma, which no key may contain
+        match = _BEARER.match(given)
+        return match.group(1) if match else ""
+
+    def _known(self, key: str) -> str | None:
+        digest = _digest(key)
+        found = None
+        for known in self._digests:  # all of them: the time tells nothing
+            if hmac.compare_digest(known, digest):
+                found = known
+        return None if found is None else f"key-{found.hex()[:24]}"
+
+
+def key_of_protocols(offered: str) -> str | None:
+    """The key in a list of WebSocket subprotocols, if there is exactly one."""
+    names = [x.strip() for x in offered.split(",")]
+    keys = [x.removeprefix(KEY_PROTOCOL) for x in names if x.startswith(KEY_PROTOCOL)]
+    if not keys:
+        return None
+    return keys[0] if len(keys) == 1 else ""
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

@@ -1,0 +1,65 @@
+"""The response headers that keep a browser from doing harm.
+
+Owns their exact values; which response gets which set is decided where the
+response is made.
+"""
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+#: The playground loads only what the gateway serves; its scripts are files.
+#: Inline styles are allowed: the editor and the terminal size their elements
+#: with style sheets they create at run time.
+PLAYGROUND_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' {websocket}; "
+    "frame-src 'self'; worker-src 'self' blob:; manifest-src 'self'; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+#: A program's own page: an opaque origin (``sandbox`` without
+#: ``allow-same-origin``) that can load nothing but its own files and reach nobody.
+#: ``{files}`` is the absolute address of the page's folder: an opaque origin
+#: matches no ``'self'``. Source: Content Security Policy Level 3, 6.7.2.7.
+PAGE_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' {files}; "
+    "style-src 'unsafe-inline' {files}; img-src data: blob: {files}; font-src data: {files}; "
+    "media-src data: blob: {files}; connect-src 'none'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
+)
+
+_NO_FEATURES = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "clipboard-read",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "hid",
+        "microphone",
+        "midi",
+        "payment",
+        "serial",
+        "usb",
+        "xr-spatial-tracking",
+    )
+)
+
+COMMON: tuple[tuple[str, str], ...] = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", _NO_FEATURES),
+)
+API: tuple[tuple[str, str], ...] = (
+    *COMMON,
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", API_POLICY),
+)

@@ -1,0 +1,126 @@
+"""The one table from error to HTTP status and problem+json.
+
+Owns what a client is told when something goes wrong; refuses to tell more: a
+message of ours for errors of the caller, a fixed text and an incident number
+for everything else. Never a traceback.
+
+Source: RFC 9457 (problem details), RFC 6455 section 7.4.2 (codes 4000 to 4999
+are for private use: ours are 4000 plus the status).
+"""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from vibecell.model import errors
+from vibecell.wire import JsonObject, compact_json
+
+_log = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:vibecell:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one class of error is told."""
+
+    status: HTTPStatus
+    slug: str
+    title: str
+
+
+TABLE: dict[type[errors.VibecellError], Row] = {
+    errors.MalformedRequest: Row(
+        HTTPStatus.BAD_REQUEST, "malformed-request", "The request cannot be read"
+    ),
+    errors.InvalidRequest: Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "A field of the request is wrong"
+    ),
+    errors.UnsupportedLanguage: Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unsupported-language", "This language is not available"
+    ),
+    errors.UnknownExecution: Row(
+        HTTPStatus.NOT_FOUND, "unknown-execution", "There is no such execution"
+    ),
+    errors.Conflict: Row(
+        HTTPStatus.CONFLICT, "conflict", "The request contradicts the present state"
+    ),
+    errors.QueueFull: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Every place is taken; try again later"
+    ),
+    errors.ShuttingDown: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "shutting-down", "The service is stopping"
+    ),
+    errors.EngineUnavailable: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", "The engine cannot be reached"
+    ),
+    errors.SandboxFailure: Row(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "sandbox-failure", "A cell could not be made"
+    ),
+    errors.ProtocolViolation: Row(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "protocol-violation", "The platform failed"
+    ),
+}
+_UNKNOWN = Row(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The platform failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A refusal, ready for any transport."""
+
+    status: int
+    body: JsonObject
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def close_code(self) -> int:
+        """The WebSocket close code that says the same."""
+        return 4000 + self.status
+
+    def response(self) -> Response:
+        """The HTTP response; security headers are added with all others'."""
+        response = Response(compact_json(self.body), self.status, mimetype=MEDIA_TYPE)
+        for name, value in self.headers:
+            response.headers[name] = value
+        return response
+
+
+def problem_of(error: BaseException) -> Problem:
+    """How an error is told to a client; logs those that are ours."""
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    row = next((TABLE[t] for t in type(error).__mro__ if t in TABLE), _UNKNOWN)
+    body = _body(row.status, _TYPE_PREFIX + row.slug, row.title)
+    if isinstance(error, errors.RequestError):
+        body["detail"] = str(error)
+        if isinstance(error, errors.InvalidRequest):
+            body["errors"] = [{"path": p.path, "message": p.message} for p in error.problems]
+        return Problem(row.status, body)
+    if isinstance(error, errors.CapacityError):
+        body["detail"] = str(error)
+        return Problem(row.status, body, (("Retry-After", str(error.retry_after_s)),))
+    incident = secrets.token_hex(8)
+    known = isinstance(error, errors.PlatformError)
+    _log.error("incident %s: %s", incident, error, exc_info=None if known else error)
+    body["detail"] = f"The failure was recorded as incident {incident}."
+    body["incident"] = incident
+    retry = (("Retry-After", "1"),) if row.status is HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return Problem(row.status, body, retry)
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    status = HTTPStatus(error.code or 500)
+    body = _body(status, "about:blank", status.phrase)
+    if error.description and type(error).description != error.description:
+        body["detail"] = error.description
+    kept = ("allow", "retry-after", "www-authenticate")
+    headers = tuple((k, v) for k, v in error.get_headers() if k.lower() in kept)
+    return Problem(status, body, headers)
+
+
+def _body(status: HTTPStatus, kind: str, title: str) -> JsonObject:
+    return {"type": kind, "title": title, "status": int(status)}

@@ -1,0 +1,80 @@
+"""How much one owner may ask for.
+
+Owns rates and the count of what is open; refuses with 429 and a hint. The
+engine's own queue bounds everything together; this keeps one owner from
+taking it all.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from werkzeug.exceptions import TooManyRequests
+
+from vibecell.gateway.policy import Policy
+
+
+class Lease:
+    """One open place; ``release`` gives it back, once."""
+
+    def __init__(self, held: Counter[str], owner: str) -> None:
+        self._held = held
+        self._owner: str | None = owner
+
+    def release(self) -> None:
+        """Give the place back; idempotent."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            self._held[owner] -= 1
+            if self._held[owner] <= 0:
+                del self._held[owner]
+
+
+class Quota:
+    """Counts per owner, in this process."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._rate = parse(policy.rate)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._concurrent = policy.concurrent
+        self._held: Counter[str] = Counter()
+
+    def begin(self, owner: str) -> None:
+        """Count one request that begins an execution.
+
+        Raises:
+            TooManyRequests: the owner's rate is used up.
+        """
+        if not self._limiter.hit(self._rate, owner):
+            reset_at = self._limiter.get_window_stats(self._rate, owner).reset_time
+            wait_s = max(1, int(reset_at - time.time()) + 1)
+            raise TooManyRequests("too many executions begun", retry_after=wait_s)
+
+    def lease(self, owner: str) -> Lease:
+        """Take one of the owner's places for something that stays open.
+
+        Raises:
+            TooManyRequests: all of them are taken.
+        """
+        if self._held[owner] >= self._concurrent:
+            raise TooManyRequests("too many requests at once", retry_after=1)
+        self._held[owner] += 1
+        return Lease(self._held, owner)
+
+    @contextmanager
+    def place(self, owner: str) -> Iterator[None]:
+        """``lease`` for the time of a block."""
+        lease = self.lease(owner)
+        try:
+            yield
+        finally:
+            lease.release()
+
+    @property
+    def open(self) -> int:
+        """Places taken by all owners together."""
+        return sum(self._held.values())

@@ -1,0 +1,346 @@
+"""The HTTP/1.1 server: gevent's pywsgi with the deadlines and bounds it lacks.
+
+Owns accepting, the bound on connections per peer, the deadlines of a request
+(idle, header, body), the strictness that request smuggling lives without, and
+the graceful stop. Refuses everything above HTTP: that is the application.
+
+Theory of operation: each connection is a greenlet with a ``Connection`` and a
+``RequestReader``. A handler moves through the phases idle → header → body,
+each with an absolute deadline, so a client that sends a byte now and then
+gains nothing. A body the application left unread is discarded up to a bound;
+beyond it the connection closes, so no byte of one request is ever read as
+the next one.
+"""
+
+import io
+import json
+import logging
+import re
+import socket
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import gevent
+from gevent.pool import Pool
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+
+from vibecell.gateway import headers as security_headers
+from vibecell.gateway.connection import Connection, HeaderTooLarge, RequestReader
+
+_log = logging.getLogger(__name__)
+_DIGITS = re.compile(r"[0-9]{1,18}\Z")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Deadlines and bounds of one listening server.
+
+    Attributes:
+        header_s: from the first byte of a request to the end of its header.
+        body_s: from there to the end of its body.
+        idle_s: between two requests of a kept-alive connection.
+        stall_s: a client takes no byte of its response for this long.
+        header_bytes: request line and header fields together.
+        discard_bytes: of an unread body, read to keep the connection.
+        connections_per_peer: open at once from one address.
+        connections: open at once in all.
+        stop_s: from the request to stop to the end of the last connection.
+    """
+
+    header_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: float = 30.0
+    stall_s: float = 30.0
+    header_bytes: int = 32 * 1024
+    discard_bytes: int = 8 * 1024 * 1024
+    discard_s: float = 5.0
+    connections_per_peer: int = 256
+    connections: int = 2048
+    stop_s: float = 4.0
+
+
+class BadRequest(ValueError):
+    """The request violates HTTP/1.1; carries the status to answer."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Closable(Protocol):
+    """What lives on an upgraded connection and wants a word before the end."""
+
+    def go_away(self) -> None:
+        """Tell the peer that the server stops, then close; bounded in time."""
+        ...
+
+
+def plain_refusal(status: HTTPStatus) -> bytes:
+    """A complete problem+json response for a request no application will see."""
+    body = json.dumps(
+        {"type": "about:blank", "title": status.phrase, "status": int(status)}
+    ).encode()
+    fields = [
+        f"HTTP/1.1 {int(status)} {status.phrase}",
+        "Connection: close",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in security_headers.API),
+    ]
+    return "\r\n".join(fields).encode("ascii") + b"\r\n\r\n" + body
+
+
+class Body(Input):  # type: ignore[misc]
+    """A request's body; leftovers are discarded up to a bound."""
+
+    __slots__ = ("complete", "discard_bytes")
+
+    def _discard(self) -> None:
+        self.complete = False
+        if self._chunked_input_error:
+            return
+        self.send_100_continue_enabled = False
+        left = self.discard_bytes
+        while left > 0:
+            piece = self.read(min(16384, left))
+            if not piece:
+                self.complete = True
+                return
+            left -= len(piece)
+
+
+class Handler(WSGIHandler):  # type: ignore[misc]
+    """One connection: reads requests, runs the application, writes responses."""
+
+    server: "GatewayServer"
+
+    def __init__(self, sock: Any, address: Any, server: "GatewayServer") -> None:
+        peer = address[0] if isinstance(address, tuple) else "unix"
+        self.limits = server.limits
+        self.connection = Connection(sock, peer, self.limits.stall_s)
+        self.reader = RequestReader(self.connection)
+        self.upgraded = False
+        super().__init__(sock, address, server, rfile=io.BufferedReader(self.reader, 8192))
+
+    def handle(self) -> None:
+        """Serve requests until one side closes; never raises."""
+        try:
+            while (answer := self.handle_one_request()) is True:
+                if self.server.stopping:
+                    return
+            if isinstance(answer, tuple):
+                self.connection.send_all(answer[1])
+                self._linger()
+        except OSError as error:
+            _log.debug("connection of %s ended: %s", self.connection.peer, error)
+        finally:
+            self.connection.abort()
+            self.socket.close()
+
+    def _linger(self) -> None:
+        """Take what the client still sends, so that it can read the refusal.
+
+        Closing with unread bytes makes the kernel send a reset, and the
+        client may lose the response. Source: RFC 9112 section 9.6.
+        """
+        self.connection.socket.shutdown(socket.SHUT_WR)
+        end = time.monotonic() + 1.0
+        left = self.limits.discard_bytes
+        while left > 0 and (wait := end - time.monotonic()) > 0:
+            piece = self.connection.receive(65536, wait)
+            if not piece:
+                return
+            left -= len(piece)
+
+    def read_requestline(self) -> str:
+        """The request line; waits ``idle_s`` for its first byte."""
+        self.reader.allow(self.limits.idle_s)
+        if not self.rfile.peek(1):
+            return ""
+        self.reader.allow(self.limits.header_s, self.limits.header_bytes)
+        line: str = super().read_requestline()
+        return line
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Parse the header and refuse what could be read in two ways.
+
+        Source: RFC 9112 sections 2.3, 3.2, 6.1 and 6.3.
+
+        Raises:
+            BadRequest: names the status to answer.
+        """
+        words = raw_requestline.split()
+        if len(words) != 3 or not _TOKEN.match(words[0]):
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        if words[2] not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        if not words[1].startswith("/") and words != ["OPTIONS", "*", words[2]]:
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        readable: bool = super().read_request(raw_requestline)
+        self._check_framing()
+        self.reader.allow(self.limits.body_s)
+        return readable
+
+    def _check_framing(self) -> None:
+        fields = self.headers
+        if fields.defects or fields.get_payload():
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        for name, value in fields.items():
+            if not _TOKEN.match(name) or any(c in value for c in "\r\n\0"):
+                raise BadRequest(HTTPStatus.BAD_REQUEST)
+        lengths = fields.get_all("content-length") or []
+        encodings = fields.get_all("transfer-encoding") or []
+        hosts = fields.get_all("host") or []
+        if len(lengths) > 1 or not all(_DIGITS.match(x) for x in lengths):
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        if encodings and (lengths or self.saw_length or self.request_version == "HTTP/1.0"):
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        if len(encodings) > 1 or (encodings and encodings[0].strip().lower() != "chunked"):
+            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
+        if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+
+    def MessageClass(self, *arguments: Any) -> Any:  # noqa: N802 - pywsgi's name
+        """The header fields; notes a length before pywsgi drops it."""
+        fields = super().MessageClass(*arguments)
+        self.saw_length = "content-length" in fields
+        return fields
+
+    def get_environ(self) -> dict[str, Any]:
+        """The WSGI environment, with this handler and a bounded body in it."""
+        environ: dict[str, Any] = super().get_environ()
+        given = self.wsgi_input
+        self.wsgi_input = Body(
+            given.rfile, given.content_length, given.socket, given.chunked_input
+        )
+        self.wsgi_input.discard_bytes = self.limits.discard_bytes
+        self.wsgi_input.complete = True
+        environ["wsgi.input"] = self.wsgi_input
+        environ["wsgi.input_terminated"] = True
+        environ["vibecell.handler"] = self
+        return environ
+
+    def take_over(self) -> bytes:
+        """Give the connection to another protocol; returns bytes read ahead."""
+        self.upgraded = True
+        self.close_connection = True
+        self.reader.detach_rest()
+        return self.rfile.read() or b""
+
+    def process_result(self) -> None:
+        """Write the response, unless the connection was taken over."""
+        if not self.upgraded:
+            super().process_result()
+
+    def handle_one_response(self) -> None:
+        """Run the application; afterwards the body must have been consumed."""
+        super().handle_one_response()
+        if self.upgraded or not self.wsgi_input.complete:
+            self.close_connection = True
+
+    def run_application(self) -> None:
+        """Run the application, then give the rest of the body a new deadline."""
+        try:
+            super().run_application()
+        finally:
+            self.reader.allow(self.limits.discard_s)
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        self.connection.send_all(data)
+        self.response_length += len(data)
+
+    def log_request(self) -> None:
+        """Nothing: the application logs and counts what it answers."""
+
+    def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
+        """An exception left the application: log it, answer 500 if possible."""
+        if isinstance(error, OSError):  # the client left or stalled: not our failure
+            self.close_connection = True
+            return
+        _log.error("unhandled error in the application", exc_info=(kind, error, trace))
+        self._send_error_response_if_possible(500)
+
+    def _send_error_response_if_possible(self, error_code: int) -> None:
+        self.close_connection = True
+        if not self.response_length and not self.upgraded:
+            try:
+                self.connection.send_all(plain_refusal(HTTPStatus(error_code)))
+            except OSError as error:
+                _log.debug("client left before its refusal: %s", error)
+
+    def _handle_client_error(self, error: BaseException) -> tuple[str, bytes] | None:
+        if isinstance(error, BadRequest):
+            status = error.status
+        elif isinstance(error, HeaderTooLarge):
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        elif isinstance(error, TimeoutError):
+            status = HTTPStatus.REQUEST_TIMEOUT
+        elif isinstance(error, ValueError | LookupError) or "HTTP" in type(error).__name__:
+            status = HTTPStatus.BAD_REQUEST
+        elif isinstance(error, OSError):
+            return None
+        else:
+            _log.error("unhandled error while reading a header", exc_info=error)
+            status = HTTPStatus.BAD_REQUEST
+        return str(int(status)), plain_refusal(status)
+
+
+class GatewayServer(WSGIServer):  # type: ignore[misc]
+    """Accepts connections; counts them per peer; stops gracefully."""
+
+    handler_class = Handler
+
+    def __init__(self, listener: Any, application: Any, limits: ServerLimits) -> None:
+        self.limits = limits
+        self.stopping = False
+        self.upgraded: set[Closable] = set()
+        self._peers: Counter[str] = Counter()
+        super().__init__(
+            listener, application, spawn=Pool(limits.connections), log=None, error_log=sys.stderr
+        )
+        self.environ["SERVER_SOFTWARE"] = ""
+        # known already: the look-up of a name in update_environ may take seconds
+        self.environ["SERVER_NAME"] = "localhost"
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection, unless its peer has too many."""
+        peer = address[0] if isinstance(address, tuple) else "unix"
+        if isinstance(address, tuple):
+            # without it Nagle and delayed acknowledgement cost 40 ms per reply
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._peers[peer] += 1
+        try:
+            if self._peers[peer] > self.limits.connections_per_peer:
+                self._turn_away(sock, peer)
+            else:
+                self.handler_class(sock, address, self).handle()
+        finally:
+            self._peers[peer] -= 1
+            if self._peers[peer] <= 0:
+                del self._peers[peer]
+
+    def _turn_away(self, sock: Any, peer: str) -> None:
+        _log.warning("too many connections of %s", peer)
+        try:
+            Connection(sock, peer, 0.0).send_all(plain_refusal(HTTPStatus.TOO_MANY_REQUESTS))
+        except OSError as error:
+            _log.debug("could not tell %s: %s", peer, error)
+
+    def stop_gracefully(self) -> None:
+        """Stop accepting, say goodbye on upgraded connections, end the rest.
+
+        A server that exits without a close frame looks to its clients like a
+        broken network. Source: RFC 6455 section 7.4.1 (1001, going away).
+        """
+        if self.stopping:
+            return
+        self.stopping = True
+        self.stop_accepting()
+        farewells = [gevent.spawn(peer.go_away) for peer in list(self.upgraded)]
+        gevent.joinall(farewells, timeout=self.limits.stop_s / 2)
+        self.stop(timeout=self.limits.stop_s / 2)

@@ -1,0 +1,99 @@
+"""What the endpoints of one gateway share.
+
+Owns their wiring and the questions every endpoint asks of a request; refuses
+module-level state: two gateways in one process do not meet.
+"""
+
+import time
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from vibecell.engine.executor import Executor
+from vibecell.gateway.auth import Authenticator
+from vibecell.gateway.metrics import Metrics
+from vibecell.gateway.policy import Policy
+from vibecell.gateway.quota import Quota
+from vibecell.gateway.registry import Record, Registry
+from vibecell.model.execution import ExecutionRequest
+from vibecell.model.language import Language, find_language
+from vibecell.wire import decode_execute, strict_json_loads, to_execution_request
+
+
+class Gateway:
+    """The parts of one gateway."""
+
+    def __init__(self, executor: Executor, policy: Policy) -> None:
+        self.executor = executor
+        self.policy = policy
+        self.authenticator = Authenticator(policy)
+        self.quota = Quota(policy)
+        self.registry = Registry(executor, policy)
+        self.metrics = Metrics()
+        self._languages: tuple[Language, ...] = ()
+        self._languages_until = 0.0
+
+    def owner(self) -> str:
+        """Who makes the current request; raises what ``Authenticator`` does."""
+        return self.authenticator.owner(request.environ)
+
+    def languages(self) -> tuple[Language, ...]:
+        """What can be run, asked of the engine now and then.
+
+        Raises:
+            EngineUnavailable: it is not known, and cannot be asked.
+        """
+        if time.monotonic() >= self._languages_until:
+            self._languages = self.executor.languages()
+            self._languages_until = time.monotonic() + self.policy.languages_ttl_s
+        return self._languages
+
+    def execution_request(self, value: object) -> ExecutionRequest:
+        """The request a parsed JSON value means; raises ``RequestError``."""
+        return to_execution_request(
+            decode_execute(value), self.languages(), self.policy.limits, self.policy.ceiling
+        )
+
+    def remember(self, execution_id: str, owner: str, asked: ExecutionRequest) -> Record:
+        """Note an execution that was just begun."""
+        language = find_language(self.languages(), asked.language, asked.version)
+        entry = (asked.entrypoint or language.entrypoint) if language.mode == "page" else ""
+        return self.registry.remember(execution_id, owner, asked, entry)
+
+
+def json_body() -> object:
+    """The current request's body as a JSON value.
+
+    Raises:
+        UnsupportedMediaType: another content type (a cross-site form can send
+            text/plain, never JSON, without asking), or a content encoding.
+        RequestEntityTooLarge: too many bytes, declared or sent.
+        MalformedRequest: no strict JSON.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("the body must be application/json")
+    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType("JSON is UTF-8")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("a content encoding is not accepted")
+    return strict_json_loads(request.get_data(cache=False))
+
+
+def query_number(name: str) -> int | None:
+    """A non-negative whole number of the query string.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    given = request.args.getlist(name)
+    if not given:
+        return None
+    if len(given) > 1 or not given[0].isascii() or not given[0].isdigit() or len(given[0]) > 12:
+        raise BadRequest(f"{name} must be one whole number")
+    return int(given[0])
+
+
+def client_connection() -> Any:
+    """The connection of the current request."""
+    return request.environ["vibecell.handler"].connection

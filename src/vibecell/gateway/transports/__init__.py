@@ -1,0 +1,1 @@
+"""How events reach a client: WebSocket, Server-Sent Events, NDJSON."""

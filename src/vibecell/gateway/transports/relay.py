@@ -1,0 +1,77 @@
+"""Events from a conversation to a client, whatever the transport.
+
+Owns the waiting: on the next event, on the heartbeat, on the client's
+leaving. Refuses to format; ``sse`` and ``ndjson`` do.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from vibecell.engine.executor import Conversation
+from vibecell.model.events import Finished, NumberedEvent
+from vibecell.model.execution import Result
+
+CHECK_EVERY_S = 0.5
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before the end."""
+
+
+def attach_point(conversation: Conversation, after: int) -> Iterator[NumberedEvent]:
+    """The events after ``after`` of a conversation that began one earlier.
+
+    The conversation must have been attached at ``after - 1`` (at 0 for 0): so
+    the event ``after`` itself tells whether anything follows it.
+    """
+    if after == 0:
+        return
+    first = conversation.receive()
+    if first is not None and isinstance(first.event, Finished):
+        yield first
+
+
+def wait_for_result(
+    conversation: Conversation, has_left: Callable[[], bool], deadline_s: float | None = None
+) -> Result | None:
+    """The result; ``None`` when the deadline passed before.
+
+    Raises:
+        ClientLeft: ``has_left`` said so.
+    """
+    end = None if deadline_s is None else time.monotonic() + deadline_s
+    while True:
+        wait_s = CHECK_EVERY_S
+        if end is not None:
+            wait_s = min(wait_s, end - time.monotonic())
+            if wait_s <= 0:
+                return None
+        try:
+            event = conversation.receive(wait_s)
+        except TimeoutError:
+            if has_left():
+                raise ClientLeft from None
+            continue
+        if event is None:
+            return None
+        if isinstance(event.event, Finished):
+            return event.event.result
+
+
+def paced(
+    conversation: Conversation, heartbeat_s: float, longest_s: float
+) -> Iterator[NumberedEvent | None]:
+    """Events as they come; ``None`` where a heartbeat is due.
+
+    Ends after ``Finished``, or after ``longest_s``: the client resumes then.
+    """
+    end = time.monotonic() + longest_s
+    while time.monotonic() < end:
+        try:
+            event = conversation.receive(heartbeat_s)
+        except TimeoutError:
+            yield None
+            continue
+        if event is None:
+            return
+        yield event

@@ -1,0 +1,334 @@
+"""WebSocket over gevent, on the Sans-I/O core of ``websockets``.
+
+Owns the handshake, the Origin check, assembling messages, the bounded inbox,
+ping and its deadline, and closing with the right code. Refuses to know what
+the messages say.
+
+Theory of operation: ``websockets.ServerProtocol`` holds the state machine and
+touches no socket. One greenlet (the reader) feeds it bytes and puts whole
+messages into a bounded inbox; any greenlet may send, under a lock; one timer
+greenlet pings. When the inbox is full the reader stops reading, so the
+peer's own TCP window holds it back; if nobody takes a message for a while,
+the connection is closed. A peer that does not read blocks only its own
+sender, and only for the stall deadline.
+"""
+
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.lock import RLock
+from gevent.queue import Empty, Full, Queue
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from vibecell.gateway.connection import Connection
+
+_log = logging.getLogger(__name__)
+_protocol_log = logging.getLogger(__name__ + ".protocol")
+_protocol_log.setLevel(logging.CRITICAL)
+_HANDSHAKE = ("HOST", "UPGRADE", "CONNECTION", "SEC_WEBSOCKET_KEY", "SEC_WEBSOCKET_VERSION")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+GOING_AWAY = 1001
+UNSUPPORTED_DATA = 1003
+INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """Bounds of one WebSocket.
+
+    Attributes:
+        message_bytes: of one received message, all fragments together.
+        inbox_messages: received and not yet taken.
+        inbox_wait_s: a full inbox may stay full for this long.
+        ping_every_s: between two pings; as long again may pass in silence.
+        pings_per_interval: received from the peer in ``ping_every_s``.
+        close_s: waiting for the peer's half of the closing handshake.
+    """
+
+    message_bytes: int = 1024 * 1024
+    inbox_messages: int = 64
+    inbox_wait_s: float = 30.0
+    ping_every_s: float = 20.0
+    pings_per_interval: int = 200
+    close_s: float = 1.0
+
+
+class WebSocketClosed(Exception):
+    """The connection is closed or closing; nothing can be sent or received."""
+
+
+class HandshakeRefused(Exception):
+    """The request is no acceptable opening handshake; carries an HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str]) -> bool:
+    """Whether a browser page of this origin may connect.
+
+    No ``Origin`` means no browser. A browser's origin must be the host it
+    talks to, or be listed. Source: RFC 6455 section 10.2.
+    """
+    if origin is None or origin in allowed:
+        return True
+    try:
+        asked, served = urlsplit(origin), urlsplit(f"//{host}")
+        default = _DEFAULT_PORTS.get(asked.scheme)
+        if default is None or not asked.hostname:
+            return False
+        ports = (asked.port or default, served.port or default)
+    except ValueError:
+        return False
+    return asked.hostname == served.hostname and ports[0] == ports[1]
+
+
+class WebSocket:
+    """A server's end of an open WebSocket; a context manager that closes it."""
+
+    def __init__(
+        self, connection: Connection, protocol: ServerProtocol, limits: WebSocketLimits
+    ) -> None:
+        self._connection = connection
+        self._protocol = protocol
+        self._limits = limits
+        self._lock = RLock()
+        self._inbox: Queue[str | None] = Queue(limits.inbox_messages)
+        self._fragments: bytearray | None = None
+        self._heard_at = time.monotonic()
+        self._pings: int = 0
+        self._stuck = False
+        self._greenlets: list[gevent.Greenlet] = []
+
+    @classmethod
+    def accept(
+        cls, environ: dict[str, Any], limits: WebSocketLimits | None = None
+    ) -> "WebSocket":
+        """Answer the opening handshake and take the connection over.
+
+        Origin and authentication are checked by the caller, before.
+
+        Raises:
+            HandshakeRefused: it is no valid handshake; nothing was sent.
+        """
+        limits = limits or WebSocketLimits()
+        protocol = ServerProtocol(max_size=limits.message_bytes, logger=_protocol_log)
+        fields = Headers()
+        for name in _HANDSHAKE:
+            if (value := environ.get(f"HTTP_{name}")) is not None:
+                fields[name.replace("_", "-")] = value
+        response = protocol.accept(Request("/", fields))
+        if response.status_code != 101:
+            raise HandshakeRefused(response.status_code, str(protocol.handshake_exc))
+        handler = environ["vibecell.handler"]
+        read_ahead = handler.take_over()
+        protocol.send_response(response)
+        websocket = cls(handler.connection, protocol, limits)
+        websocket._open(read_ahead)
+        return websocket
+
+    def _open(self, read_ahead: bytes) -> None:
+        self._flush()
+        self._greenlets = [
+            gevent.spawn(self._read, read_ahead),
+            gevent.spawn(self._keep_alive),
+        ]
+
+    def __enter__(self) -> "WebSocket":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(INTERNAL_ERROR if error is not None else 1000)
+        gevent.killall(self._greenlets, block=True, timeout=1.0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can still be sent."""
+        return self._protocol.state is State.OPEN
+
+    @property
+    def close_code(self) -> int:
+        """The code the peer closed with; 1006 if it said none."""
+        received = self._protocol.close_rcvd
+        return int(received.code) if received else 1006
+
+    def send(self, text: str) -> None:
+        """Send one text message; waits while the peer takes nothing.
+
+        Raises:
+            WebSocketClosed: it is closed, or the peer stalled for too long.
+        """
+        with self._lock:
+            if not self.is_open:
+                raise WebSocketClosed
+            self._protocol.send_text(text.encode())
+            self._flush()
+
+    def receive(self, timeout_s: float | None = None) -> str:
+        """The next text message.
+
+        Raises:
+            WebSocketClosed: no message will come any more.
+            TimeoutError: none came in ``timeout_s`` seconds.
+        """
+        try:
+            message = self._inbox.get(timeout=timeout_s)
+        except Empty:
+            raise TimeoutError from None
+        if message is None:
+            self._inbox.put(None) if not self._inbox.full() else None
+            raise WebSocketClosed
+        return message
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close with a code and wait a moment for the peer; never raises."""
+        with self._lock:
+            if self.is_open:
+                # a reason has at most 123 bytes. Source: RFC 6455 section 5.5
+                self._protocol.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+                try:
+                    self._flush()
+                except WebSocketClosed:
+                    return
+        self._finish()
+
+    def _finish(self) -> None:
+        end = time.monotonic() + self._limits.close_s
+        while self._protocol.state is not State.CLOSED and time.monotonic() < end:
+            if gevent.getcurrent() in self._greenlets or self._reader_is_done():
+                break
+            gevent.sleep(0.01)
+        self._connection.abort()
+
+    def _reader_is_done(self) -> bool:
+        return not self._greenlets or bool(self._greenlets[0].dead)
+
+    def go_away(self) -> None:
+        """Close because the server stops (code 1001)."""
+        self.close(GOING_AWAY, "server is stopping")
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close because the peer broke a rule; discards what it still sends."""
+        with self._lock:
+            if self._protocol.state in (State.OPEN, State.CLOSING):
+                self._protocol.fail(code, reason)
+            try:
+                self._flush()
+            except WebSocketClosed as error:
+                _log.debug("peer left before its close frame: %s", error)
+
+    def _flush(self) -> None:
+        with self._lock:
+            try:
+                for data in self._protocol.data_to_send():
+                    if data:
+                        self._connection.send_all(data)
+                    else:  # SEND_EOF
+                        self._connection.abort_writing()
+            except OSError as error:
+                self._protocol.fail(1006)
+                self._protocol.data_to_send()
+                self._connection.abort()
+                raise WebSocketClosed(str(error)) from error
+
+    def _read(self, data: bytes) -> None:
+        try:
+            while self._protocol.state is not State.CLOSED:
+                if data:
+                    self._protocol.receive_data(data)
+                    self._take_events()
+                    self._flush()
+                data = self._connection.receive(65536, None)
+                if not data:
+                    self._protocol.receive_eof()
+                    break
+                self._heard_at = time.monotonic()
+        except (OSError, EOFError, WebSocketClosed) as error:
+            _log.debug("websocket of %s ended: %s", self._connection.peer, error)
+            self._protocol.fail(1006)
+        finally:
+            self._end_of_messages()
+
+    def _take_events(self) -> None:
+        for event in self._protocol.events_received():
+            if not isinstance(event, Frame):
+                continue
+            if event.opcode is Opcode.PING:
+                self._count_ping()
+            elif event.opcode is Opcode.BINARY:
+                self.fail(UNSUPPORTED_DATA, "messages are text")
+            elif event.opcode is Opcode.TEXT or event.opcode is Opcode.CONT:
+                self._assemble(event)
+            if self._protocol.state is not State.OPEN:
+                return
+
+    def _assemble(self, frame: Frame) -> None:
+        if self._fragments is None:
+            self._fragments = bytearray()
+        self._fragments += frame.data
+        if not frame.fin:
+            return
+        whole, self._fragments = bytes(self._fragments), None
+        try:
+            message = whole.decode()
+        except UnicodeDecodeError:
+            self.fail(INVALID_DATA, "text is not UTF-8")
+            return
+        self._stuck = True
+        try:
+            self._inbox.put(message, timeout=self._limits.inbox_wait_s)
+        except Full:
+            self.fail(POLICY_VIOLATION, "messages arrive faster than they can be used")
+        finally:
+            self._stuck = False
+            self._heard_at = time.monotonic()
+
+    def _count_ping(self) -> None:
+        self._pings += 1
+        if self._pings > self._limits.pings_per_interval:
+            self.fail(POLICY_VIOLATION, "too many pings")
+
+    def _end_of_messages(self) -> None:
+        # the receiver must learn of the end even when its inbox is full
+        while self._inbox.full():
+            self._inbox.get_nowait()
+        self._inbox.put(None)
+
+    def _keep_alive(self) -> None:
+        every_s = self._limits.ping_every_s
+        while True:
+            gevent.sleep(every_s)
+            self._pings = 0
+            if not self.is_open:
+                return
+            silent_s = time.monotonic() - self._heard_at
+            try:
+                if silent_s > 2 * every_s and not self._stuck:
+                    self.fail(INTERNAL_ERROR, "no answer to ping")
+                    self._connection.abort()
+                    return
+                with self._lock:
+                    if self.is_open:
+                        self._protocol.send_ping(b"")
+                        self._flush()
+            except WebSocketClosed:
+                return

@@ -1,0 +1,195 @@
+"""The languages on offer: read from one folder each.
+
+Owns the reading of every ``language.toml`` and the question which of them this
+deployment can run; refuses to run anything. To add a language, add a folder.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from vibecell.model.language import Language, StartMode, WarmProfile
+
+FOLDER = Path(__file__).parent
+MODES = ("in_place", "warm_exec", "exec", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeNeeds:
+    """What the runtime image must hold for a language to run.
+
+    Attributes:
+        program: whose version is the language's; empty: needs none.
+        version_args: arguments that make it print its version.
+        programs: others of the host that programs of the language use.
+        trees: directories of the host that its runtime reads.
+        requirements: pinned Python packages; ``None``: none.
+        mend: what an operator can do where ``program`` is absent.
+    """
+
+    program: str = ""
+    version_args: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    trees: tuple[Path, ...] = ()
+    requirements: Path | None = None
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One ``language.toml``, before a host is looked at.
+
+    Attributes:
+        language: with an empty version.
+        needs: what its runtime needs.
+        smoke: a program that must print ``smoke_output``; ``None`` for a page.
+    """
+
+    language: Language
+    needs: RuntimeNeeds
+    smoke: Path | None
+    smoke_output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """A language this deployment cannot run, and what would change that."""
+
+    name: str
+    reason: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The languages of this deployment.
+
+    Attributes:
+        languages: that can run, Python first, the others by name.
+        unavailable: that cannot, with the mend.
+    """
+
+    languages: tuple[Language, ...]
+    unavailable: tuple[Unavailable, ...] = ()
+
+    @property
+    def profiles(self) -> tuple[WarmProfile, ...]:
+        """Every warm profile, each once, the default ones of a language first."""
+        found = {p.name: p for language in self.languages for p in language.profiles}
+        return tuple(found.values())
+
+    @property
+    def by_name(self) -> Mapping[str, Language]:
+        """The languages under their canonical names."""
+        return {language.name: language for language in self.languages}
+
+
+def describe(folder: Path = FOLDER) -> tuple[Description, ...]:
+    """Read every language's description.
+
+    Raises:
+        ValueError: a file is wrong; names it.
+    """
+    found = [_read(path) for path in sorted(folder.glob("*/language.toml"))]
+    found.sort(key=lambda d: (d.language.name != "python", d.language.name))
+    _refuse_repeats(found)
+    return tuple(found)
+
+
+def catalogue(descriptions: tuple[Description, ...], versions: Mapping[str, str]) -> Catalogue:
+    """Choose the languages that a runtime image can run.
+
+    Args:
+        descriptions: of all languages.
+        versions: program name to version, of the image.
+    """
+    languages, unavailable = [], []
+    for description in descriptions:
+        needs, language = description.needs, description.language
+        if needs.program and needs.program not in versions:
+            reason = f"its runtime ({needs.program}) is not installed"
+            unavailable.append(Unavailable(language.name, reason, needs.mend))
+            continue
+        version = versions.get(needs.program, language.version)
+        languages.append(replace(language, version=version))
+    return Catalogue(tuple(languages), tuple(unavailable))
+
+
+def _read(path: Path) -> Description:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        smoke = table.pop("smoke", None)
+        needs = _needs(table.pop("runtime", {}), path.parent)
+        return Description(
+            language=_language(table),
+            needs=needs,
+            smoke=path.parent / smoke["program"] if smoke else None,
+            smoke_output=smoke["output"] if smoke else "",
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path.parent.name}/{path.name}: {error!r}") from error
+
+
+def _language(table: dict[str, Any]) -> Language:
+    mode = table.pop("mode")
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}")
+    language = Language(
+        name=table.pop("name"),
+        display_name=table.pop("display_name"),
+        version=table.pop("version", ""),
+        aliases=tuple(table.pop("aliases", ())),
+        entrypoint=table.pop("entrypoint"),
+        mode=cast(StartMode, mode),
+        argv=tuple(table.pop("argv", ())),
+        env=MappingProxyType(dict(table.pop("env", {}))),
+        profiles=tuple(_profile(dict(p)) for p in table.pop("profiles", ())),
+        example=table.pop("example", ""),
+    )
+    _refuse_rest(table)
+    if bool(language.profiles) == (mode == "page"):
+        raise ValueError("profiles belong to every mode but page")
+    return language
+
+
+def _profile(table: dict[str, Any]) -> WarmProfile:
+    profile = WarmProfile(
+        name=table.pop("name"),
+        modules=tuple(table.pop("modules", ())),
+        triggers=frozenset(table.pop("triggers", ())),
+        warm_argv=tuple(table.pop("warm_argv", ())),
+        warm_env=MappingProxyType(dict(table.pop("warm_env", {}))),
+    )
+    _refuse_rest(table)
+    return profile
+
+
+def _needs(table: dict[str, Any], folder: Path) -> RuntimeNeeds:
+    requirements = table.pop("requirements", None)
+    needs = RuntimeNeeds(
+        program=table.pop("program", ""),
+        version_args=tuple(table.pop("version_args", ())),
+        programs=tuple(table.pop("programs", ())),
+        trees=tuple(Path(p) for p in table.pop("trees", ())),
+        requirements=folder / requirements if requirements else None,
+        mend=table.pop("mend", ""),
+    )
+    _refuse_rest(table)
+    return needs
+
+
+def _refuse_rest(table: dict[str, Any]) -> None:
+    if table:
+        raise ValueError(f"unknown: {', '.join(sorted(table))}")
+
+
+def _refuse_repeats(found: list[Description]) -> None:
+    names = [n for d in found for n in (d.language.name, *d.language.aliases)]
+    profiles = [p.name for d in found for p in d.language.profiles]
+    for kind, words in (("name", names), ("profile", profiles)):
+        repeated = {w for w in words if words.count(w) > 1}
+        if repeated:
+            raise ValueError(f"more than one language has the {kind} {', '.join(repeated)}")

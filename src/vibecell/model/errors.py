@@ -1,0 +1,115 @@
+"""What can go wrong, as a tree of three branches.
+
+Owns every exception that crosses a room's border; refuses foreign ones: an
+adapter translates what it meets (``OSError``, a library's own) before it
+leaves the room. A program that fails is not here: that is a verdict.
+
+    VibecellError
+    ├── RequestError            the caller's: do not retry unchanged
+    │   ├── InvalidRequest      a field is wrong (422), field by field
+    │   ├── MalformedRequest    not even readable (400)
+    │   ├── UnsupportedLanguage no such language or version (422)
+    │   ├── UnknownExecution    no such id, or not yours (404)
+    │   └── Conflict            contradicts what is already there (409)
+    ├── CapacityError           try later: carries ``retry_after_s``
+    │   ├── QueueFull           no place to wait in (503)
+    │   └── ShuttingDown        the engine is stopping (503)
+    └── PlatformError           ours: carries the ``step`` that failed (500)
+        ├── EngineUnavailable   the engine cannot be reached (503)
+        ├── SandboxFailure      a cell could not be made, or died
+        └── ProtocolViolation   a peer broke the protocol
+"""
+
+from dataclasses import dataclass
+
+
+class VibecellError(Exception):
+    """Root of the tree; never raised itself."""
+
+
+class RequestError(VibecellError):
+    """The caller's mistake; the message is written for the caller."""
+
+
+class MalformedRequest(RequestError):
+    """The bytes received cannot be read as a request at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One wrong field: ``path`` as ``files.0.path``, ``message`` for a person."""
+
+    path: str
+    message: str
+
+
+class InvalidRequest(RequestError):
+    """A readable request with wrong fields.
+
+    Attributes:
+        problems: one entry per wrong field, never empty.
+    """
+
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__("; ".join(f"{p.path}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+class UnsupportedLanguage(RequestError):
+    """No such language, or no such version of it."""
+
+
+class UnknownExecution(RequestError):
+    """No execution with this id that the caller may see.
+
+    Deliberately the same for an id that never was, one that has expired and
+    one that belongs to somebody else: existence is not told.
+    """
+
+
+class Conflict(RequestError):
+    """The request contradicts the state of what it names."""
+
+
+class CapacityError(VibecellError):
+    """There is no room now; trying again later may succeed.
+
+    Attributes:
+        retry_after_s: a hint in whole seconds, at least 1.
+    """
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = max(1, retry_after_s)
+
+
+class QueueFull(CapacityError):
+    """Every cell is busy and every waiting place is taken."""
+
+
+class ShuttingDown(CapacityError):
+    """The engine accepts nothing new because it is stopping."""
+
+
+class PlatformError(VibecellError):
+    """Ours, not the caller's.
+
+    Attributes:
+        step: what was being done, in a few words ("fork a cell").
+    """
+
+    def __init__(self, step: str, detail: str = "") -> None:
+        super().__init__(f"{step}: {detail}" if detail else step)
+        self.step = step
+
+
+class EngineUnavailable(PlatformError):
+    """The engine does not answer on its socket."""
+
+
+class SandboxFailure(PlatformError):
+    """A wall could not be built, or what is behind it died by itself."""
+
+
+class ProtocolViolation(PlatformError):
+    """A peer sent what the protocol does not allow."""

@@ -1,0 +1,91 @@
+"""What the platform knows about a language.
+
+Owns the description; refuses knowledge of how a cell runs it. Every
+description comes from a ``language.toml`` through ``languages/catalogue.py``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from vibecell.model.errors import UnsupportedLanguage
+
+StartMode = Literal["in_place", "warm_exec", "exec", "page"]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmProfile:
+    """A kind of zygote and of the warm cells forked from it.
+
+    Attributes:
+        name: unique over all languages ("python-light").
+        modules: imported by the zygote once; empty where nothing is preloaded.
+        triggers: top-level imports of a program that make planning choose it.
+        warm_argv: a program started ahead in each warm cell that waits for
+            its source; empty where the forked runner itself waits.
+        warm_env: environment additions for ``warm_argv`` only.
+    """
+
+    name: str
+    modules: tuple[str, ...] = ()
+    triggers: frozenset[str] = frozenset()
+    warm_argv: tuple[str, ...] = ()
+    warm_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language at one version.
+
+    Attributes:
+        name: canonical name ("javascript").
+        display_name: for people ("JavaScript (Node.js)").
+        version: of the runtime, as measured at set-up.
+        aliases: other names requests may use ("js", "node").
+        entrypoint: default file name of the program ("main.py").
+        mode: ``in_place`` (the warm interpreter runs it), ``warm_exec`` (a
+            started program waits for it), ``exec`` (argv is executed),
+            ``page`` (nothing is executed: the source is shown).
+        argv: command to execute; ``{entrypoint}`` stands for the path.
+        env: environment additions of the language.
+        profiles: warm profiles, the default one first.
+        example: a small program to begin with.
+    """
+
+    name: str
+    display_name: str
+    version: str
+    aliases: tuple[str, ...]
+    entrypoint: str
+    mode: StartMode
+    argv: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    profiles: tuple[WarmProfile, ...] = ()
+    example: str = ""
+
+
+def find_language(
+    languages: Iterable[Language], name: str, version: str | None = None
+) -> Language:
+    """The language of this name or alias.
+
+    Args:
+        languages: what to choose from.
+        name: canonical name or alias, in any case.
+        version: ``None`` is the one there is; "3" also means "3.11.2".
+
+    Raises:
+        UnsupportedLanguage: no such name, or not at this version; the message
+            names what there is.
+    """
+    known = tuple(languages)
+    wanted = name.lower()
+    for language in known:
+        if wanted != language.name and wanted not in language.aliases:
+            continue
+        if version is None or f"{language.version}.".startswith(f"{version}."):
+            return language
+        raise UnsupportedLanguage(f"{language.name} is here at version {language.version} only")
+    names = ", ".join(sorted(x.name for x in known))
+    raise UnsupportedLanguage(f"no such language; there are: {names}")

@@ -1,0 +1,77 @@
+"""How much an execution may use.
+
+Owns the seven quantities and the arithmetic of lowering and clamping them;
+refuses values that mean nothing (zero, negative). How a limit is enforced is
+the sandbox's business, what exceeding it is called is the verdict's.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+from vibecell.model.errors import FieldProblem, InvalidRequest
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds of one stage of one execution.
+
+    Attributes:
+        wall_time_ms: real time from the start of the program, milliseconds.
+        cpu_time_ms: user plus system time of all its processes together.
+        memory_bytes: memory of all its processes and files in memory together.
+        processes: processes and threads alive at once.
+        open_files: descriptors per process.
+        workspace_bytes: bytes of files in the workspace; the same again in /tmp.
+        output_bytes: bytes of stdout and stderr together.
+
+    Raises:
+        InvalidRequest: a value is below 1.
+    """
+
+    wall_time_ms: int = 10_000
+    cpu_time_ms: int = 10_000
+    memory_bytes: int = 512 * MIB
+    processes: int = 64
+    open_files: int = 256
+    workspace_bytes: int = 64 * MIB
+    output_bytes: int = 1 * MIB
+
+    def __post_init__(self) -> None:
+        wrong = [
+            FieldProblem(f"limits.{f.name}", "must be at least 1")
+            for f in fields(self)
+            if getattr(self, f.name) < 1
+        ]
+        if wrong:
+            raise InvalidRequest(*wrong)
+
+    def require_within(self, ceiling: "Limits") -> None:
+        """Refuse what a deployment does not grant.
+
+        Raises:
+            InvalidRequest: names every field above its ceiling.
+        """
+        wrong = [
+            FieldProblem(f"limits.{f.name}", f"must be at most {getattr(ceiling, f.name)}")
+            for f in fields(self)
+            if getattr(self, f.name) > getattr(ceiling, f.name)
+        ]
+        if wrong:
+            raise InvalidRequest(*wrong)
+
+    def overridden(self, **values: int | None) -> "Limits":
+        """A copy with those of ``values`` that are set."""
+        return replace(self, **{k: v for k, v in values.items() if v is not None})
+
+
+DEFAULT_LIMITS = Limits()
+DEFAULT_CEILING = Limits(
+    wall_time_ms=120_000,
+    cpu_time_ms=120_000,
+    memory_bytes=2048 * MIB,
+    processes=256,
+    open_files=1024,
+    workspace_bytes=512 * MIB,
+    output_bytes=64 * MIB,
+)

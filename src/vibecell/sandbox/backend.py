@@ -1,0 +1,219 @@
+"""The ports of the sandbox: what a backend gives, what the engine may ask.
+
+Owns the interfaces and the values that cross them; refuses judgement. A
+process that ends is reported as facts (``Exit``); what they are called is the
+engine's affair. The sandbox knows no language: it gets a profile and argv.
+
+Life of a cell: ``Backend.acquire`` hands out a warm, unused cell;
+``Cell.start`` begins a process in it; ``Process.read`` yields what it says,
+ending with one ``Exit``; ``Cell.collect`` brings the files it left;
+``Cell.destroy`` ends everything in it, always, and never raises.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from vibecell.model.execution import OutputFile, SourceFile
+from vibecell.model.language import WarmProfile
+from vibecell.model.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """One process to start in a cell.
+
+    Attributes:
+        mode: ``in_place``: the warm runner becomes the program (``argv`` are
+            the program's own arguments after ``entrypoint``); ``exec``:
+            ``argv`` is executed.
+        entrypoint: workspace-relative path of the program, for ``in_place``.
+        stdin: fed first; followed by end of input unless ``interactive``.
+        interactive: a terminal for stdin, stdout and stderr, input stays open.
+    """
+
+    mode: Literal["in_place", "exec"]
+    entrypoint: str
+    argv: tuple[str, ...]
+    files: tuple[SourceFile, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Limits = field(default_factory=Limits)
+    stdin: bytes = b""
+    interactive: bool = False
+    columns: int = 80
+    rows: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes the process wrote; at most 256 KiB."""
+
+    name: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayData:
+    """One JSON object (MIME type to content) the program displays; hostile bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Facts of the end of a process, none of them from bytes it wrote.
+
+    Attributes:
+        exit_code: ``None`` when a signal ended it.
+        signal: number of that signal; ``None`` otherwise.
+        stopped_by: the limit whose enforcement ended it, or ``cancel`` when
+            ``Process.kill`` did; ``None`` when it ended by itself.
+        memory_limit_hit: the kernel killed for memory, or the watch did.
+        process_limit_hit: a fork was refused by the limit on processes.
+        workspace_limit_hit: no byte or inode was left in workspace or /tmp
+            when it ended.
+        wall_time_ms: from start to end, measured outside the cell.
+        output_bytes: of stdout and stderr, before any cut.
+        truncated: output was cut at the limit.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    stopped_by: (
+        Literal["wall_time", "cpu_time", "memory", "output", "cancel"] | None
+    ) = None
+    memory_limit_hit: bool = False
+    process_limit_hit: bool = False
+    workspace_limit_hit: bool = False
+    wall_time_ms: float = 0.0
+    cpu_time_ms: float | None = None
+    memory_bytes: int | None = None
+    processes: int | None = None
+    output_bytes: int = 0
+    truncated: bool = False
+
+
+Occurrence = Output | DisplayData | Exit
+
+
+class Process(Protocol):
+    """A running process; limits are enforced without its reader's help."""
+
+    def read(self) -> AsyncIterator[Occurrence]:
+        """What happens, in order; the last is exactly one ``Exit``.
+
+        Raises:
+            SandboxFailure: the cell died under the process.
+        """
+        ...
+
+    async def write_stdin(self, data: bytes) -> None:
+        """Feed input; waits while the cell cannot take more. After the end: ignored."""
+        ...
+
+    async def end_stdin(self) -> None:
+        """Close standard input (on a terminal: send end-of-transmission)."""
+        ...
+
+    async def send_signal(self, number: int) -> None:
+        """Signal the program's (foreground) process group; ignored after its end."""
+        ...
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Set the terminal's size; ignored where there is none."""
+        ...
+
+    def kill(self) -> None:
+        """End it now, with ``stopped_by="cancel"``; returns at once."""
+        ...
+
+
+class Cell(Protocol):
+    """A place for the processes of one execution, or one session."""
+
+    async def start(self, spec: ProcessSpec) -> Process:
+        """Write the files and start the process; one at a time.
+
+        Raises:
+            SandboxFailure: the cell died, or could not do it; names the step.
+        """
+        ...
+
+    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+        """Files new or changed since ``start``, after every process has ended.
+
+        Regular files with one name only; never follows a link. Whatever
+        offends is skipped.
+
+        Raises:
+            SandboxFailure: the cell died.
+        """
+        ...
+
+    async def destroy(self) -> None:
+        """End every process, release everything; idempotent, never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of protection and whether this host enforces it.
+
+    Attributes:
+        name: a field's standard term ("user namespace", "seccomp", …).
+        enforced: whether a probe showed it to work.
+        detail: what it gives here, or what its absence costs.
+        mend: what an operator can do about an absence; empty if enforced.
+        required: policy refuses to start without it.
+    """
+
+    name: str
+    enforced: bool
+    detail: str
+    mend: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend enforces on this host, layer by layer."""
+
+    backend: str
+    wall: Literal["shared", "fresh"]
+    layers: tuple[Layer, ...]
+
+    @property
+    def missing(self) -> tuple[Layer, ...]:
+        """Required layers that are not enforced: reasons not to start."""
+        return tuple(x for x in self.layers if x.required and not x.enforced)
+
+
+class Backend(Protocol):
+    """Makes outer walls and hands out warm cells inside them."""
+
+    async def probe(self) -> Capabilities:
+        """Measure, by trying, what this host enforces; makes no pool."""
+        ...
+
+    async def open(self) -> None:
+        """Reap strays of an earlier life and start keeping cells warm.
+
+        Raises:
+            SandboxFailure: a required layer is missing; names all of them.
+        """
+        ...
+
+    async def acquire(self, profile: WarmProfile) -> Cell:
+        """A warm cell of this profile, used by nobody before.
+
+        Waits for one to be made when none is ready (bounded by a deadline).
+
+        Raises:
+            SandboxFailure: none could be made in time.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Destroy everything; idempotent."""
+        ...

@@ -1,0 +1,314 @@
+"""A scripted backend: every behaviour of a cell, no feature of a kernel.
+
+Owns a complete ``Backend`` for tests and for trying a front end where no
+sandbox can be built; refuses to execute anything: a "program" here is a list of
+calls with literal arguments, read by ``fake_program``. It protects nothing and
+says so in its capabilities.
+"""
+
+import asyncio
+import signal
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Literal
+
+from vibecell.model.errors import SandboxFailure
+from vibecell.model.execution import OutputFile
+from vibecell.model.language import WarmProfile
+from vibecell.model.limits import Limits
+from vibecell.sandbox.backend import (
+    Capabilities,
+    DisplayData,
+    Exit,
+    Layer,
+    Occurrence,
+    Output,
+    ProcessSpec,
+)
+from vibecell.sandbox.fake_program import Call, ProgramError, read_program
+
+CHUNK_BYTES = 64 * 1024
+_UNREAD_OCCURRENCES = 64
+_RETRY_S = 0.001
+
+
+class _Ended(Exception):
+    """The program ended, for a reason of its own."""
+
+    def __init__(self, exit_: Exit) -> None:
+        super().__init__()
+        self.exit_ = exit_
+
+
+class FakeProcess:
+    """Plays one program; obeys ``Process``.
+
+    Args:
+        spec: what to play.
+        left: where the files go that it writes.
+    """
+
+    def __init__(self, spec: ProcessSpec, left: list[OutputFile]) -> None:
+        self._spec = spec
+        self._left = left
+        self._occurrences: asyncio.Queue[Occurrence | SandboxFailure] = asyncio.Queue()
+        self._stdin = bytearray(spec.stdin)
+        self._stdin_ended = not spec.interactive
+        self._stdin_changed = asyncio.Event()
+        self._stopped: Exit | None = None
+        self._output_bytes = 0
+        self._started_at = time.monotonic()
+        self._task = asyncio.create_task(self._live())
+
+    async def read(self) -> AsyncIterator[Occurrence]:
+        """See ``Process.read``."""
+        while True:
+            occurrence = await self._occurrences.get()
+            if isinstance(occurrence, SandboxFailure):
+                raise occurrence
+            yield occurrence
+            if isinstance(occurrence, Exit):
+                return
+
+    async def write_stdin(self, data: bytes) -> None:
+        """See ``Process.write_stdin``."""
+        self._stdin += data
+        self._stdin_changed.set()
+
+    async def end_stdin(self) -> None:
+        """See ``Process.end_stdin``."""
+        self._stdin_ended = True
+        self._stdin_changed.set()
+
+    async def send_signal(self, number: int) -> None:
+        """See ``Process.send_signal``; every signal ends a fake program."""
+        self._stop(Exit(exit_code=None, signal=number))
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """See ``Process.resize``; the program says that it noticed."""
+        if self._spec.interactive:
+            await self._write("stdout", f"resized {columns}x{rows}\n".encode())
+
+    def kill(self) -> None:
+        """See ``Process.kill``."""
+        self._stop(Exit(None, signal.SIGKILL, stopped_by="cancel"))
+
+    def fail(self) -> None:
+        """The cell is gone: the reader learns it."""
+        self._task.cancel()
+        self._occurrences.put_nowait(SandboxFailure("play a program", "the cell was destroyed"))
+
+    def _stop(self, exit_: Exit) -> None:
+        if self._stopped is None:
+            self._stopped = exit_
+            self._task.cancel()
+
+    async def _live(self) -> None:
+        try:
+            async with asyncio.timeout(self._spec.limits.wall_time_ms / 1000):
+                await self._play()
+            exit_ = Exit(0, None)
+        except _Ended as ended:
+            exit_ = ended.exit_
+        except TimeoutError:
+            exit_ = Exit(None, signal.SIGKILL, stopped_by="wall_time")
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                raise
+            exit_ = self._stopped
+        except SandboxFailure as failure:
+            self._occurrences.put_nowait(failure)
+            return
+        self._occurrences.put_nowait(self._with_usage(exit_))
+
+    async def _tell(self, occurrence: Occurrence) -> None:
+        """Report, as fast as the reader reads; only the end is never held up."""
+        while self._occurrences.qsize() >= _UNREAD_OCCURRENCES:
+            await asyncio.sleep(_RETRY_S)
+        self._occurrences.put_nowait(occurrence)
+
+    def _with_usage(self, exit_: Exit) -> Exit:
+        return replace(
+            exit_,
+            wall_time_ms=(time.monotonic() - self._started_at) * 1000,
+            cpu_time_ms=1.0,
+            memory_bytes=1024 * 1024,
+            processes=1,
+            output_bytes=self._output_bytes,
+            truncated=exit_.truncated or exit_.stopped_by == "output",
+        )
+
+    async def _play(self) -> None:
+        source = next((f.content for f in self._spec.files if f.path == self._spec.entrypoint), b"")
+        try:
+            program = read_program(source)
+        except ProgramError as error:
+            await self._write("stderr", f"SyntaxError: {error}\n".encode())
+            raise _Ended(Exit(1, None)) from error
+        for call in program:
+            await self._do(call)
+
+    async def _do(self, call: Call) -> None:
+        match call:
+            case Call("print" | "console.log", arguments):
+                words = [await self._word(a) for a in arguments]
+                await self._write("stdout", " ".join(words).encode() + b"\n")
+            case Call("write" | "error", (text,)):
+                name: Literal["stdout", "stderr"] = "stdout" if call.name == "write" else "stderr"
+                await self._write(name, text if isinstance(text, bytes) else str(text).encode())
+            case Call("echo", ()):
+                while data := await self._read_stdin():
+                    await self._write("stdout", data)
+            case Call("sleep", (seconds,)) if isinstance(seconds, int | float):
+                await asyncio.sleep(seconds)
+            case Call("flood", (size_bytes,)) if isinstance(size_bytes, int):
+                for at in range(0, size_bytes, CHUNK_BYTES):
+                    await self._write("stdout", b"x" * min(CHUNK_BYTES, size_bytes - at))
+            case Call("leave", (str(path), str(text))):
+                self._left.append(OutputFile(path, text.encode()))
+            case Call("display", (str(text),)):
+                await self._tell(DisplayData(text.encode()))
+            case _:
+                self._end(call, self._spec.limits)
+
+    def _end(self, call: Call, limits: Limits) -> None:
+        """The calls that end the program, or the cell under it."""
+        match call:
+            case Call("exit", (int(code),)):
+                raise _Ended(Exit(code, None))
+            case Call("signal", (int(number),)):
+                raise _Ended(Exit(None, number))
+            case Call("use_memory", ()):
+                killed = Exit(None, signal.SIGKILL, stopped_by="memory", memory_limit_hit=True)
+                raise _Ended(killed)
+            case Call("use_cpu", ()):
+                raise _Ended(Exit(None, signal.SIGKILL, stopped_by="cpu_time"))
+            case Call("use_processes", ()):
+                raise _Ended(Exit(1, None, process_limit_hit=True))
+            case Call("use_workspace", ()):
+                raise _Ended(Exit(1, None, workspace_limit_hit=True))
+            case Call("die", ()):
+                raise SandboxFailure("play a program", "it was told to die")
+        raise _Ended(Exit(1, None))
+
+    async def _word(self, argument: object) -> str:
+        if not isinstance(argument, Call):
+            return str(argument)
+        return (await self._read_line()).decode("utf-8", "replace")
+
+    async def _write(self, name: Literal["stdout", "stderr"], data: bytes) -> None:
+        room = self._spec.limits.output_bytes - self._output_bytes
+        self._output_bytes += len(data)
+        shown: Literal["stdout", "stderr"] = "stdout" if self._spec.interactive else name
+        for at in range(0, min(room, len(data)), CHUNK_BYTES):
+            await self._tell(Output(shown, data[at : min(at + CHUNK_BYTES, room)]))
+        if len(data) > room:
+            raise _Ended(Exit(None, signal.SIGKILL, stopped_by="output", truncated=True))
+
+    async def _read_stdin(self) -> bytes:
+        while not self._stdin and not self._stdin_ended:
+            self._stdin_changed.clear()
+            await self._stdin_changed.wait()
+        data = bytes(self._stdin)
+        self._stdin.clear()
+        return data
+
+    async def _read_line(self) -> bytes:
+        while b"\n" not in self._stdin and not self._stdin_ended:
+            self._stdin_changed.clear()
+            await self._stdin_changed.wait()
+        line, _, rest = bytes(self._stdin).partition(b"\n")
+        self._stdin = bytearray(rest)
+        return line
+
+
+class FakeCell:
+    """Obeys ``Cell``."""
+
+    def __init__(self, backend: "FakeBackend") -> None:
+        self._backend = backend
+        self._left: list[OutputFile] = []
+        self._process: FakeProcess | None = None
+        self.destroyed = False
+
+    async def start(self, spec: ProcessSpec) -> FakeProcess:
+        """See ``Cell.start``."""
+        if self.destroyed:
+            raise SandboxFailure("start a program", "the cell is destroyed")
+        self._process = FakeProcess(spec, self._left)
+        await asyncio.sleep(0)  # let it begin: what has not begun cannot say how it ended
+        return self._process
+
+    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+        """See ``Cell.collect``."""
+        if self.destroyed:
+            raise SandboxFailure("collect files", "the cell is destroyed")
+        kept = []
+        for file in self._left[:max_files]:
+            if len(file.content) <= max_bytes:
+                max_bytes -= len(file.content)
+                kept.append(file)
+        return tuple(kept)
+
+    async def destroy(self) -> None:
+        """See ``Cell.destroy``."""
+        if not self.destroyed:
+            self.destroyed = True
+            if self._process is not None:
+                self._process.fail()
+            self._backend.forget(self)
+
+
+class FakeBackend:
+    """Obeys ``Backend``.
+
+    Args:
+        failures: raised by the next calls of ``acquire``, one each.
+        acquire_s: how long a cell takes to come.
+    """
+
+    def __init__(self, failures: tuple[SandboxFailure, ...] = (), acquire_s: float = 0.0) -> None:
+        self._failures = deque(failures)
+        self._acquire_s = acquire_s
+        self._cells: set[FakeCell] = set()
+        self._open = False
+        self.most_cells = 0
+
+    @property
+    def live_cells(self) -> int:
+        """Cells handed out and not destroyed; 0 when all is well and quiet."""
+        return len(self._cells)
+
+    async def probe(self) -> Capabilities:
+        """See ``Backend.probe``: nothing is enforced, and nothing is required."""
+        layer = Layer("isolation", False, "nothing is executed", required=False)
+        return Capabilities("fake", "shared", (layer,))
+
+    async def open(self) -> None:
+        """See ``Backend.open``."""
+        self._open = True
+
+    async def acquire(self, profile: WarmProfile) -> FakeCell:
+        """See ``Backend.acquire``."""
+        if self._acquire_s:
+            await asyncio.sleep(self._acquire_s)
+        if not self._open:
+            raise SandboxFailure("make a cell", "the backend is closed")
+        if self._failures:
+            raise self._failures.popleft()
+        cell = FakeCell(self)
+        self._cells.add(cell)
+        self.most_cells = max(self.most_cells, len(self._cells))
+        return cell
+
+    async def close(self) -> None:
+        """See ``Backend.close``."""
+        self._open = False
+        for cell in tuple(self._cells):
+            await cell.destroy()
+
+    def forget(self, cell: FakeCell) -> None:
+        """A cell is destroyed."""
+        self._cells.discard(cell)

@@ -1,0 +1,446 @@
+"""A cell reached through its framed socket, the same for every backend.
+
+Owns the engine's end of the cell protocol, the enforcement of limits from
+outside, and the end of a cell; refuses to believe what a frame claims beyond
+its shape. Whatever a hostile agent sends, the worst is the end of its own cell.
+
+End of a cell, in this order: the agent is killed by pidfd, with which the
+kernel ends its pid namespace; ``cgroup.kill`` is the second, independent means;
+only a cgroup proved empty is removed, and only then is the uid used again.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+
+from vibecell.cell import frames
+from vibecell.model.errors import SandboxFailure
+from vibecell.model.execution import OutputFile
+from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
+from vibecell.sandbox.identity import CellIdentity
+
+RECEIVE_BYTES = 256 * 1024
+WRITE_CHUNK_BYTES = 128 * 1024
+START_DEADLINE_S = 10.0
+COLLECT_DEADLINE_S = 10.0
+END_GRACE_S = 1.0
+DEATH_DEADLINE_S = 5.0
+MAX_DISPLAY_TOTAL_BYTES = 16 * 1024 * 1024
+_MIN_CPU_CHECK_S = 0.005
+CPUS = os.cpu_count() or 1
+
+log = logging.getLogger(__name__)
+
+
+class FramedProcess:
+    """A process in a framed cell; see ``backend.Process``."""
+
+    def __init__(self, cell: "FramedCell", spec: ProcessSpec) -> None:
+        self._cell = cell
+        self._limits = spec.limits
+        self._loop = asyncio.get_running_loop()
+        self._started_s = 0.0
+        self._output_bytes = 0
+        self._display_bytes = 0
+        self._truncated = False
+        self._stopped_by: str | None = None
+        self._ended = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._feeding: asyncio.Task[None] | None = None
+
+    def began(self) -> None:
+        """Start the clocks; called once the agent has said STARTED."""
+        self._started_s = time.monotonic()
+        self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")
+        cgroup = self._cell.identity.cgroup
+        if cgroup is not None:
+            self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
+            self._cell.watch_oom(lambda: self._stop("memory"))
+
+    def feed(self, spec: ProcessSpec) -> None:
+        """Give the program its first input without waiting for it to read."""
+        if spec.stdin or not spec.interactive:
+            self._feeding = asyncio.create_task(self._feed(spec))
+
+    async def _feed(self, spec: ProcessSpec) -> None:
+        if spec.stdin:
+            await self.write_stdin(spec.stdin)
+        if not spec.interactive:
+            await self.end_stdin()
+
+    def _after(self, name: str, delay_s: float, call: Callable[..., None], *args: str) -> None:
+        self._timers[name] = self._loop.call_later(delay_s, call, *args)
+
+    def _check_cpu(self) -> None:
+        left_ms = self._limits.cpu_time_ms - (self._cell.cpu_time_ms() or 0.0)
+        if left_ms <= 0:
+            self._stop("cpu_time")
+        else:
+            delay_s = max(_MIN_CPU_CHECK_S, left_ms / 1000 / CPUS)
+            self._after("cpu", delay_s, self._check_cpu)
+
+    async def read(self) -> AsyncIterator[Occurrence]:
+        """See ``backend.Process.read``."""
+        try:
+            while not self._ended:
+                received = await self._cell.receive()
+                if received is None:
+                    yield self._end_without_report()
+                    return
+                for kind, payload in received:
+                    occurrence = self._understand(kind, payload)
+                    if occurrence is not None:
+                        yield occurrence
+        finally:
+            self._stop_clocks()
+
+    def _understand(self, kind: int, payload: bytes) -> Occurrence | None:
+        if kind == frames.STDOUT or kind == frames.STDERR:
+            data = self._within_output_limit(payload)
+            name = "stdout" if kind == frames.STDOUT else "stderr"
+            return Output(name, data) if data else None  # type: ignore[arg-type]
+        if kind == frames.DISPLAY:
+            self._display_bytes += len(payload)
+            return DisplayData(payload) if self._display_bytes <= MAX_DISPLAY_TOTAL_BYTES else None
+        if kind == frames.EXIT:
+            self._ended = True
+            self._stop_clocks()
+            return self._exit(frames.decode_control(payload))
+        raise SandboxFailure("run the program", f"unexpected frame {kind:#x}")
+
+    def _within_output_limit(self, data: bytes) -> bytes:
+        left = self._limits.output_bytes - self._output_bytes
+        self._output_bytes += len(data)
+        if len(data) <= left:
+            return data
+        self._truncated = True
+        self._stop("output")
+        return data[: max(0, left)]
+
+    def _exit(self, facts: dict[str, object]) -> Exit:
+        cgroup = self._cell.identity.cgroup
+        number = _integer(facts.get("signal"))
+        cpu_ms = self._cell.cpu_time_ms()
+        if cpu_ms is None:
+            cpu_ms = _real(facts.get("cpu_time_ms"))
+        stopped_by = self._stopped_by
+        if stopped_by is None and facts.get("stopped_by") in ("memory", "cpu_time"):
+            stopped_by = str(facts["stopped_by"])
+        by_kernel = number in (signal.SIGXCPU, signal.SIGKILL)
+        if stopped_by is None and by_kernel and (cpu_ms or 0.0) >= self._limits.cpu_time_ms:
+            stopped_by = "cpu_time"
+        return Exit(
+            exit_code=_integer(facts.get("exit_code")),
+            signal=number,
+            stopped_by=stopped_by,  # type: ignore[arg-type]
+            memory_limit_hit=stopped_by == "memory"
+            or (cgroup is not None and cgroup.memory_limit_hit()),
+            process_limit_hit=facts.get("process_limit_hit") is True
+            or (cgroup is not None and cgroup.process_limit_hit()),
+            workspace_limit_hit=facts.get("workspace_limit_hit") is True,
+            wall_time_ms=(time.monotonic() - self._started_s) * 1000,
+            cpu_time_ms=cpu_ms,
+            memory_bytes=self._cell.memory_peak_bytes() or _integer(facts.get("memory_bytes")),
+            processes=self._cell.processes_peak() or _integer(facts.get("processes")),
+            output_bytes=self._output_bytes,
+            truncated=self._truncated,
+        )
+
+    def _end_without_report(self) -> Exit:
+        """The cell is gone: our doing, or a failure."""
+        self._ended = True
+        self._stop_clocks()
+        if self._stopped_by is None:
+            raise SandboxFailure("run the program", "the cell died")
+        return self._exit({"signal": int(signal.SIGKILL)})
+
+    def _stop(self, reason: str) -> None:
+        if self._stopped_by is None and not self._ended:
+            self._stopped_by = reason
+            if not self._cell.try_send(frames.encode(frames.KILL)):
+                self._cell.kill()
+            self._after("hard", END_GRACE_S, self._cell.kill)
+
+    def _stop_clocks(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._ended and self._feeding is not None:
+            self._feeding.cancel()
+        self._cell.watch_oom(None)
+
+    async def write_stdin(self, data: bytes) -> None:
+        """See ``backend.Process.write_stdin``."""
+        for at in range(0, len(data), WRITE_CHUNK_BYTES):
+            await self._say(frames.encode(frames.STDIN, data[at : at + WRITE_CHUNK_BYTES]))
+
+    async def end_stdin(self) -> None:
+        """See ``backend.Process.end_stdin``."""
+        await self._say(frames.encode(frames.EOF))
+
+    async def send_signal(self, number: int) -> None:
+        """See ``backend.Process.send_signal``."""
+        await self._say(frames.encode_control(frames.SIGNAL, {"number": number}))
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """See ``backend.Process.resize``."""
+        message: dict[str, object] = {"columns": columns, "rows": rows}
+        await self._say(frames.encode_control(frames.RESIZE, message))
+
+    async def _say(self, data: bytes) -> None:
+        """Send unless it is over; a cell that dies is noticed by its reader."""
+        if not self._ended:
+            with contextlib.suppress(OSError):
+                await self._cell.send(data)
+
+    def kill(self) -> None:
+        """See ``backend.Process.kill``."""
+        self._stop("cancel")
+
+
+class FramedCell:
+    """A cell whose agent has said HELLO; see ``backend.Cell``."""
+
+    def __init__(
+        self,
+        link: socket.socket,
+        pidfd: int,
+        identity: CellIdentity,
+        start_message: Callable[[ProcessSpec], dict[str, object]],
+        on_destroyed: Callable[[], None],
+    ) -> None:
+        self.identity = identity
+        self._link = link
+        self._pidfd = pidfd
+        self._start_message = start_message
+        self._on_destroyed = on_destroyed
+        self._loop = asyncio.get_running_loop()
+        self._parser = frames.FrameParser(frames.TO_ENGINE)
+        self._early: list[tuple[int, bytes]] = []
+        self._sending = asyncio.Lock()
+        self._destroying: asyncio.Task[None] | None = None
+        self._cpu_base_ns = 0
+        self._on_oom: Callable[[], None] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the waiting agent still holds its end of the link."""
+        try:
+            return self._link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    async def start(self, spec: ProcessSpec) -> FramedProcess:
+        """See ``backend.Cell.start``."""
+        process = FramedProcess(self, spec)
+        cgroup = self.identity.cgroup
+        try:
+            if cgroup is not None:
+                cgroup.set_limits(
+                    memory_bytes=spec.limits.memory_bytes, processes=spec.limits.processes
+                )
+                self._cpu_base_ns = cgroup.usage().cpu_time_ns
+            await self.send(_start_bytes(spec, self._start_message(spec)))
+            async with asyncio.timeout(START_DEADLINE_S):
+                await self._expect(frames.STARTED)
+        except (OSError, TimeoutError) as error:
+            raise SandboxFailure("start the program", str(error)) from error
+        process.began()
+        process.feed(spec)
+        return process
+
+    async def _expect(self, wanted: int) -> None:
+        while True:
+            received = await self.receive()
+            if received is None:
+                raise SandboxFailure("start the program", "the cell died")
+            if received:
+                break
+        kind, _ = received[0]
+        if kind != wanted:
+            raise SandboxFailure("start the program", f"unexpected frame {kind:#x}")
+        self._early = received[1:]
+
+    async def receive(self) -> list[tuple[int, bytes]] | None:
+        """Frames as ``(type, payload)``; ``None`` when the cell is gone.
+
+        Raises:
+            SandboxFailure: the agent reports a failure or breaks the protocol.
+        """
+        if self._early:
+            early, self._early = self._early, []
+            return early
+        try:
+            data = await self._loop.sock_recv(self._link, RECEIVE_BYTES)
+        except OSError:
+            return None
+        if not data:
+            return None
+        try:
+            received = [(kind, payload) for kind, _, payload in self._parser.feed(data)]
+        except frames.FrameError as error:
+            raise SandboxFailure("read from the cell", str(error)) from error
+        for kind, payload in received:
+            if kind == frames.FAILURE:
+                raise failure_of(payload)
+        return received
+
+    async def send(self, data: bytes) -> None:
+        """Send whole frames, one sender at a time."""
+        async with self._sending:
+            await self._loop.sock_sendall(self._link, data)
+
+    def try_send(self, frame: bytes) -> bool:
+        """Send one small frame now or not at all."""
+        if self._sending.locked():
+            return False
+        try:
+            return self._link.send(frame) == len(frame)
+        except OSError:
+            return False
+
+    def cpu_time_ms(self) -> float | None:
+        """Processor time since the start of the process; ``None`` without cgroup."""
+        if self.identity.cgroup is None:
+            return None
+        return (self.identity.cgroup.usage().cpu_time_ns - self._cpu_base_ns) / 1e6
+
+    def memory_peak_bytes(self) -> int | None:
+        """Highest use of memory; ``None`` without cgroup."""
+        cgroup = self.identity.cgroup
+        return None if cgroup is None else cgroup.usage().memory_peak_bytes
+
+    def processes_peak(self) -> int | None:
+        """Most processes at once; ``None`` where the kernel does not say."""
+        cgroup = self.identity.cgroup
+        return None if cgroup is None else cgroup.usage().processes_peak
+
+    def watch_oom(self, call: Callable[[], None] | None) -> None:
+        """Have ``call`` called when the kernel kills for memory (cgroup v1)."""
+        fd = self.identity.oom_eventfd
+        if fd is None:
+            return
+        if self._on_oom is not None:
+            self._loop.remove_reader(fd)
+        self._on_oom = call
+        if call is not None:
+            self._loop.add_reader(fd, self._oom, fd)
+
+    def _oom(self, fd: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(fd, 8)
+        if self._on_oom is not None:
+            self._on_oom()
+
+    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+        """See ``backend.Cell.collect``."""
+        try:
+            async with asyncio.timeout(COLLECT_DEADLINE_S):
+                return await self._collect(max_files, max_bytes)
+        except TimeoutError as error:
+            raise SandboxFailure("collect files", "the cell does not answer") from error
+
+    async def _collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+        message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
+        try:
+            await self.send(frames.encode_control(frames.COLLECT, message))
+        except OSError as error:
+            raise SandboxFailure("collect files", str(error)) from error
+        files: list[tuple[str, bytearray]] = []
+        total = 0
+        while (received := await self.receive()) is not None:
+            for kind, payload in received:
+                if kind == frames.COLLECTED:
+                    return tuple(OutputFile(path, bytes(content)) for path, content in files)
+                if kind == frames.FILE and len(files) < max_files:
+                    files.append((_printable(frames.decode_control(payload)), bytearray()))
+                elif kind == frames.FILE_DATA and files and total + len(payload) <= max_bytes:
+                    files[-1][1].extend(payload)
+                    total += len(payload)
+                else:
+                    raise SandboxFailure("collect files", "more than was asked for")
+        raise SandboxFailure("collect files", "the cell died")
+
+    def kill(self) -> None:
+        """End every process of the cell now, by both means."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self.identity.cgroup is not None:
+            self.identity.cgroup.kill()
+
+    async def destroy(self) -> None:
+        """See ``backend.Cell.destroy``."""
+        if self._destroying is None:
+            self._destroying = asyncio.create_task(self._destroy())
+        await asyncio.shield(self._destroying)
+
+    async def _destroy(self) -> None:
+        try:
+            self.watch_oom(None)
+            self.kill()
+            self._link.close()
+            await wait_for_exit(self._pidfd, DEATH_DEADLINE_S)
+            os.close(self._pidfd)
+            await self.identity.release()
+        except Exception:
+            log.exception("a cell could not be ended; its uid and cgroup are not used again")
+        finally:
+            self._on_destroyed()
+
+
+async def wait_for_exit(pidfd: int, deadline_s: float) -> None:
+    """Wait until the process behind a pidfd has ended.
+
+    Raises:
+        TimeoutError: it has not, in time.
+
+    Source: pidfd_open(2): a pidfd polls readable when its process ends
+    """
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    loop.add_reader(pidfd, lambda: ended.done() or ended.set_result(None))
+    try:
+        async with asyncio.timeout(deadline_s):
+            await ended
+    finally:
+        loop.remove_reader(pidfd)
+
+
+def failure_of(payload: bytes) -> SandboxFailure:
+    """The error an agent reports about itself."""
+    report = frames.decode_control(payload)
+    return SandboxFailure(str(report.get("step"))[:200], str(report.get("detail"))[:500])
+
+
+def _start_bytes(spec: ProcessSpec, message: dict[str, object]) -> bytes:
+    """Files, then START: everything a start needs in one write."""
+    pieces = []
+    for stream, file in enumerate(spec.files, start=1):
+        head: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
+        pieces.append(frames.encode_control(frames.WRITE, head, stream))
+        for at in range(0, len(file.content), WRITE_CHUNK_BYTES):
+            piece = file.content[at : at + WRITE_CHUNK_BYTES]
+            pieces.append(frames.encode(frames.DATA, piece, stream))
+    pieces.append(frames.encode_control(frames.START, message))
+    return b"".join(pieces)
+
+
+def _printable(message: dict[str, object]) -> str:
+    """A name from a cell as printable text; what is not becomes an escape."""
+    path = str(message.get("path"))
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in path)[:1024]
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,57 @@
+"""What makes a cell itself on the host: its uid and its cgroup.
+
+Owns their common life: both are given back together, and only after the
+cell is proved empty; what cannot be proved stays taken for ever.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.mechanisms.cgroup import Cgroup
+
+EMPTY_DEADLINE_S = 2.0
+_POLL_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class CellIdentity:
+    """Held by one cell from its fork to its proven end.
+
+    Attributes:
+        uid: of its programs, in the outer wall's terms; 0 where only one uid
+            could be mapped.
+        cgroup: ``None`` where the host grants none.
+        oom_eventfd: readable when the kernel kills for memory (cgroup v1).
+        give_back_uid: frees the uid for another cell.
+    """
+
+    uid: int
+    cgroup: Cgroup | None
+    oom_eventfd: int | None
+    give_back_uid: Callable[[], None]
+
+    async def release(self) -> None:
+        """Give everything back once no process is left.
+
+        Raises:
+            SandboxFailure: processes are left; nothing was given back.
+        """
+        if self.oom_eventfd is not None:
+            os.close(self.oom_eventfd)
+        if self.cgroup is not None:
+            await self._wait_until_empty(self.cgroup)
+            self.cgroup.remove()
+        self.give_back_uid()
+
+    async def _wait_until_empty(self, cgroup: Cgroup) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EMPTY_DEADLINE_S):
+                while cgroup.processes():
+                    cgroup.kill()
+                    await asyncio.sleep(_POLL_S)
+                return
+        raise SandboxFailure("end a cell", "its cgroup is not empty")

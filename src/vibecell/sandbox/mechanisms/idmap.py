@@ -1,0 +1,86 @@
+"""Host uids that belong to nobody, handed out to walls and cells.
+
+Owns the range above a base, cut into one block per zygote, and the maps
+written into a user namespace from outside; refuses to hand out a uid that
+has not been given back, so what is quarantined simply never returns.
+
+Source: user_namespaces(7), "User and group ID mappings"
+"""
+
+import heapq
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BLOCK_SIZE = 1024
+MAX_BLOCKS = 1024
+
+
+@dataclass
+class UidBlock:
+    """The uids of one zygote: inner 0 is its own, the rest its cells'.
+
+    Attributes:
+        first: host uid that inner 0 stands for; the group ids are the same.
+        size: how many there are.
+    """
+
+    first: int
+    size: int = BLOCK_SIZE
+    _free: list[int] = field(default_factory=list, repr=False)
+    _next: int = 1
+
+    def take(self) -> int:
+        """The lowest free uid, in the namespace's terms.
+
+        Raises:
+            OSError: every uid of the block is taken.
+        """
+        if self._free:
+            return heapq.heappop(self._free)
+        if self._next >= self.size:
+            raise OSError("no uid is free in this block")
+        self._next += 1
+        return self._next - 1
+
+    def give_back(self, uid: int) -> None:
+        """Make a uid available again; only after the last process under it ended."""
+        heapq.heappush(self._free, uid)
+
+
+class UidRange:
+    """Blocks of uids from a base upwards."""
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+        self._free: list[int] = []
+        self._next = 0
+
+    def take_block(self) -> UidBlock:
+        """The lowest free block, all its uids free.
+
+        Raises:
+            OSError: the range is used up.
+        """
+        if self._free:
+            number = heapq.heappop(self._free)
+        elif self._next < MAX_BLOCKS:
+            number = self._next
+            self._next += 1
+        else:
+            raise OSError("no block of uids is free")
+        return UidBlock(self._base + number * BLOCK_SIZE)
+
+    def give_back_block(self, block: UidBlock) -> None:
+        """Make a block available again; only after its wall is gone."""
+        heapq.heappush(self._free, (block.first - self._base) // BLOCK_SIZE)
+
+
+def write_id_maps(pid: int, block: UidBlock, proc: Path = Path("/proc")) -> None:
+    """Map inner ids 0.. of a process's user namespace to a block; needs root.
+
+    Raises:
+        OSError: the process is gone or its namespace is mapped already.
+    """
+    line = f"0 {block.first} {block.size}"
+    (proc / str(pid) / "gid_map").write_text(line)
+    (proc / str(pid) / "uid_map").write_text(line)

@@ -1,0 +1,64 @@
+"""The messages that cell programs are given, made from the model's values.
+
+Owns the JSON that ``cell/messages.py`` reads; the one place on this side that
+knows its fields.
+"""
+
+import base64
+from collections.abc import Mapping
+
+from vibecell.model.language import WarmProfile
+from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.mechanisms import landlock, rlimits, seccomp
+
+BASE_ENV: Mapping[str, str] = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/workspace",
+    "LANG": "C.UTF-8",
+    "USER": "user",
+    "LOGNAME": "user",
+    "PWD": "/workspace",
+}
+
+
+def setup_message(
+    profile: WarmProfile, tmpfs_bytes: int, landlock_abi: int, watch: bool
+) -> dict[str, object]:
+    """What a zygote of this profile is told first.
+
+    Args:
+        tmpfs_bytes: size of a cell's workspace until a program asks otherwise.
+        landlock_abi: as measured; 0 means the kernel has none.
+        watch: whether agents sample use, because no cgroup counts it.
+    """
+    return {
+        "modules": list(profile.modules),
+        "warm_argv": list(profile.warm_argv),
+        "warm_env": dict(profile.warm_env),
+        "env": dict(BASE_ENV),
+        "seccomp": base64.b64encode(seccomp.compile_filter()).decode(),
+        "landlock": landlock.ruleset(landlock_abi) if landlock_abi else None,
+        "rlimits": rlimits.constant_rlimits(),
+        "tmpfs_bytes": tmpfs_bytes,
+        "watch": watch,
+    }
+
+
+def start_message(spec: ProcessSpec) -> dict[str, object]:
+    """What an agent is told to start a process."""
+    terminal = {"TERM": "xterm-256color"} if spec.interactive else {}
+    limits = spec.limits
+    return {
+        "mode": spec.mode,
+        "entrypoint": spec.entrypoint,
+        "argv": list(spec.argv),
+        "env": {**BASE_ENV, **terminal, **spec.env},
+        "rlimits": rlimits.rlimits_for(limits),
+        "interactive": spec.interactive,
+        "columns": spec.columns,
+        "rows": spec.rows,
+        "workspace_bytes": limits.workspace_bytes,
+        "memory_bytes": limits.memory_bytes,
+        "cpu_time_ms": limits.cpu_time_ms,
+        "processes": limits.processes,
+    }

@@ -1,0 +1,160 @@
+"""The engine's hold on a zygote: ask for cells, notice its end.
+
+Owns the control socket and the making of a cell from a fork; refuses to know
+how the outer wall around the zygote was made.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from vibecell.cell import frames
+from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.framed import FramedCell, failure_of
+from vibecell.sandbox.identity import CellIdentity
+
+READY_DEADLINE_S = 60.0
+HELLO_DEADLINE_S = 10.0
+MAX_MESSAGE_BYTES = 256 * 1024
+_CREDENTIALS = struct.Struct("3i")
+
+
+class ZygoteLink:
+    """A zygote that is ready to fork.
+
+    Attributes:
+        forks: how many cells it has made.
+        live_cells: how many of them have not been destroyed yet.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        start_message: Callable[[ProcessSpec], dict[str, object]],
+        on_end: Callable[["ZygoteLink"], None],
+    ) -> None:
+        self._control = control
+        self._start_message = start_message
+        self._on_end = on_end
+        self._born_s = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self.forks = 0
+        self.live_cells = 0
+        self.is_alive = False
+
+    async def set_up(self, message: dict[str, object]) -> None:
+        """Send the zygote its set-up and wait until its modules are imported.
+
+        Raises:
+            SandboxFailure: it could not; names its step.
+        """
+        self._control.setblocking(False)
+        try:
+            async with asyncio.timeout(READY_DEADLINE_S):
+                await self._loop.sock_sendall(self._control, json.dumps(message).encode())
+                answer = await self._loop.sock_recv(self._control, MAX_MESSAGE_BYTES)
+        except (OSError, TimeoutError) as error:
+            raise SandboxFailure("start a zygote", str(error) or "it does not answer") from error
+        if answer != b'{"ready":true}':
+            raise SandboxFailure("start a zygote", answer.decode("utf-8", "replace")[:500] or "died")
+        self.is_alive = True
+        self._loop.add_reader(self._control, self._ended)
+
+    def _ended(self) -> None:
+        """A ready zygote says nothing more: whatever is readable is its end."""
+        self.close()
+        self._on_end(self)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._born_s
+
+    async def fork(self, identity: CellIdentity) -> FramedCell:
+        """Make a warm cell.
+
+        Raises:
+            SandboxFailure: the fork or the cell's set-up failed, or took too long.
+        """
+        here, there = socket.socketpair()
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        here.setblocking(False)
+        join_fds = identity.cgroup.open_procs() if identity.cgroup is not None else []
+        try:
+            self._request_fork(identity.uid, [there.fileno(), *join_fds])
+        finally:
+            there.close()
+            for fd in join_fds:
+                os.close(fd)
+        try:
+            async with asyncio.timeout(HELLO_DEADLINE_S):
+                pid = await self._hello(here)
+        except TimeoutError as error:
+            here.close()
+            raise SandboxFailure("make a cell", "its agent does not answer") from error
+        except SandboxFailure:
+            here.close()
+            raise
+        self.forks += 1
+        self.live_cells += 1
+        return FramedCell(
+            here, os.pidfd_open(pid), identity, self._start_message, self._cell_destroyed
+        )
+
+    def _request_fork(self, uid: int, fds: list[int]) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps({"uid": uid}).encode()], fds)
+        except OSError as error:
+            raise SandboxFailure("fork a cell", str(error)) from error
+
+    async def _hello(self, link: socket.socket) -> int:
+        """Wait for the agent's first frame; return its pid as we see it.
+
+        Source: unix(7), SO_PASSCRED: the kernel translates the pid into the
+        receiver's namespace, so a cell cannot choose it.
+        """
+        parser = frames.FrameParser(frozenset({frames.HELLO, frames.FAILURE}))
+        while True:
+            await self._readable(link)
+            data, ancillary, _, _ = link.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+            if not data:
+                raise SandboxFailure("make a cell", "it died before it was warm")
+            try:
+                received = parser.feed(data)
+            except frames.FrameError as error:
+                raise SandboxFailure("make a cell", str(error)) from error
+            if not received:
+                continue
+            kind, _, payload = received[0]
+            if kind == frames.FAILURE:
+                raise failure_of(payload)
+            if frames.decode_control(payload).get("protocol") != frames.PROTOCOL_VERSION:
+                raise SandboxFailure("make a cell", "it speaks another protocol version")
+            pid: int = _CREDENTIALS.unpack(ancillary[0][2])[0]
+            if pid <= 0:
+                raise SandboxFailure("make a cell", "its pid cannot be seen from here")
+            return pid
+
+    async def _readable(self, link: socket.socket) -> None:
+        ready = self._loop.create_future()
+        self._loop.add_reader(link, lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            self._loop.remove_reader(link)
+
+    def _cell_destroyed(self) -> None:
+        self.live_cells -= 1
+
+    def close(self) -> None:
+        """Let the zygote go, and with it every cell it made; idempotent."""
+        self.is_alive = False
+        with contextlib.suppress(ValueError, OSError):
+            self._loop.remove_reader(self._control)
+        self._control.close()

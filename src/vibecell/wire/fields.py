@@ -1,0 +1,82 @@
+"""Field types and the translation of field errors, shared by both forms.
+
+Owns the base64 field and how pydantic's findings become ``FieldProblem``;
+refuses to let a caller's value travel into a message.
+"""
+
+import base64
+import binascii
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from vibecell.model.errors import FieldProblem, InvalidRequest
+
+MAX_PROBLEMS = 32
+_MAX_PATH_TEXT = 160
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """No coercion, no unknown fields, no changes after validation."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def decode_base64(text: object) -> bytes:
+    """Bytes of a standard, padded base64 string.
+
+    Raises:
+        ValueError: anything else; also bits that a canonical encoder would
+            have left zero are accepted, line ends and blanks are not.
+    """
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise ValueError("should be a string of base64")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is not valid base64") from error
+
+
+def encode_base64(data: bytes) -> str:
+    """Standard, padded base64."""
+    return base64.b64encode(data).decode("ascii")
+
+
+Base64Bytes = Annotated[bytes, BeforeValidator(decode_base64)]
+
+
+def validated(model: type[_Model], value: object) -> _Model:
+    """``value`` as a ``model``.
+
+    Raises:
+        InvalidRequest: names each wrong field, at most 32 of them.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise InvalidRequest(*problems_of(error)) from error
+
+
+def problems_of(error: ValidationError) -> list[FieldProblem]:
+    """What pydantic found, in our words, without the caller's values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [_problem(x["loc"], x["type"], x["msg"]) for x in found[:MAX_PROBLEMS]]
+
+
+def _problem(loc: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
+    path = ".".join(_printable(str(part)) for part in loc)[:_MAX_PATH_TEXT] or "request"
+    if kind == "extra_forbidden":
+        return FieldProblem(path, "unknown field")
+    if kind == "missing":
+        return FieldProblem(path, "is required")
+    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    return FieldProblem(path, text)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:_MAX_PATH_TEXT])

@@ -1,0 +1,3 @@
+console.log('aborting');
+process.kill(process.pid, 'SIGABRT');
+setTimeout(() => {}, 5000);

@@ -1,0 +1,2 @@
+import('./unsettled.mjs');
+process.on('exit', (code) => console.log('exit', code));

@@ -1,0 +1,2 @@
+console.log('waiting for ever');
+await new Promise(() => {});

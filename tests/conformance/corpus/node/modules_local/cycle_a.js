@@ -1,0 +1,3 @@
+exports.early = true;
+exports.b = require('./cycle_b');
+exports.late = true;

@@ -1,0 +1,1 @@
+module.exports = { seen: Object.keys(require('./cycle_a')) };

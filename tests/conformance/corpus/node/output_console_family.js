@@ -1,0 +1,11 @@
+console.log('%s is %d years and %i, %j %o %%', 'Ada', 36.5, 36.5, { a: 1 }, [1]);
+console.error(new Error('an error as a value').message);
+console.table([{ a: 1, b: 'x' }, { a: 2, b: 'y' }]);
+console.group('group');
+console.info({ nested: { deep: { deeper: { deepest: 1 } } }, f() {}, s: Symbol('s'), d: new Date(0) });
+console.groupEnd();
+console.assert(1 === 2, 'asserted');
+console.count();
+console.dir(new Map([[{ k: 1 }, new Set([1])]]), { depth: 0 });
+console.warn([undefined, null, NaN, -0, 10n, /r/g, new Uint8Array(3), 'q\'"']);
+console.log(process.stdout.getColorDepth ? 'terminal' : 'no terminal', [1.5, 'text']);

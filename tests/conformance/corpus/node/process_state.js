@@ -1,0 +1,10 @@
+console.log(process.cwd(), process.version, process.exitCode, process.umask().toString(8));
+console.log(process.getuid(), process.getgid(), process.getgroups());
+console.log(process.listenerCount('exit'), process.eventNames());
+console.log(process.stdout.isTTY, process.stderr.isTTY, process.stdin.isTTY, process.stdout.columns);
+console.log(process.stdout.constructor.name, process.stdin.constructor.name, process.connected);
+console.log(process.getActiveResourcesInfo());
+console.log(process.allowedNodeEnvironmentFlags.size > 10, process.report.compact);
+console.log(process.features, process.debugPort, process.noDeprecation, process.throwDeprecation);
+console.log(require('fs').readFileSync('/proc/self/cmdline').toString().split('\0'));
+console.log(require('fs').readFileSync('/proc/self/status', 'utf8').match(/^Sig(Blk|Ign|Cgt).*$/gm));

@@ -1,0 +1,1 @@
+exports.charge = (item) => item.price.toFixed(2);

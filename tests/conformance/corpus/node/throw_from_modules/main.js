@@ -1,0 +1,4 @@
+const shop = require('./lib/shop');
+
+console.log(shop.name);
+shop.open();

@@ -1,0 +1,4 @@
+process.on('uncaughtException', () => {
+  throw new Error('the handler fails');
+});
+throw new Error('first');

@@ -1,0 +1,6 @@
+import sys
+
+try:
+    sys.exit(42)
+finally:
+    print("finally runs")

@@ -1,0 +1,5 @@
+from .. import settings
+
+
+def shout(value):
+    return value.upper() + settings.PREFIX

@@ -1,0 +1,15 @@
+import sys
+
+print(sys.flags)
+print(sys.warnoptions, sys._xoptions, sys.dont_write_bytecode, sys.pycache_prefix)
+print(sys.prefix, sys.base_prefix, sys.exec_prefix, sys.executable, sys.platlibdir)
+print(sys.getrecursionlimit(), sys.getswitchinterval(), sys.getdlopenflags())
+print([getattr(f, '__name__', type(f).__name__) for f in sys.meta_path])
+print([h.__name__ for h in sys.path_hooks])
+print(sys.gettrace(), sys.getprofile(), sys.displayhook, sys.excepthook)
+print(sys.excepthook is sys.__excepthook__, sys.breakpointhook is sys.__breakpointhook__)
+print(sys.unraisablehook is sys.__unraisablehook__, sys.is_finalizing())
+print(hasattr(sys, "ps1"), hasattr(sys, "last_value"), hasattr(sys, "tracebacklimit"))
+print(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(), sys.getdefaultencoding())
+print(sys.get_int_max_str_digits(), sys.version)
+print(sys.get_asyncgen_hooks(), sys.exc_info())

@@ -1,0 +1,1 @@
+ours = "a package named json"

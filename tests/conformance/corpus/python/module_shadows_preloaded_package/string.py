@@ -1,0 +1,1 @@
+ours = "a module named string"

@@ -1,0 +1,3 @@
+from numbers import GREETING
+
+print(GREETING)

@@ -1,0 +1,1 @@
+GREETING = "the user's own numbers"

@@ -1,0 +1,5 @@
+import os
+import sys
+
+sys.stdout.write("a partial line that cannot be flushed")
+os.close(1)

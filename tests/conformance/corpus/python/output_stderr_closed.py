@@ -1,0 +1,7 @@
+import os
+import sys
+
+os.close(2)
+print("stdout works")
+sys.stderr.write("lost\n")
+raise ValueError("lost too")

@@ -1,0 +1,3 @@
+value = 41
+breakpoint()
+print("never")

@@ -1,0 +1,5 @@
+﻿print("first")
+text = """a
+b"""
+print(repr(text))
+raise ValueError("line four or five")

@@ -1,0 +1,2 @@
+# a comment with a latin-1 letter: é
+print("never")

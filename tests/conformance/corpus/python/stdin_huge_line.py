@@ -1,0 +1,2 @@
+# case: {"stdin_repeat": ["z", 300000]}
+print(len(input()))

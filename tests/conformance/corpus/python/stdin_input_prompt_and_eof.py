@@ -1,0 +1,4 @@
+# case: {"stdin": "Ada\n"}
+name = input("name? ")
+print("hello", name)
+age = input("age? ")

@@ -1,0 +1,3 @@
+# case: {"stdin_base64": "b2sK/wo="}
+print(input())
+print(input())

@@ -1,0 +1,3 @@
+print("never printed")
+text = "no end
+print(text)

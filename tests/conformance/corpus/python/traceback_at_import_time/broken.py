@@ -1,0 +1,2 @@
+VALUE = {"a": 1}
+OTHER = VALUE["a"]["b"]

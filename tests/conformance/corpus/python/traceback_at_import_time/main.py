@@ -1,0 +1,4 @@
+print("importing")
+import broken
+
+print("never")

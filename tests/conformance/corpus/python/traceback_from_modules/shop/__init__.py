@@ -1,0 +1,6 @@
+from .till import Till
+
+
+def open_shop():
+    with Till() as till:
+        till.charge("apple", None)

@@ -1,0 +1,65 @@
+"""A program run in place cannot be told from one run by the plain interpreter.
+
+Every program of the corpus runs twice in cells of the same profile: once in
+place, as requests do, once by executing the plain interpreter. Exit code,
+signal, stdout and stderr must be equal byte for byte; nothing is normalised.
+
+What differs by design is left out of the corpus: ``sys.modules`` is fuller
+(the point of a warm interpreter), stdout is line-buffered, process ids are not
+the same.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from conformance.cells import Cells, Run
+from conformance.programs import Program, load
+
+from vibecell.model.limits import Limits
+from vibecell.sandbox.backend import ProcessSpec
+
+LIMITS = Limits(wall_time_ms=30_000, cpu_time_ms=30_000)
+PYTHON = load("python", "main.py")
+NODE = load("node", "main.js")
+PROFILES = {"": "python-light", "data": "python-data"}
+
+
+@pytest.fixture(scope="module")
+def cells() -> Iterator[Cells]:
+    with Cells("bubblewrap", ("python-light", "python-data", "node")) as cells:
+        yield cells
+
+
+def _run(cells: Cells, program: Program, language: str, profile: str, *plain: str) -> Run:
+    spec = ProcessSpec(
+        mode="exec" if plain else "in_place",
+        entrypoint=program.entrypoint,
+        argv=(*plain, *program.args),
+        files=program.files,
+        env={**cells.languages[language].env, **program.env},
+        limits=LIMITS,
+        stdin=program.stdin,
+    )
+    return cells.do(cells.run(spec, profile))
+
+
+@pytest.mark.parametrize("program", PYTHON, ids=[p.name for p in PYTHON])
+def test_python_in_place_is_the_plain_interpreter(cells: Cells, program: Program) -> None:
+    profile = PROFILES[program.profile]
+    plain = _run(cells, program, "python", profile, "python3", "main.py")
+    in_place = _run(cells, program, "python", profile)
+    assert in_place.observable == plain.observable
+    assert plain.exit.stopped_by is None
+
+
+@pytest.mark.parametrize("program", NODE, ids=[p.name for p in NODE])
+def test_node_warm_is_the_plain_interpreter(cells: Cells, program: Program) -> None:
+    plain = _run(cells, program, "javascript", "node", "node", "main.js")
+    warm = _run(cells, program, "javascript", "node")
+    assert warm.observable == plain.observable
+    assert plain.exit.stopped_by is None
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(PYTHON) >= 70
+    assert len(NODE) >= 25

@@ -1,0 +1,100 @@
+"""Settings: where they come from and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from vibecell.config import ConfigError, Settings, is_loopback, load
+
+KEY = "k" * 32
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "vibecell.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_serve_this_machine_only() -> None:
+    settings = load({})
+    assert (settings.host, settings.port, settings.queue_size) == ("127.0.0.1", 8000, 256)
+    assert settings.max_concurrent >= 4
+    assert settings.state_dir.is_absolute()
+    assert settings.engine_socket.parent == settings.run_dir
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, 'port = 9000\nhost = "::1"\n[limits]\nwall_time_ms = 1000\n')
+    settings = load({"VIBECELL_PORT": "9001", "PATH": "/bin"}, path)
+    assert (settings.port, settings.host, settings.limits.wall_time_ms) == (9001, "::1", 1000)
+
+
+def test_limits_from_both_places(tmp_path: Path) -> None:
+    path = write(tmp_path, "[ceiling]\nwall_time_ms = 20000\n")
+    settings = load({"VIBECELL_LIMITS__PROCESSES": "7", "VIBECELL_REQUIRE_CGROUPS": "auto"}, path)
+    assert (settings.limits.processes, settings.ceiling.wall_time_ms) == (7, 20_000)
+    assert settings.require_cgroups is None
+
+
+def test_file_named_by_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, "port = 9000")
+    assert load({"VIBECELL_CONFIG": str(path)}).port == 9000
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"VIBECELL_PROT": "1"}, "VIBECELL_PROT"),
+        ({"VIBECELL_LIMITS__CORES": "1"}, "VIBECELL_LIMITS__CORES"),
+        ({"VIBECELL_LIMITS": "1"}, "VIBECELL_LIMITS"),
+        ({"VIBECELL_PORT__X": "1"}, "VIBECELL_PORT__X"),
+        ({"VIBECELL_PORT": "http"}, "port"),
+        ({"VIBECELL_PORT": "70000"}, "port"),
+        ({"VIBECELL_LIMITS__PROCESSES": "0"}, "processes"),
+        ({"VIBECELL_LIMITS__WALL_TIME_MS": "999999999"}, "limits.wall_time_ms"),
+        ({"VIBECELL_STATE_DIR": "relative"}, "state_dir"),
+        ({"VIBECELL_BACKEND": "none"}, "backend"),
+        ({"VIBECELL_WALL": "thin"}, "wall"),
+        ({"VIBECELL_REQUIRE_CGROUPS": "maybe"}, "require_cgroups"),
+        ({"VIBECELL_RESULT_TTL_S": "nan"}, "result_ttl_s"),
+        ({"VIBECELL_API_KEYS": "short"}, "api_keys"),
+        ({"VIBECELL_HOST": "0.0.0.0"}, "host"),
+        ({"VIBECELL_HOST": "example.org"}, "host"),
+        ({"VIBECELL_CONFIG": "/nonexistent.toml"}, "nonexistent"),
+    ],
+)
+def test_wrong_settings_are_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load(environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("prot = 1", "prot"),
+        ("[limits]\ncores = 1", "cores"),
+        ("limits = 1", "limits"),
+        ("port = true", "port"),
+        ('api_keys = ["x", 1]', "api_keys"),
+        ("port =", "vibecell.toml"),
+    ],
+)
+def test_wrong_file_settings_are_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load({}, write(tmp_path, text))
+
+
+def test_open_to_the_network_with_keys() -> None:
+    settings = load({"VIBECELL_HOST": "0.0.0.0", "VIBECELL_API_KEYS": f"{KEY}, {KEY}2"})
+    assert settings.api_keys == (KEY, f"{KEY}2")
+    assert KEY not in repr(settings)
+
+
+def test_loopback_is_told_without_looking_names_up() -> None:
+    assert all(is_loopback(h) for h in ("localhost", "127.0.0.9", "::1"))
+    assert not any(is_loopback(h) for h in ("", "0.0.0.0", "::", "localhost.example.org"))
+
+
+def test_settings_built_by_hand_are_judged_too() -> None:
+    with pytest.raises(ConfigError, match="max_concurrent"):
+        Settings(max_concurrent=0)

@@ -1,0 +1,127 @@
+"""Planning: profile, mode and argv, from hostile sources too."""
+
+import pytest
+
+from vibecell.engine.plan import Plan, imported_modules, make_plan
+from vibecell.model.errors import UnsupportedLanguage
+from vibecell.model.execution import ExecutionRequest, SourceFile
+from vibecell.model.language import Language, WarmProfile
+
+LIGHT = WarmProfile("python-light")
+DATA = WarmProfile("python-data", ("numpy",), frozenset({"numpy", "pandas"}))
+CATALOGUE = {
+    "python": Language(
+        "python",
+        "Python",
+        "3.11.2",
+        ("py",),
+        "main.py",
+        "in_place",
+        ("python3", "{entrypoint}"),
+        {"A": "language", "B": "language"},
+        (LIGHT, DATA),
+    ),
+    "javascript": Language(
+        "javascript",
+        "JavaScript",
+        "20.1.0",
+        ("js",),
+        "main.js",
+        "warm_exec",
+        ("node", "{entrypoint}"),
+        profiles=(WarmProfile("node"),),
+    ),
+    "bash": Language(
+        "bash",
+        "Bash",
+        "5.2",
+        ("sh",),
+        "main.sh",
+        "exec",
+        ("bash", "{entrypoint}"),
+        profiles=(WarmProfile("bash"),),
+    ),
+    "html": Language("html", "HTML", "5", (), "index.html", "page"),
+}
+
+
+def plan(source: str, language: str = "python", path: str | None = None, **more: object) -> Plan:
+    name = path or CATALOGUE[language].entrypoint
+    files = (SourceFile(name, source.encode("utf-8", "surrogateescape")),)
+    request = ExecutionRequest(language, files, entrypoint=path, **more)  # type: ignore[arg-type]
+    return make_plan(request, CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("source", "profile"),
+    [
+        ("print(1)", LIGHT),
+        ("import os, sys", LIGHT),
+        ("import numpy", DATA),
+        ("import numpy.linalg as la", DATA),
+        ("from pandas import DataFrame", DATA),
+        ("def f():\n    import numpy", DATA),
+        ("print('import numpy')", LIGHT),
+        ("import mynumpy", LIGHT),
+        ("from . import numpy", LIGHT),
+        ("from .numpy import x", LIGHT),
+        ("import numpy\nprint(", LIGHT),
+        ("import numpy\n\0", LIGHT),
+        ("# -*- coding: nonsense -*-\nimport numpy", LIGHT),
+        ("import numpy\n" + "#" * 100_000, DATA),
+        ("# numpy\n" + "(" * 50_000, LIGHT),
+        ("# numpy\nx = " + "-" * 60_000 + "1", LIGHT),
+        ("# numpy\nx = " + "1+" * 30_000 + "1", LIGHT),
+        ("# numpy\nx" + ".y" * 30_000, LIGHT),
+        ("# numpy\nx = " + "f(" * 90 + ")" * 90, LIGHT),
+    ],
+)
+def test_imports_choose_the_profile(source: str, profile: WarmProfile) -> None:
+    assert plan(source).profile == profile
+
+
+def test_imports_of_every_python_file_count() -> None:
+    files = (SourceFile("main.py", b"import helper"), SourceFile("helper.py", b"import pandas"))
+    assert make_plan(ExecutionRequest("python", files), CATALOGUE).profile == DATA
+    assert not imported_modules((SourceFile("a.txt", b"import pandas"),), frozenset({"pandas"}))
+
+
+def test_a_warning_in_the_source_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    plan('import numpy\nx = "\\d"\n1 is 1')
+    assert capfd.readouterr().err == ""
+
+
+def test_default_entrypoint_runs_in_place() -> None:
+    (stage,) = plan("1", args=("x", "{entrypoint}"), env={"B": "request"}).stages
+    assert (stage.name, stage.spec.mode, stage.spec.entrypoint) == ("run", "in_place", "main.py")
+    assert stage.spec.argv == ("x", "{entrypoint}")
+    assert dict(stage.spec.env) == {"A": "language", "B": "request"}
+
+
+def test_another_entrypoint_is_executed() -> None:
+    (stage,) = plan("1", path="pkg/run.py", args=("x",)).stages
+    assert (stage.spec.mode, stage.spec.argv) == ("exec", ("python3", "pkg/run.py", "x"))
+
+
+def test_warm_node_and_plain_bash() -> None:
+    assert plan("1", "javascript").stages[0].spec.mode == "in_place"
+    assert plan("1", "javascript", path="x.js").stages[0].spec.argv == ("node", "x.js")
+    assert plan("ls", "bash").stages[0].spec.argv == ("bash", "main.sh")
+
+
+def test_a_page_is_shown_not_executed() -> None:
+    shown = plan("<b>\udcff</b>", "html")
+    assert (shown.profile, shown.stages) == (None, ())
+    assert shown.page == {"text/html": "<b>�</b>"}
+
+
+@pytest.mark.parametrize("version", ["3", "3.11", "3.11.2"])
+def test_versions_match_by_part(version: str) -> None:
+    assert plan("1", version=version).language == "python"
+
+
+@pytest.mark.parametrize(("language", "version"), [("cobol", None), ("python", "3.1")])
+def test_unknown_languages_are_refused(language: str, version: str | None) -> None:
+    request = ExecutionRequest(language, (SourceFile("main.py", b""),), version=version)
+    with pytest.raises(UnsupportedLanguage):
+        make_plan(request, CATALOGUE)

@@ -1,0 +1,335 @@
+"""The codec: what it takes, what it refuses by name, and that both forms return."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vibecell import wire
+from vibecell.model import errors
+from vibecell.model.errors import FieldProblem, InvalidRequest, MalformedRequest, ProtocolViolation
+from vibecell.model.events import (
+    Cancel,
+    Display,
+    EndOfInput,
+    Exited,
+    Finished,
+    NumberedEvent,
+    Queued,
+    Resize,
+    Signal,
+    Started,
+    Stdin,
+    Stream,
+)
+from vibecell.model.execution import (
+    ExecutionRequest,
+    Outcome,
+    OutputFile,
+    Result,
+    SourceFile,
+    StageOutcome,
+    Usage,
+)
+from vibecell.model.language import Language
+from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
+from vibecell.model.verdicts import Verdict
+from vibecell.wire import link_models as shapes
+from vibecell.wire.views import (
+    DisplayView,
+    ExitedView,
+    FinishedView,
+    QueuedView,
+    StartedView,
+    StreamView,
+)
+
+PYTHON = Language("python", "Python", "3.11.2", ("py",), "main.py", "in_place")
+USAGE = Usage(12.3456, 4.5, 1024, 2, 10)
+OUTCOME = Outcome(Verdict.RUNTIME_ERROR, None, "SIGSEGV", USAGE, "ended by signal SIGSEGV")
+RESULT = Result(
+    id="abc",
+    verdict=Verdict.RUNTIME_ERROR,
+    stages=(StageOutcome("run", OUTCOME),),
+    stdout=b"out\xff",
+    stderr=b"err",
+    output=b"out\xfferr",
+    truncated=True,
+    usage=USAGE,
+    files=(OutputFile("a.txt", "é".encode()), OutputFile("b.png", b"\x89\xff")),
+    message="ended by signal SIGSEGV",
+)
+EVENTS = [
+    Queued(3),
+    Started("run"),
+    Stream("run", "stdout", "é".encode() + b"\xff"),
+    Display({"text/html": "<b>x</b>"}),
+    Exited("run", OUTCOME),
+    Finished(RESULT),
+]
+VIEWS = [QueuedView, StartedView, StreamView, DisplayView, ExitedView, FinishedView]
+
+
+def to_request(body: object) -> ExecutionRequest:
+    return wire.to_execution_request(
+        wire.decode_execute(body), [PYTHON], DEFAULT_LIMITS, DEFAULT_CEILING
+    )
+
+
+def problems(body: object) -> list[FieldProblem]:
+    with pytest.raises(InvalidRequest) as caught:
+        to_request(body)
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff", "not valid UTF-8"),
+        (b"\xef\xbb\xbf{}", "not valid JSON"),
+        (b'{"a":1,"a":2}', "repeated"),
+        (b"NaN", "NaN"),
+        (b"[-Infinity]", "Infinity"),
+        (b"[1e999]", "out of range"),
+        (b"[" + b"9" * 5000 + b"]", "not valid JSON"),
+        (b"[" * 33 + b"]" * 33, "nested"),
+        (b"[" * 1_000_000, "nested"),
+        (b'{"a":' * 100_000, "nested"),
+        (b'["\\ud800"]', "surrogate"),
+        (b'{"\\udfff":1}', "surrogate"),
+        (b'"a\nb"', "not valid JSON"),
+        ('{"a":1}'.encode("utf-16"), "not valid UTF-8"),
+    ],
+)
+def test_json_that_readers_disagree_about_is_refused(text: bytes, reason: str) -> None:
+    with pytest.raises(MalformedRequest, match=reason):
+        wire.strict_json_loads(text)
+
+
+def test_json_at_the_bounds_is_read() -> None:
+    assert wire.strict_json_loads(b"[" * 32 + b"]" * 32)
+    assert wire.strict_json_loads(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+@given(st.binary(max_size=200))
+def test_json_reader_raises_nothing_else(data: bytes) -> None:
+    try:
+        wire.strict_json_loads(data)
+    except MalformedRequest:
+        pass
+
+
+def test_code_becomes_the_default_entrypoint() -> None:
+    request = to_request({"code": "print('é')", "language": "PY"})
+    assert request.files == (SourceFile("main.py", "print('é')".encode()),)
+    assert (request.language, request.limits) == ("python", DEFAULT_LIMITS)
+
+
+def test_code_goes_where_entrypoint_says() -> None:
+    request = to_request({"code": "1", "entrypoint": "pkg/run.py"})
+    assert request.files[0].path == request.entrypoint == "pkg/run.py"
+
+
+def test_everything_optional_arrives() -> None:
+    request = to_request(
+        {
+            "files": [
+                {"path": "main.py", "content": "1"},
+                {"path": "d/x.bin", "content_base64": "//4="},
+            ],
+            "args": ["a"],
+            "stdin": "in",
+            "env": {"A": "b"},
+            "limits": {"wall_time_ms": 500},
+            "interactive": True,
+            "expected_output": "1",
+            "encoding": "base64",
+            "on_disconnect": "continue",
+            "version": "3.11",
+        }
+    )
+    assert request.files[1].content == b"\xff\xfe"
+    assert request.limits.wall_time_ms == 500
+    assert request.limits.memory_bytes == DEFAULT_LIMITS.memory_bytes
+    assert (request.stdin, request.interactive, request.encoding) == (b"in", True, "base64")
+
+
+def test_unknown_fields_are_refused_by_name() -> None:
+    found = problems({"code": "1", "timeout": 5, "limits": {"cores": 1}})
+    assert FieldProblem("timeout", "unknown field") in found
+    assert FieldProblem("limits.cores", "unknown field") in found
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ([], "request"),
+        ({}, "request"),
+        ({"code": "1", "files": []}, "request"),
+        ({"code": 1}, "code"),
+        ({"code": None, "files": None}, "request"),
+        ({"files": []}, "files"),
+        ({"files": [{"path": "x.py", "content": "1"}]}, "entrypoint"),
+        ({"files": [{"path": "../x", "content": "1"}]}, "files.0.path"),
+        ({"files": [{"path": "/x", "content": "1"}]}, "files.0.path"),
+        ({"files": [{"path": "a\0b", "content": "1"}]}, "files.0.path"),
+        ({"files": [{"path": "x"}]}, "files.0"),
+        ({"files": [{"path": "x", "content": "1", "content_base64": "MQ=="}]}, "files.0"),
+        ({"files": [{"path": "x", "content_base64": "MQ"}]}, "files.0.content_base64"),
+        ({"files": [{"path": "x", "content_base64": "M Q="}]}, "files.0.content_base64"),
+        ({"files": [{"path": f"{i}", "content": ""} for i in range(10_000)]}, "files"),
+        ({"files": [{"path": "main.py", "content": ""}] * 2}, "files"),
+        ({"code": "1", "entrypoint": "../x"}, "entrypoint"),
+        ({"code": "\ud800"}, "code"),
+        ({"code": "1", "limits": {"wall_time_ms": 0}}, "limits.wall_time_ms"),
+        ({"code": "1", "limits": {"wall_time_ms": True}}, "limits.wall_time_ms"),
+        ({"code": "1", "limits": {"wall_time_ms": 1.5}}, "limits.wall_time_ms"),
+        ({"code": "1", "limits": {"wall_time_ms": 10**30}}, "limits.wall_time_ms"),
+        ({"code": "1", "limits": {"memory_bytes": 2**40}}, "limits.memory_bytes"),
+        ({"code": "1", "args": ["a\0"]}, "args.0"),
+        ({"code": "1", "env": {"A B": "x"}}, "env"),
+        ({"code": "1", "interactive": "yes"}, "interactive"),
+        ({"code": "1", "encoding": "latin-1"}, "encoding"),
+        ({"code": "1", "stdin": "a", "stdin_base64": "YQ=="}, "request"),
+    ],
+)
+def test_wrong_fields_are_named(body: object, path: str) -> None:
+    assert path in [p.path for p in problems(body)]
+
+
+def test_many_problems_are_cut_and_no_value_is_shown() -> None:
+    found = problems({"code": "1", **{f"secret{i}\n": "hunter2" for i in range(100)}})
+    assert len(found) <= 32
+    assert all("hunter2" not in p.message and "\n" not in p.path for p in found)
+
+
+@pytest.mark.parametrize("body", [{"code": "1", "language": "x"}, {"code": "1", "version": "3.1"}])
+def test_unknown_language_is_refused(body: object) -> None:
+    with pytest.raises(errors.UnsupportedLanguage):
+        to_request(body)
+
+
+@pytest.mark.parametrize(
+    ("value", "control"),
+    [
+        ({"type": "stdin", "data": "é\n"}, Stdin("é\n".encode())),
+        ({"type": "stdin", "data_base64": "/w=="}, Stdin(b"\xff")),
+        ({"type": "end_of_input"}, EndOfInput()),
+        ({"type": "resize", "columns": 80, "rows": 24}, Resize(80, 24)),
+        ({"type": "signal", "name": "SIGINT"}, Signal("SIGINT")),
+        ({"type": "cancel"}, Cancel()),
+    ],
+)
+def test_controls_are_read(value: object, control: object) -> None:
+    assert wire.decode_control(value) == control
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        {"type": "execute"},
+        {"type": "stdin"},
+        {"type": "cancel", "x": 1},
+        {"type": "signal", "name": "SIGSTOP"},
+        {"type": "resize", "columns": 0, "rows": 24},
+        {"type": "resize", "columns": "80", "rows": 24},
+    ],
+)
+def test_wrong_controls_are_refused(value: object) -> None:
+    with pytest.raises(InvalidRequest):
+        wire.decode_control(value)
+
+
+@pytest.mark.parametrize(("event", "view"), list(zip(EVENTS, VIEWS, strict=True)))
+def test_public_events_are_what_their_models_say(event: object, view: type) -> None:
+    shown = wire.encode_event(NumberedEvent(7, event))  # type: ignore[arg-type]
+    view.model_validate_json(json.dumps(shown))  # type: ignore[attr-defined]
+
+
+def test_bytes_are_shown_as_asked_for() -> None:
+    event = NumberedEvent(1, Stream("run", "stdout", b"a\xff"))
+    assert wire.encode_event(event)["data"] == "a�"
+    assert wire.encode_event(event, "base64")["data"] == base64.b64encode(b"a\xff").decode()
+    files = wire.encode_result(RESULT)["files"]
+    assert files == [
+        {"path": "a.txt", "content": "é"},
+        {"path": "b.png", "content_base64": "if8="},
+    ]
+
+
+def test_execute_reply_says_what_the_platform_did() -> None:
+    reply = wire.encode_execute_reply(RESULT)
+    wire.ExecuteReply.model_validate_json(json.dumps(reply))
+    assert reply["success"] is False
+    assert reply["error"] == "err\nended by signal SIGSEGV"
+    assert (reply["signal"], reply["exit_code"]) == ("SIGSEGV", None)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_link_events_return(event: object) -> None:
+    numbered = NumberedEvent(7, event)  # type: ignore[arg-type]
+    line = wire.encode_internal_event(numbered)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    returned = wire.decode_internal_event(line)
+    assert wire.encode_internal_event(returned) == line
+
+
+def test_link_requests_and_controls_return() -> None:
+    request = to_request({"code": "1", "stdin_base64": "/w==", "env": {"A": "b"}, "args": ["x"]})
+    call = {"call": "execute", "request": wire.encode_internal_request(request), "owner": "me"}
+    decoded = wire.decode_internal_call(wire.compact_json(call))
+    assert isinstance(decoded, shapes.ExecuteCall)
+    assert wire.decode_internal_request(decoded.request) == request
+    for control in (Stdin(b"\xff"), EndOfInput(), Resize(1, 2), Signal("SIGTERM"), Cancel()):
+        line = wire.compact_json(wire.encode_internal_control(control))
+        assert wire.decode_internal_control(line) == control
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest(FieldProblem("a.b", "is wrong")),
+        errors.MalformedRequest("x"),
+        errors.UnsupportedLanguage("x"),
+        errors.UnknownExecution("x"),
+        errors.Conflict("x"),
+        errors.QueueFull("x", 7),
+        errors.ShuttingDown("x", 3),
+        errors.SandboxFailure("fork a cell"),
+    ],
+)
+def test_link_errors_return(error: errors.VibecellError) -> None:
+    reply = wire.decode_internal_reply(wire.compact_json(wire.encode_internal_error(error)))
+    assert isinstance(reply, shapes.ErrorReply)
+    returned = wire.decode_internal_error(reply)
+    assert type(returned) is type(error)
+    assert str(returned) == str(error)
+    assert getattr(returned, "retry_after_s", 0) == getattr(error, "retry_after_s", 0)
+
+
+def test_link_errors_tell_no_detail_of_ours() -> None:
+    shown = wire.encode_internal_error(errors.SandboxFailure("fork a cell", "/secret/path"))
+    assert "secret" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize("name", ["Exception", "dataclass", "FieldProblem", "x", "VibecellError"])
+def test_link_errors_of_other_names_are_violations(name: str) -> None:
+    reply = shapes.ErrorReply(reply="error", error=name, message="m")
+    assert isinstance(wire.decode_internal_error(reply), ProtocolViolation)
+
+
+@given(st.binary(max_size=100))
+def test_link_lines_are_never_trusted(line: bytes) -> None:
+    with pytest.raises((MalformedRequest, InvalidRequest)):
+        wire.decode_internal_call(line)
+    with pytest.raises(ProtocolViolation):
+        wire.decode_internal_event(line)
+    with pytest.raises(ProtocolViolation):
+        wire.decode_internal_reply(line)

@@ -1,0 +1,125 @@
+/** The code editor: CodeMirror 6 with this page's colours, which live in CSS. */
+
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { html } from "@codemirror/lang-html";
+import { javascript } from "@codemirror/lang-javascript";
+import { python } from "@codemirror/lang-python";
+import {
+  bracketMatching,
+  foldGutter,
+  foldKeymap,
+  HighlightStyle,
+  indentOnInput,
+  indentUnit,
+  StreamLanguage,
+  syntaxHighlighting,
+} from "@codemirror/language";
+import { shell } from "@codemirror/legacy-modes/mode/shell";
+import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
+import { Compartment, EditorState, type Extension, Prec } from "@codemirror/state";
+import {
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  highlightSpecialChars,
+  keymap,
+  lineNumbers,
+} from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+
+const GRAMMARS: Record<string, () => Extension> = {
+  python: () => [python(), indentUnit.of("    ")],
+  javascript: () => [javascript(), indentUnit.of("  ")],
+  html: () => [html(), indentUnit.of("  ")],
+  bash: () => [StreamLanguage.define(shell), indentUnit.of("  ")],
+};
+
+const HIGHLIGHT = HighlightStyle.define([
+  { tag: [tags.keyword, tags.modifier, tags.controlKeyword, tags.operatorKeyword], class: "tok-keyword" },
+  { tag: [tags.string, tags.special(tags.string), tags.regexp, tags.attributeValue], class: "tok-string" },
+  { tag: [tags.number, tags.bool, tags.null, tags.atom], class: "tok-number" },
+  { tag: [tags.comment, tags.meta, tags.documentMeta], class: "tok-comment" },
+  { tag: [tags.function(tags.variableName), tags.function(tags.propertyName), tags.standard(tags.name)], class: "tok-function" },
+  { tag: [tags.definition(tags.variableName), tags.className, tags.typeName, tags.tagName], class: "tok-name" },
+  { tag: [tags.attributeName, tags.propertyName], class: "tok-property" },
+  { tag: [tags.operator, tags.punctuation, tags.bracket, tags.angleBracket], class: "tok-punctuation" },
+  { tag: tags.invalid, class: "tok-invalid" },
+]);
+
+export class Editor {
+  private readonly view: EditorView;
+  private readonly grammar = new Compartment();
+  private readonly label = new Compartment();
+
+  constructor(parent: HTMLElement, options: { changed(code: string): void; run(): void }) {
+    this.view = new EditorView({
+      parent,
+      state: EditorState.create({
+        extensions: [
+          // Escape first lets go of Tab for one press (CodeMirror's own rule),
+          // so the keyboard can always leave the editor.
+          Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => (options.run(), true) }])),
+          Prec.lowest(keymap.of([{ key: "Escape", run: (view) => (view.setTabFocusMode(2000), true) }])),
+          lineNumbers(),
+          highlightActiveLineGutter(),
+          highlightSpecialChars(),
+          history(),
+          foldGutter({ openText: "⌄", closedText: "›" }),
+          drawSelection(),
+          indentOnInput(),
+          bracketMatching(),
+          closeBrackets(),
+          autocompletion(),
+          highlightActiveLine(),
+          highlightSelectionMatches(),
+          syntaxHighlighting(HIGHLIGHT),
+          keymap.of([
+            ...closeBracketsKeymap,
+            ...defaultKeymap,
+            ...searchKeymap,
+            ...historyKeymap,
+            ...foldKeymap,
+            ...completionKeymap,
+            indentWithTab,
+          ]),
+          this.grammar.of([]),
+          this.label.of([]),
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged) options.changed(update.state.doc.toString());
+          }),
+        ],
+      }),
+    });
+  }
+
+  get code(): string {
+    return this.view.state.doc.toString();
+  }
+
+  get focused(): boolean {
+    return this.view.hasFocus;
+  }
+
+  /** Shows another program; its undo history begins here. */
+  show(language: string, displayName: string, code: string): void {
+    const attributes = EditorView.contentAttributes.of({
+      "aria-label": `${displayName} program`,
+      "aria-describedby": "editor-hint",
+    });
+    this.view.dispatch({
+      changes: { from: 0, to: this.view.state.doc.length, insert: code },
+      selection: { anchor: 0 },
+      scrollIntoView: true,
+      effects: [
+        this.grammar.reconfigure(GRAMMARS[language]?.() ?? []),
+        this.label.reconfigure(attributes),
+      ],
+    });
+  }
+
+  focus(): void {
+    this.view.focus();
+  }
+}

@@ -1,0 +1,87 @@
+/** What a run leaves beside its text: pictures as they come, files at its end. */
+
+import { h, icon, ICONS } from "./dom";
+import type { OutputFile } from "./protocol";
+import { formatBytes } from "./verdict";
+
+const PICTURES = ["image/png", "image/jpeg", "image/svg+xml"] as const;
+const MAX_PICTURES = 64;
+
+const EXTENSIONS: Record<(typeof PICTURES)[number], string> = {
+  "image/png": "png",
+  "image/jpeg": "jpg",
+  "image/svg+xml": "svg",
+};
+
+function bytes(base64: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    return Uint8Array.from(atob(base64.replace(/\s/g, "")), (c) => c.charCodeAt(0));
+  } catch {
+    return null; // not base64: nothing to show
+  }
+}
+
+export class Exhibits {
+  readonly gallery = h("ul", { class: "gallery", "aria-label": "Pictures", hidden: true });
+  readonly files = h("ul", { class: "files", "aria-label": "Files the program left", hidden: true });
+  private urls: string[] = [];
+  private readonly viewer = h("dialog", { class: "viewer", "aria-label": "Picture" });
+
+  constructor() {
+    this.viewer.addEventListener("click", () => this.viewer.close());
+  }
+
+  clear(): void {
+    for (const url of this.urls) URL.revokeObjectURL(url);
+    this.urls = [];
+    this.gallery.replaceChildren();
+    this.files.replaceChildren();
+    this.gallery.hidden = this.files.hidden = true;
+  }
+
+  /** Shows the first picture type the display offers, if any. */
+  display(data: Record<string, string>): void {
+    const type = PICTURES.find((name) => typeof data[name] === "string");
+    if (type === undefined || this.gallery.childElementCount >= MAX_PICTURES) return;
+    const content = data[type] ?? "";
+    // As <img> an SVG runs no script and fetches nothing.
+    const body = type === "image/svg+xml" ? content : bytes(content);
+    if (body === null) return;
+    const url = this.url(new Blob([body], { type }));
+    const number = this.gallery.childElementCount + 1;
+    const name = `figure-${number}.${EXTENSIONS[type]}`;
+    const picture = h("img", { src: url, alt: `Picture ${number} made by the program` });
+    const save = h("a", { class: "save", href: url, download: name, "aria-label": `Download ${name}` }, icon(ICONS.download));
+    const open = h("button", { class: "open", type: "button", "aria-label": `Enlarge picture ${number}`, onclick: () => this.enlarge(url, number) }, picture);
+    this.gallery.append(h("li", {}, open, save));
+    this.gallery.hidden = false;
+  }
+
+  show(files: OutputFile[]): void {
+    for (const file of files) {
+      const content = bytes(file.content_base64);
+      if (content === null) continue;
+      const url = this.url(new Blob([content], { type: "application/octet-stream" }));
+      const name = file.path.split("/").at(-1) || "file";
+      this.files.append(
+        h("li", {}, h("a", { href: url, download: name, title: file.path }, icon(ICONS.download), h("span", { class: "path" }, file.path), h("span", { class: "size" }, formatBytes(content.length)))),
+      );
+    }
+    this.files.hidden = this.files.childElementCount === 0;
+  }
+
+  private url(blob: Blob): string {
+    const url = URL.createObjectURL(blob);
+    this.urls.push(url);
+    return url;
+  }
+
+  private enlarge(url: string, number: number): void {
+    this.viewer.replaceChildren(
+      h("img", { src: url, alt: `Picture ${number} made by the program` }),
+      h("button", { type: "button", class: "quiet" }, "Close"),
+    );
+    if (!this.viewer.isConnected) document.body.append(this.viewer);
+    this.viewer.showModal();
+  }
+}
