@@ -261,13 +261,13 @@ def _convert(name: str, value: object) -> object:
         base = DEFAULT_LIMITS if name == "limits" else DEFAULT_CEILING
         assert isinstance(value, dict)
         return base.overridden(**{k: _integer(v) for k, v in value.items()})
-    if name in ("cell_cpus", "result_ttl_s"):
+    if name in ("cell_cpus", "result_ttl_s", "zygote_max_age_s"):
         return _number(value)
     if name == "require_cgroups":
         return _tristate(value)
     if name == "api_keys":
         return _keys(value)
-    if name in ("host", "backend", "wall"):
+    if name in ("host", "backend", "wall", "program_path"):
         return _text(value)
     return _integer(value)
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from vibecell.cli.composition import image_spec
+from vibecell.cli.composition import prepare
 from vibecell.config import load
-from vibecell.languages.catalogue import Language, catalogue, describe
+from vibecell.languages.catalogue import describe
 from vibecell.model.execution import OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
@@ -29,7 +29,6 @@ from vibecell.sandbox.backend import (
 )
 from vibecell.sandbox.bubblewrap.backend import BubblewrapBackend
 from vibecell.sandbox.fake import FakeBackend
-from vibecell.sandbox.rootfs import build_image
 
 T = TypeVar("T")
 RUN_DEADLINE_S = 60.0
@@ -80,12 +79,6 @@ async def gather(process: Process, into: Gathered | None = None) -> Gathered:
     return gathered
 
 
-def _languages() -> dict[str, Language]:
-    return dict(catalogue(describe(), {}).by_name) or {
-        d.language.name: d.language for d in describe()
-    }
-
-
 class Cells:
     """A backend of one kind, driven from plain test functions."""
 
@@ -106,8 +99,7 @@ class Cells:
         if kind == "fake":
             return FakeBackend()
         settings = replace(load(os.environ), pool_size=pool_size)
-        spec = image_spec(describe(), settings.program_path)
-        image = build_image(spec, settings.state_dir / "images")
+        image, _ = prepare(settings)
         return BubblewrapBackend(settings, image.root, profiles)
 
     def __enter__(self) -> Self:

@@ -93,7 +93,10 @@ def test_short_limits_are_told_exactly() -> None:
             b"Traceback ...\nModuleNotFoundError: No module named 'torch'\n",
             "the package 'torch' is not installed",
         ),
-        (b"Error: Cannot find module 'left-pad'\nRequire", "the package 'left-pad' is not installed"),
+        (
+            b"Error: Cannot find module 'left-pad'\nRequire",
+            "the package 'left-pad' is not installed",
+        ),
         (b"Cannot find package '@a/b' imported from", "the package '@a/b' is not installed"),
         (b"Error: Cannot find module './x'", ""),
         (b"main.sh: line 1: cowsay: command not found\n", "the command 'cowsay' is not installed"),

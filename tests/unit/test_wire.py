@@ -1,6 +1,7 @@
 """The codec: what it takes, what it refuses by name, and that both forms return."""
 
 import base64
+import contextlib
 import json
 
 import pytest
@@ -117,10 +118,8 @@ def test_json_at_the_bounds_is_read() -> None:
 
 @given(st.binary(max_size=200))
 def test_json_reader_raises_nothing_else(data: bytes) -> None:
-    try:
+    with contextlib.suppress(MalformedRequest):
         wire.strict_json_loads(data)
-    except MalformedRequest:
-        pass
 
 
 def test_code_becomes_the_default_entrypoint() -> None:

@@ -17,7 +17,7 @@ import {
 } from "@codemirror/language";
 import { shell } from "@codemirror/legacy-modes/mode/shell";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { Compartment, EditorState, type Extension, Prec } from "@codemirror/state";
+import { EditorState, type Extension, Prec } from "@codemirror/state";
 import {
   drawSelection,
   EditorView,
@@ -50,48 +50,41 @@ const HIGHLIGHT = HighlightStyle.define([
 
 export class Editor {
   private readonly view: EditorView;
-  private readonly grammar = new Compartment();
-  private readonly label = new Compartment();
+  private readonly common: Extension;
 
   constructor(parent: HTMLElement, options: { changed(code: string): void; run(): void }) {
-    this.view = new EditorView({
-      parent,
-      state: EditorState.create({
-        extensions: [
-          // Escape first lets go of Tab for one press (CodeMirror's own rule),
-          // so the keyboard can always leave the editor.
-          Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => (options.run(), true) }])),
-          Prec.lowest(keymap.of([{ key: "Escape", run: (view) => (view.setTabFocusMode(2000), true) }])),
-          lineNumbers(),
-          highlightActiveLineGutter(),
-          highlightSpecialChars(),
-          history(),
-          foldGutter({ openText: "⌄", closedText: "›" }),
-          drawSelection(),
-          indentOnInput(),
-          bracketMatching(),
-          closeBrackets(),
-          autocompletion(),
-          highlightActiveLine(),
-          highlightSelectionMatches(),
-          syntaxHighlighting(HIGHLIGHT),
-          keymap.of([
-            ...closeBracketsKeymap,
-            ...defaultKeymap,
-            ...searchKeymap,
-            ...historyKeymap,
-            ...foldKeymap,
-            ...completionKeymap,
-            indentWithTab,
-          ]),
-          this.grammar.of([]),
-          this.label.of([]),
-          EditorView.updateListener.of((update) => {
-            if (update.docChanged) options.changed(update.state.doc.toString());
-          }),
-        ],
+    this.common = [
+      // Escape first lets go of Tab for one press (CodeMirror's own rule),
+      // so the keyboard can always leave the editor.
+      Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => (options.run(), true) }])),
+      Prec.lowest(keymap.of([{ key: "Escape", run: (view) => (view.setTabFocusMode(2000), true) }])),
+      lineNumbers(),
+      highlightActiveLineGutter(),
+      highlightSpecialChars(),
+      history(),
+      foldGutter({ openText: "⌄", closedText: "›" }),
+      drawSelection(),
+      indentOnInput(),
+      bracketMatching(),
+      closeBrackets(),
+      autocompletion(),
+      highlightActiveLine(),
+      highlightSelectionMatches(),
+      syntaxHighlighting(HIGHLIGHT),
+      keymap.of([
+        ...closeBracketsKeymap,
+        ...defaultKeymap,
+        ...searchKeymap,
+        ...historyKeymap,
+        ...foldKeymap,
+        ...completionKeymap,
+        indentWithTab,
+      ]),
+      EditorView.updateListener.of((update) => {
+        if (update.docChanged) options.changed(update.state.doc.toString());
       }),
-    });
+    ];
+    this.view = new EditorView({ parent });
   }
 
   get code(): string {
@@ -102,20 +95,22 @@ export class Editor {
     return this.view.hasFocus;
   }
 
-  /** Shows another program; its undo history begins here. */
+  /** Shows a program of another language; its undo history begins here. */
   show(language: string, displayName: string, code: string): void {
     const attributes = EditorView.contentAttributes.of({
       "aria-label": `${displayName} program`,
       "aria-describedby": "editor-hint",
     });
+    const extensions = [this.common, GRAMMARS[language]?.() ?? [], attributes];
+    this.view.setState(EditorState.create({ doc: code, extensions }));
+  }
+
+  /** Puts another program in place of this one; undo brings it back. */
+  replace(code: string): void {
     this.view.dispatch({
       changes: { from: 0, to: this.view.state.doc.length, insert: code },
       selection: { anchor: 0 },
       scrollIntoView: true,
-      effects: [
-        this.grammar.reconfigure(GRAMMARS[language]?.() ?? []),
-        this.label.reconfigure(attributes),
-      ],
     });
   }
 

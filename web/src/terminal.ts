@@ -109,12 +109,6 @@ export class Terminal {
     this.xterm.clear();
   }
 
-  /** A line of ours, told apart by its colour from what the program wrote. */
-  note(text: string): void {
-    const clean = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
-    this.write(`${this.xterm.buffer.active.cursorX > 0 ? "\r\n" : ""}\x1b[0;90m${clean}\x1b[0m\r\n`, true);
-  }
-
   applyTheme(): void {
     const css = getComputedStyle(this.parent);
     const colour = (name: string): string => css.getPropertyValue(`--${name}`).trim();

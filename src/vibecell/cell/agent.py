@@ -58,7 +58,10 @@ def live(setup: messages.Setup, request: messages.ForkRequest, fds: list[int]) -
         agent.hello()
         return agent.serve()
     except BaseException as error:
-        report = {"step": step, "detail": f"{type(error).__name__}: {error}"[:500]}
+        report: dict[str, object] = {
+            "step": step,
+            "detail": f"{type(error).__name__}: {error}"[:500],
+        }
         with contextlib.suppress(OSError):
             engine.sendall(frames.encode_control(frames.FAILURE, report))
         os._exit(1)
@@ -118,9 +121,7 @@ class Agent:
         own = [self._engine.fileno(), self._display, self._wakeup, self._wakeup_write]
         cgroups = [os.dup(fd) for fd in self._cgroup_fds]
         confine.set_fs_ids(0, 0)
-        spawned = runner.spawn(
-            self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds]
-        )
+        spawned = runner.spawn(self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds])
         if spawned is None:
             return True
         confine.set_fs_ids(self._uid, self._uid)

@@ -44,9 +44,7 @@ def make_private_filesystems(uid: int, tmpfs_bytes: int) -> int:
     os.mkfifo(DISPLAY_FIFO, 0o622)
     os.chmod(DISPLAY_FIFO, 0o622)
     display = os.open(DISPLAY_FIFO, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    confine.mount(
-        "tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None
-    )
+    confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)
     confine.mount("proc", "/proc", "proc", _SAFE | MS_NOEXEC, "subset=pid")
     return display
 

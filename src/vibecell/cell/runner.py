@@ -196,7 +196,7 @@ def _apply(start: messages.Start, terminal: int | None) -> None:
     sys.orig_argv[2:] = start.argv
     if terminal is not None:
         _reopen_standard_streams()
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr,unused-ignore]
 
 
 def _execute(argv: tuple[str, ...]) -> None:
@@ -223,7 +223,7 @@ def _reopen_standard_streams() -> None:
     encoding, errors = sys.stdin.encoding, sys.stdin.errors
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         raw = io.FileIO(fd, mode, closefd=False)
-        raw.name = f"<{name}>"  # type: ignore[misc]
+        raw.name = f"<{name}>"
         buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
         text = io.TextIOWrapper(
             buffer,

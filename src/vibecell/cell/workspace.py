@@ -67,9 +67,7 @@ class Workspace:
         os.close(fd)
         del self._open[stream]
 
-    def collect(
-        self, max_files: int, max_bytes: int, send: Callable[[str, int], int]
-    ) -> int:
+    def collect(self, max_files: int, max_bytes: int, send: Callable[[str, int], int]) -> int:
         """Hand every new or changed regular file to ``send(path, fd)``.
 
         ``send`` returns how many bytes it took. A file with a second name, or
@@ -121,7 +119,7 @@ class Workspace:
         except OSError:
             return []
         try:
-            names = []
+            names: list[str] = []
             with os.scandir(fd) as entries:
                 for entry in entries:
                     if len(names) > MAX_ENTRIES:

@@ -28,7 +28,10 @@ CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_FDS = 16
 CLONE_NEWPID = 0x20000000
-OURS = ("zygote", "agent", "runner", "frames", "confine", "workspace", "watch", "mounts", "messages", "streams")
+OURS = (
+    *("zygote", "agent", "runner", "streams", "workspace"),
+    *("watch", "mounts", "messages", "frames", "confine"),
+)
 
 
 def live() -> None:

@@ -6,11 +6,9 @@ environment and on no command line; the engine is not told the keys at all.
 """
 
 import asyncio
-import ctypes
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,14 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.composition import make_backend, prepare
+from vibecell.cli.privileges import become, die_with_parent
 from vibecell.config import Settings, load
 from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.model.limits import Limits
 
 Role = Literal["engine", "gateway"]
 EXIT_FAILED = 1
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
 
@@ -51,7 +48,7 @@ def start(
     reading, writing = os.pipe()
     passed = [reading]
     command = [sys.executable, "-P", "-m", "vibecell.cli.main", "internal", role]
-    command += ["--settings-fd", str(reading)]
+    command += ["--parent", str(os.getpid()), "--settings-fd", str(reading)]
     if listener is not None:
         passed.append(listener.fileno())
         command += ["--listener-fd", str(listener.fileno())]
@@ -99,9 +96,11 @@ def _as_environ(settings: Settings) -> dict[str, str]:
     return told
 
 
-def live(role: Role, settings_fd: int, listener_fd: int | None) -> int:
+def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> int:
     """Be a child, until told to stop; return the exit status."""
-    _die_with_parent()
+    die_with_parent()
+    if os.getppid() != parent:
+        return EXIT_FAILED  # the supervisor died before we asked to die with it
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format=f"vibecell {role}: %(message)s"
     )
@@ -130,38 +129,8 @@ def _engine(settings: Settings) -> None:
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:
     from vibecell.engine.client import EngineClient
-    from vibecell.gateway.server import run_gateway
+    from vibecell.gateway.run import run_gateway
 
-    _drop_privileges(settings.gateway_uid)
+    trees = {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT, settings.run_dir}
+    become(settings.gateway_uid, trees)
     run_gateway(settings, listener, EngineClient(settings.engine_socket))
-
-
-def _drop_privileges(uid: int) -> None:
-    """As root, become a user without any right; for anybody, never gain one again.
-
-    Source: prctl(2), PR_SET_NO_NEW_PRIVS; setresuid(2) drops all capabilities.
-    """
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-        # changing user clears it
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def _die_with_parent() -> None:
-    """A supervisor killed without a chance to say goodbye takes its children along.
-
-    Source: prctl(2), PR_SET_PDEATHSIG
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1 and os.environ.get("INVOCATION_ID") is None:
-        raise SystemExit(EXIT_FAILED)  # it died before the call above
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise PlatformError("set a process attribute", os.strerror(code))

@@ -41,9 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.word == "internal":
+        if options.role == "gateway":
+            # before anything imports ssl or makes a lock
+            from gevent import monkey
+
+            monkey.patch_all()
         from vibecell.cli import children
 
-        return children.live(options.role, options.settings_fd, options.listener_fd)
+        return children.live(options.role, options.parent, options.settings_fd, options.listener_fd)
     settings = load(_environ(options))
     # last, because what the system keeps up to date comes first
     beside_us = Path(sys.executable).parent
@@ -108,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
     internal = words.add_parser("internal")
     internal.add_argument("role", choices=("engine", "gateway"))
+    internal.add_argument("--parent", type=int, required=True)
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)
     return parser

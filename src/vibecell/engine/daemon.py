@@ -76,8 +76,10 @@ async def _capable(backend: Backend) -> Capabilities:
 def _only_engine(run_dir: Path) -> Iterator[None]:
     """Hold the run directory's lock, so that no other engine takes our socket."""
     try:
-        # others may pass through it to the socket, whose peers are checked
-        run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if not run_dir.exists():
+            run_dir.mkdir(parents=True)
+            # as root: the gateway's user passes through it, to a socket of its own
+            run_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         lock = os.open(run_dir / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise PlatformError("make the run directory", str(error)) from error

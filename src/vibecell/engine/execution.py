@@ -169,9 +169,7 @@ class Execution:
         last = self._stages[-1].outcome
         return self._make_result(last.verdict, last.message, files)
 
-    async def _do_work(
-        self, ticket: Ticket | None, backend: Backend
-    ) -> tuple[OutputFile, ...]:
+    async def _do_work(self, ticket: Ticket | None, backend: Backend) -> tuple[OutputFile, ...]:
         if ticket is not None:
             await ticket.wait()
         self.state = "running"

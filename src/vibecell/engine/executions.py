@@ -50,9 +50,7 @@ class Executions:
         self._catalogue = catalogue
         self._ceiling = settings.ceiling
         self._admission = Admission(settings.max_concurrent, settings.queue_size)
-        self._retention = Retention(
-            settings.result_ttl_s, settings.event_log_bytes, self._forget
-        )
+        self._retention = Retention(settings.result_ttl_s, settings.event_log_bytes, self._forget)
         self._kept: dict[str, _Kept] = {}
         self._keys: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -25,6 +25,8 @@ MAX_PIECES = 64
 BRISK_EVENTS = 2000
 MAX_DISPLAYS = 256
 MAX_DISPLAY_BYTES = 8 * 1024 * 1024
+# six times as much when every character is escaped, which still fits one line
+MAX_ONE_DISPLAY_BYTES = 2 * 1024 * 1024
 _MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +109,8 @@ class Recorder:
 
     def display(self, data: bytes) -> None:
         """A display as the program wrote it: one JSON object of texts."""
-        if not self._displays_left or len(data) > self._display_bytes_left:
+        most_bytes = min(MAX_ONE_DISPLAY_BYTES, self._display_bytes_left)
+        if not self._displays_left or len(data) > most_bytes:
             self._cut = True
             return
         content = _display_content(data)

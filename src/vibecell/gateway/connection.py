@@ -11,7 +11,6 @@ writes, and the two have different deadlines.
 import io
 import socket
 import time
-from collections.abc import Buffer
 from typing import Any
 
 from gevent.socket import wait_read, wait_write
@@ -73,7 +72,7 @@ class Connection:
     def peer_has_left(self) -> bool:
         """Whether the peer has closed its end; does not wait and takes no byte."""
         try:
-            return self.socket.recv(1, _PEEK) == b""
+            return not self.socket.recv(1, _PEEK)
         except BlockingIOError:
             return False
         except OSError:
@@ -123,7 +122,7 @@ class RequestReader(io.RawIOBase):
         """Answer end of file from now on, so that a buffer above can be emptied."""
         self._detached = True
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read what there is, waiting until the deadline for the first byte.
 
         Raises:

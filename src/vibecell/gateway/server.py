@@ -99,6 +99,7 @@ class Body(Input):  # type: ignore[misc]
     """A request's body; leftovers are discarded up to a bound."""
 
     __slots__ = ("complete", "discard_bytes")
+    send_100_continue_enabled: bool
 
     def _discard(self) -> None:
         self.complete = False
@@ -214,13 +215,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with this handler and a bounded body in it."""
         environ: dict[str, Any] = super().get_environ()
-        given = self.wsgi_input
-        self.wsgi_input = Body(
-            given.rfile, given.content_length, given.socket, given.chunked_input
-        )
-        self.wsgi_input.discard_bytes = self.limits.discard_bytes
-        self.wsgi_input.complete = True
-        environ["wsgi.input"] = self.wsgi_input
+        given: Any = self.wsgi_input
+        body = Body(given.rfile, given.content_length, given.socket, given.chunked_input)
+        body.discard_bytes = self.limits.discard_bytes
+        body.complete = True
+        self.wsgi_input: Any = body
+        environ["wsgi.input"] = body
         environ["wsgi.input_terminated"] = True
         environ["vibecell.handler"] = self
         return environ

@@ -65,9 +65,7 @@ class Language:
     example: str = ""
 
 
-def find_language(
-    languages: Iterable[Language], name: str, version: str | None = None
-) -> Language:
+def find_language(languages: Iterable[Language], name: str, version: str | None = None) -> Language:
     """The language of this name or alias.
 
     Args:

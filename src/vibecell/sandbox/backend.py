@@ -80,9 +80,7 @@ class Exit:
 
     exit_code: int | None
     signal: int | None
-    stopped_by: (
-        Literal["wall_time", "cpu_time", "memory", "output", "cancel"] | None
-    ) = None
+    stopped_by: Literal["wall_time", "cpu_time", "memory", "output", "cancel"] | None = None
     memory_limit_hit: bool = False
     process_limit_hit: bool = False
     workspace_limit_hit: bool = False

@@ -403,14 +403,19 @@ async def wait_for_exit(pidfd: int, deadline_s: float) -> None:
 
     Source: pidfd_open(2): a pidfd polls readable when its process ends
     """
+    async with asyncio.timeout(deadline_s):
+        await readable(pidfd)
+
+
+async def readable(descriptor: int | socket.socket) -> None:
+    """Wait until a descriptor polls readable."""
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
-    loop.add_reader(pidfd, lambda: ended.done() or ended.set_result(None))
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
     try:
-        async with asyncio.timeout(deadline_s):
-            await ended
+        await ready.wait()
     finally:
-        loop.remove_reader(pidfd)
+        loop.remove_reader(descriptor)
 
 
 def failure_of(payload: bytes) -> SandboxFailure:

@@ -29,9 +29,7 @@ class WarmPool:
         parallel: how many to make at once.
     """
 
-    def __init__(
-        self, make: Callable[[], Awaitable[FramedCell]], size: int, parallel: int
-    ) -> None:
+    def __init__(self, make: Callable[[], Awaitable[FramedCell]], size: int, parallel: int) -> None:
         self._make = make
         self._size = size
         self._parallel = parallel

@@ -162,7 +162,9 @@ def fill_cell_programs(spec: ImageSpec, root: Path) -> None:
 
 def _cell_sources(spec: ImageSpec) -> list[Path]:
     return sorted(
-        p for p in spec.cell_programs.iterdir() if p.suffix in (".py", ".js") and p.is_file()
+        p
+        for p in spec.cell_programs.iterdir()
+        if p.suffix in (".py", ".js") and p.name != "__init__.py" and p.is_file()
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.framed import FramedCell, failure_of
+from vibecell.sandbox.framed import FramedCell, failure_of, readable
 from vibecell.sandbox.identity import CellIdentity
 
 READY_DEADLINE_S = 60.0
@@ -62,7 +62,8 @@ class ZygoteLink:
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start a zygote", str(error) or "it does not answer") from error
         if answer != b'{"ready":true}':
-            raise SandboxFailure("start a zygote", answer.decode("utf-8", "replace")[:500] or "died")
+            said = answer.decode("utf-8", "replace")[:500]
+            raise SandboxFailure("start a zygote", said or "it died")
         self.is_alive = True
         self._loop.add_reader(self._control, self._ended)
 
@@ -121,7 +122,7 @@ class ZygoteLink:
         """
         parser = frames.FrameParser(frozenset({frames.HELLO, frames.FAILURE}))
         while True:
-            await self._readable(link)
+            await readable(link)
             data, ancillary, _, _ = link.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
             if not data:
                 raise SandboxFailure("make a cell", "it died before it was warm")
@@ -140,14 +141,6 @@ class ZygoteLink:
             if pid <= 0:
                 raise SandboxFailure("make a cell", "its pid cannot be seen from here")
             return pid
-
-    async def _readable(self, link: socket.socket) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_reader(link, lambda: ready.done() or ready.set_result(None))
-        try:
-            await ready
-        finally:
-            self._loop.remove_reader(link)
 
     def _cell_destroyed(self) -> None:
         self.live_cells -= 1

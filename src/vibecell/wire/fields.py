@@ -74,6 +74,8 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str) -> FieldProble
         return FieldProblem(path, "unknown field")
     if kind == "missing":
         return FieldProblem(path, "is required")
+    if kind == "model_type":
+        return FieldProblem(path, "should be an object")
     text = message.removeprefix("Value error, ").removeprefix("Input ")
     return FieldProblem(path, text)
 

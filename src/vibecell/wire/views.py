@@ -269,9 +269,7 @@ def result_object(
     return {
         "id": result.id,
         "verdict": result.verdict.value,
-        "stages": [
-            {"stage": s.stage, "outcome": outcome_object(s.outcome)} for s in result.stages
-        ],
+        "stages": [{"stage": s.stage, "outcome": outcome_object(s.outcome)} for s in result.stages],
         "stdout": show(result.stdout),
         "stderr": show(result.stderr),
         "output": show(result.output),

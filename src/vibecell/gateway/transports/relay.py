@@ -7,7 +7,7 @@ leaving. Refuses to format; ``sse`` and ``ndjson`` do.
 import time
 from collections.abc import Callable, Iterator
 
-from vibecell.engine.executor import Conversation
+from vibecell.engine.executor import Conversation, Executor
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 
@@ -18,17 +18,27 @@ class ClientLeft(Exception):
     """The client closed its connection before the end."""
 
 
-def attach_point(conversation: Conversation, after: int) -> Iterator[NumberedEvent]:
-    """The events after ``after`` of a conversation that began one earlier.
+def attach(
+    executor: Executor, execution_id: str, owner: str, after: int
+) -> tuple[Conversation, bool]:
+    """Follow from the event after ``after``; tells whether it was the last one.
 
-    The conversation must have been attached at ``after - 1`` (at 0 for 0): so
-    the event ``after`` itself tells whether anything follows it.
+    Raises:
+        UnknownExecution: no such execution for this owner.
+        InvalidRequest: ``after`` is beyond the last event.
     """
+    conversation = executor.attach(execution_id, owner, after)
     if after == 0:
-        return
-    first = conversation.receive()
-    if first is not None and isinstance(first.event, Finished):
-        yield first
+        return conversation, False
+    try:
+        if executor.inspect(execution_id, owner).state != "finished":
+            return conversation, False
+        with executor.attach(execution_id, owner, after - 1) as one_earlier:
+            seen = one_earlier.receive()
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation, seen is None or isinstance(seen.event, Finished)
 
 
 def wait_for_result(

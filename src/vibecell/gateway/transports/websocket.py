@@ -17,7 +17,6 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +35,7 @@ _log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(__name__ + ".protocol")
 _protocol_log.setLevel(logging.CRITICAL)
 _HANDSHAKE = ("HOST", "UPGRADE", "CONNECTION", "SEC_WEBSOCKET_KEY", "SEC_WEBSOCKET_VERSION")
+_SUBPROTOCOL = "SEC_WEBSOCKET_PROTOCOL"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 GOING_AWAY = 1001
@@ -98,7 +98,7 @@ def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str]) -
 
 
 class WebSocket:
-    """A server's end of an open WebSocket; a context manager that closes it."""
+    """A server's end of an open WebSocket; end with ``leave``."""
 
     def __init__(
         self, connection: Connection, protocol: ServerProtocol, limits: WebSocketLimits
@@ -126,9 +126,15 @@ class WebSocket:
             HandshakeRefused: it is no valid handshake; nothing was sent.
         """
         limits = limits or WebSocketLimits()
-        protocol = ServerProtocol(max_size=limits.message_bytes, logger=_protocol_log)
+        protocol = ServerProtocol(
+            max_size=limits.message_bytes,
+            logger=_protocol_log,
+            # the only ones are carriers of a key, checked before; a browser
+            # gives up where the one it offered is not chosen
+            select_subprotocol=lambda _, offered: offered[0] if offered else None,
+        )
         fields = Headers()
-        for name in _HANDSHAKE:
+        for name in (*_HANDSHAKE, _SUBPROTOCOL):
             if (value := environ.get(f"HTTP_{name}")) is not None:
                 fields[name.replace("_", "-")] = value
         response = protocol.accept(Request("/", fields))
@@ -148,16 +154,9 @@ class WebSocket:
             gevent.spawn(self._keep_alive),
         ]
 
-    def __enter__(self) -> "WebSocket":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close(INTERNAL_ERROR if error is not None else 1000)
+    def leave(self) -> None:
+        """End what works for this connection; closes it if it is still open."""
+        self.close(INTERNAL_ERROR)
         gevent.killall(self._greenlets, block=True, timeout=1.0)
 
     @property
@@ -191,7 +190,7 @@ class WebSocket:
             TimeoutError: none came in ``timeout_s`` seconds.
         """
         try:
-            message = self._inbox.get(timeout=timeout_s)
+            message: str | None = self._inbox.get(timeout=timeout_s)
         except Empty:
             raise TimeoutError from None
         if message is None:

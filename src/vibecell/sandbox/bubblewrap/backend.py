@@ -49,9 +49,7 @@ class BubblewrapBackend:
         profiles: the warm profiles to keep.
     """
 
-    def __init__(
-        self, settings: Settings, image: Path, profiles: tuple[WarmProfile, ...]
-    ) -> None:
+    def __init__(self, settings: Settings, image: Path, profiles: tuple[WarmProfile, ...]) -> None:
         self._settings = settings
         self._image = image
         self._profiles = profiles

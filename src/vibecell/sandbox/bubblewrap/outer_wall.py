@@ -14,7 +14,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +160,5 @@ async def _relay_diagnostics(process: asyncio.subprocess.Process) -> None:
     """Log what bubblewrap or the zygote says; nothing of a user's comes here."""
     assert process.stdout is not None
     while line := await process.stdout.readline():
-        log.warning("outer wall %d: %s", process.pid, line.decode("utf-8", "backslashreplace").rstrip())
-
-
-def end_of(process: asyncio.subprocess.Process) -> str:
-    """How an ended bubblewrap ended, for a message."""
-    code = process.returncode
-    if code is None:
-        return "it still runs"
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        text = line.decode("utf-8", "backslashreplace").rstrip()
+        log.warning("outer wall %d: %s", process.pid, text)

@@ -207,7 +207,7 @@ def _core_pattern_layer() -> Layer:
         not piped,
         "a crash starts no program of the host"
         if not piped
-        else f"core_pattern pipes into a host program ({pattern[:60]}); RLIMIT_CORE does not stop it",
+        else f"core_pattern pipes into {pattern[1:60]}; RLIMIT_CORE does not stop that",
         mend="sysctl kernel.core_pattern=core" if piped else "",
         required=False,
     )

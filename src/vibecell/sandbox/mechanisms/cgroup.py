@@ -13,30 +13,30 @@ Documentation/admin-guide/cgroup-v2.rst; sched-bwc.rst
 """
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vibecell.sandbox.mechanisms.cgroup_layout import (
-    UNIFIED,
-    CgroupUnusableError,
-    Layout,
-    discover,
+from vibecell.sandbox.mechanisms import cgroup_layout
+from vibecell.sandbox.mechanisms.cgroup_files import (
+    ignoring_gone,
+    lower_limit,
+    read_int,
+    read_key,
+    remove_directory,
+    try_lock,
+    write,
+    write_if_there,
 )
+from vibecell.sandbox.mechanisms.cgroup_layout import UNIFIED, CgroupUnusableError, Layout
 
 _CPU_PERIOD_US = 100_000
-_REMOVE_ATTEMPTS, _REMOVE_PAUSE_S = 50, 0.002
 _KILL_ROUNDS, _KILL_PAUSE_S = 50, 0.002
-_LOWER_ATTEMPTS = 3
-_PAGE_BYTES = 4096
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
-_GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,11 @@ class Cgroup:
 
     def __init__(self, directories: Mapping[str, Path]) -> None:
         self._is_v2 = set(directories) == {UNIFIED}
-        fallback = directories.get(UNIFIED)
-        self._unified = fallback
-        self._memory = directories.get("memory", fallback) or Path()
-        self._pids = directories.get("pids", fallback) or Path()
-        self._cpu = directories.get("cpu", fallback) or Path()
-        self._accounting = directories.get("cpuacct", fallback) or Path()
+        self._unified = directories.get(UNIFIED)
+        self._memory = directories.get("memory") or directories[UNIFIED]
+        self._pids = directories.get("pids") or directories[UNIFIED]
+        self._cpu = directories.get("cpu") or directories[UNIFIED]
+        self._accounting = directories.get("cpuacct") or directories[UNIFIED]
         self._directories = tuple(dict.fromkeys(directories.values()))
         self._memory_hits_before = 0
         self._process_hits_before = 0
@@ -92,23 +91,21 @@ class Cgroup:
             raise
         return opened
 
-    def set_limits(
-        self, memory_bytes: int, processes: int, cpus: float | None = None
-    ) -> None:
+    def set_limits(self, memory_bytes: int, processes: int, cpus: float | None = None) -> None:
         """Bound the cgroup; swap is never granted. Hits are counted anew from here.
 
         Args:
             cpus: processors' worth of time; ``None`` leaves it as it is.
         """
         if self._is_v2:
-            _write(self._memory / "memory.max", memory_bytes)
-            _write_if_there(self._memory / "memory.swap.max", 0)
-            _write(self._memory / "memory.oom.group", 1)
+            write(self._memory / "memory.max", memory_bytes)
+            write_if_there(self._memory / "memory.swap.max", 0)
+            write(self._memory / "memory.oom.group", 1)
         else:
-            _write_if_there(self._memory / "memory.swappiness", 0)
+            write_if_there(self._memory / "memory.swappiness", 0)
             self._set_v1_memory(memory_bytes)
-            _write(self._memory / "memory.max_usage_in_bytes", 0)
-        _write(self._pids / "pids.max", processes)
+            write(self._memory / "memory.max_usage_in_bytes", 0)
+        write(self._pids / "pids.max", processes)
         if cpus is not None:
             self._set_cpus(cpus)
         self._memory_hits_before = self._memory_hits()
@@ -119,37 +116,37 @@ class Cgroup:
         alone = self._memory / "memory.limit_in_bytes"
         with_swap = self._memory / "memory.memsw.limit_in_bytes"
         if not with_swap.exists():
-            _lower(alone, self._memory / "memory.usage_in_bytes", limit_bytes)
-        elif limit_bytes >= _read_int(with_swap):
-            _write(with_swap, limit_bytes)
-            _write(alone, limit_bytes)
+            lower_limit(alone, self._memory / "memory.usage_in_bytes", limit_bytes)
+        elif limit_bytes >= read_int(with_swap):
+            write(with_swap, limit_bytes)
+            write(alone, limit_bytes)
         else:
-            _lower(alone, self._memory / "memory.usage_in_bytes", limit_bytes)
-            _lower(with_swap, self._memory / "memory.memsw.usage_in_bytes", limit_bytes)
+            lower_limit(alone, self._memory / "memory.usage_in_bytes", limit_bytes)
+            lower_limit(with_swap, self._memory / "memory.memsw.usage_in_bytes", limit_bytes)
 
     def _set_cpus(self, cpus: float) -> None:
         quota = max(1000, int(cpus * _CPU_PERIOD_US))
         if self._is_v2:
-            _write(self._cpu / "cpu.max", f"{quota} {_CPU_PERIOD_US}")
+            write(self._cpu / "cpu.max", f"{quota} {_CPU_PERIOD_US}")
         else:
-            _write(self._cpu / "cpu.cfs_period_us", _CPU_PERIOD_US)
-            _write(self._cpu / "cpu.cfs_quota_us", quota)
+            write(self._cpu / "cpu.cfs_period_us", _CPU_PERIOD_US)
+            write(self._cpu / "cpu.cfs_quota_us", quota)
 
     def usage(self) -> CgroupUsage:
         """What has been used until now."""
         if self._is_v2:
-            cpu_time_ns = _read_key(self._cpu / "cpu.stat", "usage_usec") * 1000
+            cpu_time_ns = read_key(self._cpu / "cpu.stat", "usage_usec") * 1000
             peak_file = self._memory / "memory.peak"  # Linux 5.19
             if not peak_file.exists():
                 peak_file = self._memory / "memory.current"
         else:
-            cpu_time_ns = _read_int(self._accounting / "cpuacct.usage")
+            cpu_time_ns = read_int(self._accounting / "cpuacct.usage")
             peak_file = self._memory / "memory.max_usage_in_bytes"
         try:
-            processes_peak = _read_int(self._pids / "pids.peak")
+            processes_peak = read_int(self._pids / "pids.peak")
         except FileNotFoundError:
             processes_peak = None
-        return CgroupUsage(cpu_time_ns, _read_int(peak_file), processes_peak)
+        return CgroupUsage(cpu_time_ns, read_int(peak_file), processes_peak)
 
     def memory_limit_hit(self) -> bool:
         """Whether the kernel has killed for memory since the limits were set."""
@@ -157,14 +154,14 @@ class Cgroup:
 
     def _memory_hits(self) -> int:
         name = "memory.events" if self._is_v2 else "memory.oom_control"
-        return _read_key(self._memory / name, "oom_kill")
+        return read_key(self._memory / name, "oom_kill")
 
     def process_limit_hit(self) -> bool:
         """Whether a fork has been refused since the limits were set."""
         return self._process_hits() > self._process_hits_before
 
     def _process_hits(self) -> int:
-        return _read_key(self._pids / "pids.events", "max")
+        return read_key(self._pids / "pids.events", "max")
 
     def oom_eventfd(self) -> int | None:
         """A descriptor that becomes readable when memory runs out.
@@ -181,7 +178,7 @@ class Cgroup:
         try:
             control = os.open(self._memory / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                _write(self._memory / "cgroup.event_control", f"{notified} {control}")
+                write(self._memory / "cgroup.event_control", f"{notified} {control}")
             finally:
                 os.close(control)
         except OSError:
@@ -196,8 +193,8 @@ class Cgroup:
     def _members(self) -> set[int]:
         members: set[int] = set()
         for directory in self._directories:
-            with _ignoring_gone():
-                members.update(int(pid) for pid in _read(directory / "cgroup.procs").split())
+            with ignoring_gone():
+                members.update(int(pid) for pid in (directory / "cgroup.procs").read_text().split())
         return members
 
     def kill(self) -> None:
@@ -207,14 +204,14 @@ class Cgroup:
         then every member is killed until none is left, for a bounded time. A
         cgroup that is gone already is no error.
         """
-        with _ignoring_gone():
+        with ignoring_gone():
             if self._unified is not None and (self._unified / "cgroup.kill").exists():
-                _write(self._unified / "cgroup.kill", 1)
+                write(self._unified / "cgroup.kill", 1)
             else:
                 self._sweep()
 
     def _sweep(self) -> None:
-        _write(self._pids / "pids.max", 0)
+        write(self._pids / "pids.max", 0)
         for _round in range(_KILL_ROUNDS):
             members = self._members()
             if not members:
@@ -245,7 +242,7 @@ class Cgroup:
                 cgroup must be kept out of use.
         """
         for directory in self._directories:
-            _remove_directory(directory)
+            remove_directory(directory)
 
 
 class CgroupManager:
@@ -285,9 +282,8 @@ class CgroupManager:
         if not self._was_tried:
             self._was_tried = True
             try:
-                layout = discover(self._root, self._membership)
-                self._make_parent(layout)
-                self._layout = layout
+                self._layout = cgroup_layout.discover(self._root, self._membership)
+                self._make_parent(self._layout)
                 self._try_one()
             except (OSError, ValueError, CgroupUnusableError) as error:
                 self.close()
@@ -299,8 +295,8 @@ class CgroupManager:
             (directory / self._own_parent).mkdir(exist_ok=True)
         if layout.version == "v2":
             control = layout.directories[0] / self._own_parent / "cgroup.subtree_control"
-            _write(control, "+cpu +memory +pids")
-        self._lock = _try_lock(layout.directories[0] / self._own_parent)
+            write(control, "+cpu +memory +pids")
+        self._lock = try_lock(layout.directories[0] / self._own_parent)
         if self._lock is None:
             raise CgroupUnusableError(f"{self._own_parent} is in use")
 
@@ -332,7 +328,7 @@ class CgroupManager:
                 made.append(directory)
         except OSError:
             for directory in made:
-                _remove_directory(directory)
+                remove_directory(directory)
             raise
         bases = self._layout.bases
         return Cgroup({key: base / self._own_parent / name for key, base in bases.items()})
@@ -360,18 +356,17 @@ class CgroupManager:
         lock = None
         first = self._layout.directories[0] / parent_name
         if first.is_dir():
-            lock = _try_lock(first)
+            lock = try_lock(first)
             if lock is None:
                 return 0  # its engine lives
         try:
             parents = {key: base / parent_name for key, base in self._layout.bases.items()}
-            names = {c.name for p in parents.values() if p.is_dir() for c in p.iterdir()
-                     if c.is_dir()}
+            names = _children(*parents.values())
             for name in names:
                 stray = Cgroup({key: parent / name for key, parent in parents.items()})
                 _end(stray)
             for parent in dict.fromkeys(parents.values()):
-                _remove_directory(parent)
+                remove_directory(parent)
             return len(names)
         finally:
             if lock is not None:
@@ -398,85 +393,6 @@ def _end(cgroup: Cgroup) -> None:
     cgroup.remove()
 
 
-def _try_lock(directory: Path) -> int | None:
-    """Lock a directory while the descriptor is open; ``None`` if somebody has."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-@contextlib.contextmanager
-def _ignoring_gone() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _GONE:
-            raise
-
-
-def _read(path: Path) -> str:
-    return path.read_text()
-
-
-def _read_int(path: Path) -> int:
-    return int(_read(path))
-
-
-def _read_key(path: Path, key: str) -> int:
-    """A value of a flat-keyed file; 0 where this kernel does not write the key."""
-    for line in _read(path).splitlines():
-        name, _, value = line.partition(" ")
-        if name == key:
-            return int(value)
-    return 0
-
-
-def _write(path: Path, value: int | str) -> None:
-    # one write and no O_CREAT: the kernel takes a value whole, and an absent
-    # file must not come into being
-    fd = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
-    try:
-        os.write(fd, str(value).encode())
-    finally:
-        os.close(fd)
-
-
-def _write_if_there(path: Path, value: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        _write(path, value)
-
-
-def _lower(limit: Path, usage: Path, limit_bytes: int) -> None:
-    """Lower a limit of version 1, at least as far as what is used allows.
-
-    Version 1 answers EBUSY when it cannot free enough, where version 2 takes
-    the limit and kills. The lowest limit it takes is as good: the next page
-    meets it.
-    """
-    wanted = limit_bytes
-    for _attempt in range(_LOWER_ATTEMPTS):
-        try:
-            _write(limit, wanted)
-            return
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-        wanted = max(limit_bytes, _read_int(usage) + _PAGE_BYTES)
-    _write(limit, wanted)
-
-
-def _remove_directory(directory: Path) -> None:
-    for attempt in range(1, _REMOVE_ATTEMPTS + 1):
-        try:
-            directory.rmdir()
-            return
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno != errno.EBUSY or attempt == _REMOVE_ATTEMPTS:
-                raise
-        time.sleep(_REMOVE_PAUSE_S)
+def _children(*parents: Path) -> set[str]:
+    present = (parent for parent in parents if parent.is_dir())
+    return {child.name for parent in present for child in parent.iterdir() if child.is_dir()}

@@ -13,6 +13,8 @@ from pathlib import Path
 
 BLOCK_SIZE = 1024
 MAX_BLOCKS = 1024
+LOWEST_BASE = 65536  # below are users and services, and "nobody"
+HIGHEST_ID = 2**32 - 2  # the last number means "no id"
 
 
 @dataclass
@@ -27,6 +29,7 @@ class UidBlock:
     first: int
     size: int = BLOCK_SIZE
     _free: list[int] = field(default_factory=list, repr=False)
+    _taken: set[int] = field(default_factory=set, repr=False)
     _next: int = 1
 
     def take(self) -> int:
@@ -36,23 +39,38 @@ class UidBlock:
             OSError: every uid of the block is taken.
         """
         if self._free:
-            return heapq.heappop(self._free)
-        if self._next >= self.size:
+            uid = heapq.heappop(self._free)
+        elif self._next < self.size:
+            uid = self._next
+            self._next += 1
+        else:
             raise OSError("no uid is free in this block")
-        self._next += 1
-        return self._next - 1
+        self._taken.add(uid)
+        return uid
 
     def give_back(self, uid: int) -> None:
-        """Make a uid available again; only after the last process under it ended."""
+        """Make a uid available again; only after the last process under it ended.
+
+        Raises:
+            KeyError: it is not taken; two cells must never share one.
+        """
+        self._taken.remove(uid)
         heapq.heappush(self._free, uid)
 
 
 class UidRange:
-    """Blocks of uids from a base upwards."""
+    """Blocks of uids from a base upwards.
+
+    Raises:
+        ValueError: the range would hold ids of the system, or pass the last.
+    """
 
     def __init__(self, base: int) -> None:
+        if not LOWEST_BASE <= base <= HIGHEST_ID - MAX_BLOCKS * BLOCK_SIZE:
+            raise ValueError(f"no room for uids above {base}")
         self._base = base
         self._free: list[int] = []
+        self._taken: dict[int, UidBlock] = {}
         self._next = 0
 
     def take_block(self) -> UidBlock:
@@ -68,11 +86,18 @@ class UidRange:
             self._next += 1
         else:
             raise OSError("no block of uids is free")
-        return UidBlock(self._base + number * BLOCK_SIZE)
+        block = self._taken[number] = UidBlock(self._base + number * BLOCK_SIZE)
+        return block
 
     def give_back_block(self, block: UidBlock) -> None:
-        """Make a block available again; only after its wall is gone."""
-        heapq.heappush(self._free, (block.first - self._base) // BLOCK_SIZE)
+        """Make a block available again; only after its wall is gone.
+
+        A second time does nothing, even if another wall has the number by then.
+        """
+        number = (block.first - self._base) // BLOCK_SIZE
+        if self._taken.get(number) is block:
+            del self._taken[number]
+            heapq.heappush(self._free, number)
 
 
 def write_id_maps(pid: int, block: UidBlock, proc: Path = Path("/proc")) -> None:

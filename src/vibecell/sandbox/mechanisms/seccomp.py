@@ -307,9 +307,9 @@ def _oci_alternatives(conditions: tuple[Argument, ...]) -> list[list[dict[str, o
     return alternatives
 
 
-def _blocks_without(values: tuple[int, ...], bits: int = 32, prefix: int = 0) -> list[
-    tuple[int, int]
-]:
+def _blocks_without(
+    values: tuple[int, ...], bits: int = 32, prefix: int = 0
+) -> list[tuple[int, int]]:
     """``(mask, value)`` of the aligned blocks that cover all but ``values``."""
     inside = tuple(v for v in values if v >> bits == prefix)
     if not inside:

@@ -1,0 +1,88 @@
+# Two commands are all a person needs: "make serve" and "make test".
+# Both install what is missing, and do nothing twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+STAMPS := .stamps
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+serve: $(STAMPS)/image ## start the service on http://127.0.0.1:8000
+	@exec $(BIN)/vibecell serve
+
+doctor: $(STAMPS)/image ## say what protects this host
+	@$(BIN)/vibecell doctor
+
+image: $(STAMPS)/image ## build the runtime image
+
+test: ready-to-test lint ## everything: lint, types, and one run of all tests
+	$(BIN)/python -m pytest tests/unit tests/conformance tests/languages tests/integration \
+		tests/security tests/e2e $(PYTEST_ARGS)
+
+lint: $(STAMPS)/test ## style, types and the import graph
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src
+	cd src/vibecell/cell && $(CURDIR)/$(BIN)/mypy --strict --python-version 3.11 \
+		--cache-dir $(CURDIR)/.mypy_cache/cell *.py
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMPS)/test ## put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+unit conformance languages integration security e2e: ready-to-test ## one kind of tests
+	$(BIN)/python -m pytest tests/$@ $(PYTEST_ARGS)
+
+ready-to-test: $(STAMPS)/test $(STAMPS)/image $(STAMPS)/web
+
+clean: ## remove what was installed here
+	rm -rf $(VENV) $(STAMPS) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- installing ---------------------------------------------------------------
+
+$(STAMPS):
+	@mkdir -p $@
+
+$(STAMPS)/venv: | $(STAMPS)
+	@.ci/make-venv $(VENV)
+	@touch $@
+
+$(STAMPS)/run: pyproject.toml constraints.txt $(STAMPS)/venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable .
+	@touch $@
+
+$(STAMPS)/test: pyproject.toml constraints.txt $(STAMPS)/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+$(STAMPS)/bubblewrap: $(STAMPS)/venv
+	@.ci/install-bubblewrap $(BIN)
+	@touch $@
+
+$(STAMPS)/image: $(STAMPS)/run $(STAMPS)/bubblewrap \
+		$(wildcard src/vibecell/languages/*/language.toml src/vibecell/languages/*/requirements.txt)
+	@$(BIN)/vibecell prepare
+	@touch $@
+
+$(STAMPS)/test-programs: | $(STAMPS)
+	@.ci/install-packages node:nodejs npm:npm chromium:chromium
+	@touch $@
+
+$(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
+	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund; \
+	else echo "npm is not installed: browser tests will be skipped"; fi
+	@touch $@
+
+.PHONY: help serve doctor image test lint format unit conformance languages integration \
+	security e2e ready-to-test clean

@@ -1,0 +1,178 @@
+"""``/v1/executions``: begin, look, control, cancel, and follow as a stream."""
+
+import re
+from collections.abc import Iterator
+from typing import Literal, cast
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, NotAcceptable
+
+from vibecell.gateway.answers import json_response
+from vibecell.gateway.api.execute import idempotency_key
+from vibecell.gateway.state import Gateway, client_connection, json_body, query_number
+from vibecell.gateway.transports import ndjson, sse
+from vibecell.gateway.transports.relay import ClientLeft, attach, paced, wait_for_result
+from vibecell.model.errors import UnknownExecution
+from vibecell.model.events import Cancel, Finished, NumberedEvent
+from vibecell.model.execution import Encoding
+from vibecell.wire import decode_control, encode_execution
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])")
+
+
+def checked_id(execution_id: str) -> str:
+    """An id of the right shape; another one is simply unknown.
+
+    Raises:
+        UnknownExecution: it cannot be an id.
+    """
+    if not ID.match(execution_id):
+        raise UnknownExecution("no such execution")
+    return execution_id
+
+
+def chosen_encoding(gateway: Gateway, execution_id: str, owner: str) -> Encoding:
+    """How to show bytes: as the URL says, else as the request said.
+
+    Raises:
+        BadRequest: the URL names no encoding.
+    """
+    given = request.args.get("encoding")
+    if given is None:
+        record = gateway.registry.owned(execution_id, owner)
+        return record.encoding if record is not None else "utf-8"
+    if given not in ("utf-8", "base64"):
+        raise BadRequest("encoding must be utf-8 or base64")
+    return cast(Encoding, given)
+
+
+def blueprint(gateway: Gateway) -> Blueprint:
+    """The endpoints, for one gateway."""
+    routes = Blueprint("executions", __name__, url_prefix="/v1/executions")
+
+    @routes.post("")
+    def begin() -> Response:
+        owner = gateway.owner()
+        with gateway.quota.place(owner):
+            asked = gateway.execution_request(json_body())
+            key = idempotency_key(request.headers.get("Idempotency-Key"))
+            wait_s = _preferred_wait(gateway.policy.max_wait_s)
+            gateway.quota.begin(owner)
+            execution_id, _ = gateway.executor.submit(asked, owner, key)
+            gateway.remember(execution_id, owner, asked)
+            if wait_s is not None:
+                _wait(gateway, execution_id, owner, wait_s)
+            state = gateway.executor.inspect(execution_id, owner)
+        shown = encode_execution(state.id, state.state, state.result, asked.encoding)
+        status = 200 if wait_s is not None and state.result is not None else 202
+        response = json_response(shown, status)
+        response.headers["Location"] = f"/v1/executions/{execution_id}"
+        response.autocorrect_location_header = False
+        if wait_s is not None:
+            response.headers["Preference-Applied"] = f"wait={wait_s}"
+        return response
+
+    @routes.get("/<execution_id>")
+    def look(execution_id: str) -> Response:
+        owner = gateway.owner()
+        state = gateway.executor.inspect(checked_id(execution_id), owner)
+        encoding = chosen_encoding(gateway, execution_id, owner)
+        return json_response(encode_execution(state.id, state.state, state.result, encoding))
+
+    @routes.delete("/<execution_id>")
+    def cancel(execution_id: str) -> Response:
+        owner = gateway.owner()
+        gateway.executor.control(checked_id(execution_id), owner, Cancel())
+        return Response(status=204)
+
+    @routes.post("/<execution_id>/controls")
+    def control(execution_id: str) -> Response:
+        owner = gateway.owner()
+        with gateway.quota.place(owner):
+            wanted = decode_control(json_body())
+            gateway.executor.control(checked_id(execution_id), owner, wanted)
+        return Response(status=204)
+
+    @routes.get("/<execution_id>/events")
+    def events(execution_id: str) -> Response:
+        owner = gateway.owner()
+        kind = _stream_kind()
+        encoding = chosen_encoding(gateway, execution_id, owner)
+        return _stream(gateway, checked_id(execution_id), owner, kind, encoding)
+
+    return routes
+
+
+def _stream(
+    gateway: Gateway,
+    execution_id: str,
+    owner: str,
+    kind: Literal["sse", "ndjson"],
+    encoding: Encoding,
+) -> Response:
+    after = _resume_point()
+    lease = gateway.quota.lease(owner)
+    try:
+        conversation, ended = attach(gateway.executor, execution_id, owner, after)
+    except BaseException:
+        lease.release()
+        raise
+    if ended:
+        # an EventSource that gets 204 stops coming back
+        conversation.close()
+        lease.release()
+        return Response(status=204)
+    policy = gateway.policy
+    pace = _counted(gateway, paced(conversation, policy.heartbeat_s, policy.stream_s))
+    form = sse if kind == "sse" else ndjson
+    response = Response(form.write(pace, encoding), mimetype=form.MEDIA_TYPE)
+    # not in the generators: one that was never started runs no ``finally``
+    response.call_on_close(conversation.close)
+    response.call_on_close(lease.release)
+    return response
+
+
+def _counted(
+    gateway: Gateway, events: Iterator[NumberedEvent | None]
+) -> Iterator[NumberedEvent | None]:
+    for event in events:
+        if event is not None and isinstance(event.event, Finished):
+            gateway.metrics.finished(event.event.result)
+        yield event
+
+
+def _wait(gateway: Gateway, execution_id: str, owner: str, wait_s: int) -> None:
+    connection = client_connection()
+    with gateway.executor.attach(execution_id, owner) as conversation:
+        try:
+            wait_for_result(conversation, connection.peer_has_left, wait_s)
+        except ClientLeft:
+            return  # it asked for something that goes on without it
+
+
+def _preferred_wait(longest_s: int) -> int | None:
+    """Seconds of ``Prefer: wait=N``. Source: RFC 7240 section 4.3."""
+    match = _WAIT.search(request.headers.get("Prefer", ""))
+    return min(int(match.group(1)), longest_s) if match else None
+
+
+def _resume_point() -> int:
+    last = request.headers.get("Last-Event-ID")
+    if last is not None:
+        if not last.isascii() or not last.isdigit() or len(last) > 12:
+            raise BadRequest("Last-Event-ID must be the number of an event")
+        return int(last)
+    return query_number("after") or 0
+
+
+def _stream_kind() -> Literal["sse", "ndjson"]:
+    accepted = request.accept_mimetypes
+    if not accepted:
+        return "ndjson"
+    best = accepted.best_match([ndjson.MEDIA_TYPE, sse.MEDIA_TYPE, "application/json"])
+    if best is None:
+        raise NotAcceptable(f"events come as {sse.MEDIA_TYPE} or {ndjson.MEDIA_TYPE}")
+    if best == sse.MEDIA_TYPE:
+        return "sse"
+    return "ndjson"

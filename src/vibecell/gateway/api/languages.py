@@ -1,0 +1,19 @@
+"""``GET /v1/languages``."""
+
+from flask import Blueprint, Response
+
+from vibecell.gateway.answers import json_response
+from vibecell.gateway.state import Gateway
+from vibecell.wire import encode_language
+
+
+def blueprint(gateway: Gateway) -> Blueprint:
+    """The endpoint, for one gateway."""
+    routes = Blueprint("languages", __name__)
+
+    @routes.get("/v1/languages")
+    def languages() -> Response:
+        gateway.owner()
+        return json_response({"languages": [encode_language(x) for x in gateway.languages()]})
+
+    return routes

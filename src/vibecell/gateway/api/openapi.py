@@ -1,0 +1,291 @@
+"""The OpenAPI description, from the models that validate.
+
+Owns the table of operations; the schemas of bodies and answers come from
+``wire``'s pydantic models, so they cannot differ from what is accepted.
+Source: OpenAPI Specification 3.1.0.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from vibecell.gateway import problems
+from vibecell.wire import (
+    ControlBody,
+    EventView,
+    ExecuteBody,
+    ExecuteReply,
+    ExecutionView,
+    JsonObject,
+    LanguageView,
+)
+
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+_ID: JsonObject = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "Id of the execution.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+_AFTER: JsonObject = {
+    "name": "after",
+    "in": "query",
+    "description": "Only events with a higher seq.",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
+}
+_ENCODING: JsonObject = {
+    "name": "encoding",
+    "in": "query",
+    "description": "How bytes are shown; by default as the request asked.",
+    "schema": {"type": "string", "enum": ["utf-8", "base64"]},
+}
+_IDEMPOTENCY: JsonObject = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same request names the same execution.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
+_PREFER: JsonObject = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "wait=N: answer with the result if it comes within N seconds (at most 60).",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+_LAST_EVENT: JsonObject = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "As `after`; sent by browsers that resume.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+}
+_REFUSALS = {
+    400: "The request cannot be read.",
+    401: "An API key is required.",
+    403: "Not from here.",
+    404: "No such execution.",
+    406: "Events come in other media types.",
+    408: "The request came too slowly.",
+    409: "It contradicts the present state.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    421: "This host name is not served.",
+    422: "A field is wrong; `errors` names each.",
+    426: "Not a WebSocket handshake.",
+    429: "Too much at once; see Retry-After.",
+    500: "The platform failed.",
+    503: "No room, or not ready; see Retry-After.",
+}
+_EVERYWHERE = (400, 401, 403, 421, 429, 500, 503)
+_WITH_BODY = (408, 413, 415, 422)
+
+
+def _ref(name: str) -> JsonObject:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(text: str, schema: JsonObject | None = None, media: str = _JSON) -> JsonObject:
+    if schema is None:
+        return {"description": text}
+    return {"description": text, "content": {media: {"schema": schema}}}
+
+
+def _operation(
+    summary: str,
+    answers: dict[int, JsonObject],
+    *refusals: int,
+    body: str | None = None,
+    parameters: tuple[JsonObject, ...] = (),
+    open_to_all: bool = False,
+) -> JsonObject:
+    told = set(refusals) | set(_EVERYWHERE)
+    if body is not None:
+        told |= set(_WITH_BODY)
+    if open_to_all:
+        told = {400, 421, 500, *refusals}
+    responses: dict[str, object] = {str(code): answer for code, answer in answers.items()}
+    for code in sorted(told - set(answers)):
+        responses[str(code)] = _answer(_REFUSALS[code], _ref("Problem"), problems.MEDIA_TYPE)
+    operation: JsonObject = {"summary": summary, "responses": responses}
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(body)}}}
+    if parameters:
+        operation["parameters"] = list(parameters)
+    operation["security"] = [] if open_to_all else [{"apiKey": []}, {}]
+    return operation
+
+
+def _paths() -> JsonObject:
+    one = (_ID,)
+    events: dict[int, JsonObject] = {
+        200: {
+            "description": "Events as they come, each once, ending with `finished`.",
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}},
+                "application/x-ndjson": {"schema": _ref("Event")},
+            },
+        },
+        204: _answer("`after` is the last event: nothing follows."),
+    }
+    languages: JsonObject = {
+        "type": "object",
+        "required": ["languages"],
+        "properties": {"languages": {"type": "array", "items": _ref("LanguageView")}},
+    }
+    state: JsonObject = {"type": "object", "properties": {"status": {"type": "string"}}}
+    upgraded = {101: _answer("A WebSocket; see the reference of the HTTP API.")}
+    return {
+        "/execute": {
+            "post": _operation(
+                "Run a program and wait for what comes of it",
+                {200: _answer("It ran, well or not.", _ref("ExecuteReply"))},
+                409,
+                body="ExecuteBody",
+                parameters=(_IDEMPOTENCY,),
+            )
+        },
+        "/v1/languages": {
+            "get": _operation("What can be run", {200: _answer("All languages.", languages)})
+        },
+        "/v1/executions": {
+            "post": _operation(
+                "Begin an execution",
+                {
+                    200: _answer("Finished within `Prefer: wait`.", _ref("ExecutionView")),
+                    202: _answer("Begun.", _ref("ExecutionView")),
+                },
+                404,
+                409,
+                body="ExecuteBody",
+                parameters=(_IDEMPOTENCY, _PREFER),
+            )
+        },
+        "/v1/executions/{id}": {
+            "get": _operation(
+                "State of an execution, and its result once finished",
+                {200: _answer("The state.", _ref("ExecutionView"))},
+                404,
+                parameters=(_ID, _ENCODING),
+            ),
+            "delete": _operation(
+                "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=one
+            ),
+        },
+        "/v1/executions/{id}/controls": {
+            "post": _operation(
+                "Input, end of input, signal, terminal size or cancel",
+                {204: _answer("Passed on.")},
+                404,
+                409,
+                body="Control",
+                parameters=one,
+            )
+        },
+        "/v1/executions/{id}/events": {
+            "get": _operation(
+                "Follow an execution as Server-Sent Events or NDJSON",
+                events,
+                404,
+                406,
+                422,
+                parameters=(_ID, _AFTER, _ENCODING, _LAST_EVENT),
+            )
+        },
+        "/v1/executions/stream": {
+            "get": _operation("Begin and follow over a WebSocket", upgraded, 426)
+        },
+        "/v1/executions/{id}/stream": {
+            "get": _operation(
+                "Attach over a WebSocket",
+                upgraded,
+                404,
+                422,
+                426,
+                parameters=(_ID, _AFTER, _ENCODING),
+            )
+        },
+        "/healthz": {
+            "get": _operation(
+                "The gateway answers", {200: _answer("Yes.", state)}, open_to_all=True
+            )
+        },
+        "/readyz": {
+            "get": _operation(
+                "The engine takes requests",
+                {200: _answer("Yes.", state), 503: _answer("No.", state)},
+                open_to_all=True,
+            )
+        },
+        "/metrics": {
+            "get": _operation(
+                "Metrics, for this machine or with a key",
+                {200: _answer("Prometheus text.", {"type": "string"}, "text/plain")},
+            )
+        },
+    }
+
+
+_PROBLEM: JsonObject = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "incident": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "message"],
+                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def _schemas() -> dict[str, Any]:
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    bodies: tuple[type[BaseModel], ...] = (ExecuteBody,)
+    views: tuple[type[BaseModel], ...] = (ExecuteReply, ExecutionView, LanguageView)
+    _, received = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
+    _, sent = models_json_schema([(m, "serialization") for m in views], ref_template=_REF)
+    schemas.update(received["$defs"])
+    schemas.update(sent["$defs"])
+    unions: tuple[tuple[str, Any, Any], ...] = (
+        ("Control", ControlBody, "validation"),
+        ("Event", EventView, "serialization"),
+    )
+    for name, kind, mode in unions:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        schema = adapter.json_schema(ref_template=_REF, mode=mode)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[name] = schema
+    return schemas
+
+
+def describe() -> JsonObject:
+    """The whole description."""
+    try:
+        number = version("vibecell")
+    except PackageNotFoundError:
+        number = "0"
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Vibecell",
+            "version": number,
+            "description": "Run code in a sealed cell and follow it live.",
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+        },
+    }

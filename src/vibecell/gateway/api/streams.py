@@ -1,0 +1,193 @@
+"""The WebSockets: begin an execution and follow it, or attach to one.
+
+Messages are JSON texts. Down: ``{"type":"accepted","id":…}`` first, then the
+events; a refusal is ``{"type":"error","problem":{…}}`` and a close code of 4000
+plus its HTTP status. Up: ``{"type":"execute",…}`` once, then controls.
+"""
+
+from collections.abc import Callable
+
+import gevent
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import Forbidden, HTTPException
+
+from vibecell.engine.executor import Conversation
+from vibecell.gateway.api.executions import checked_id, chosen_encoding
+from vibecell.gateway.problems import problem_of
+from vibecell.gateway.registry import Record
+from vibecell.gateway.state import Gateway, query_number
+from vibecell.gateway.transports.relay import attach
+from vibecell.gateway.transports.websocket import (
+    HandshakeRefused,
+    WebSocket,
+    WebSocketClosed,
+    origin_is_allowed,
+)
+from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
+from vibecell.model.events import Finished
+from vibecell.model.execution import Encoding
+from vibecell.wire import compact_json, decode_control, encode_event, strict_json_loads
+
+
+class _Refused(HTTPException):
+    """A handshake that is none; the code is the library's."""
+
+    def __init__(self, refusal: HandshakeRefused) -> None:
+        super().__init__(str(refusal))
+        self.code = refusal.status
+
+
+def blueprint(gateway: Gateway) -> Blueprint:
+    """The endpoints, for one gateway."""
+    routes = Blueprint("streams", __name__, url_prefix="/v1/executions")
+
+    @routes.get("/stream")
+    def begin() -> Response:
+        owner = _admitted(gateway)
+        with gateway.quota.place(owner), _Accepted(gateway) as websocket:
+            _guarded(websocket, lambda: _begin(gateway, websocket, owner))
+        return Response()
+
+    @routes.get("/<execution_id>/stream")
+    def follow(execution_id: str) -> Response:
+        owner = _admitted(gateway)
+        after = query_number("after") or 0
+        encoding = chosen_encoding(gateway, checked_id(execution_id), owner)
+        with gateway.quota.place(owner):
+            conversation, ended = attach(gateway.executor, execution_id, owner, after)
+            record = gateway.registry.owned(execution_id, owner)
+            with conversation, _Accepted(gateway) as websocket:
+                relay = _Relay(gateway, websocket, conversation, record, encoding)
+                _guarded(websocket, lambda: relay.run(ended))
+        return Response()
+
+    return routes
+
+
+class _Accepted:
+    """An open WebSocket, known to the server for its stop, counted."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._server = request.environ["vibecell.handler"].server
+
+    def __enter__(self) -> WebSocket:
+        try:
+            self._websocket = WebSocket.accept(request.environ, self._gateway.policy.websocket)
+        except HandshakeRefused as refusal:
+            raise _Refused(refusal) from refusal
+        self._server.upgraded.add(self._websocket)
+        self._gateway.metrics.websockets(1)
+        return self._websocket
+
+    def __exit__(self, *error: object) -> None:
+        self._server.upgraded.discard(self._websocket)
+        self._gateway.metrics.websockets(-1)
+        self._websocket.leave()
+
+
+def _admitted(gateway: Gateway) -> str:
+    allowed = gateway.policy.allowed_origins
+    if not origin_is_allowed(request.headers.get("Origin"), request.host, allowed):
+        raise Forbidden("pages of this origin may not connect")
+    return gateway.owner()
+
+
+def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
+    try:
+        work()
+    except WebSocketClosed:
+        return
+    except Exception as error:  # noqa: BLE001 - told as a problem, logged where ours
+        _refuse(websocket, error)
+    else:
+        websocket.close()
+
+
+def _refuse(websocket: WebSocket, error: Exception) -> None:
+    problem = problem_of(error)
+    try:
+        websocket.send(_text({"type": "error", "problem": problem.body}))
+    except WebSocketClosed:
+        return
+    websocket.close(problem.close_code, str(problem.body["title"]))
+
+
+def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
+    try:
+        first = strict_json_loads(websocket.receive(gateway.policy.first_message_s).encode())
+    except TimeoutError:
+        websocket.close(4408, "no execute message came")
+        return
+    if not isinstance(first, dict) or first.pop("type", None) != "execute":
+        raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
+    asked = gateway.execution_request(first)
+    gateway.quota.begin(owner)
+    with gateway.executor.execute(asked, owner) as conversation:
+        record = gateway.remember(conversation.id, owner, asked)
+        _Relay(gateway, websocket, conversation, record, asked.encoding).run(False)
+
+
+class _Relay:
+    """Events down, controls up, until either side ends."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        websocket: WebSocket,
+        conversation: Conversation,
+        record: Record | None,
+        encoding: Encoding,
+    ) -> None:
+        self._gateway = gateway
+        self._websocket = websocket
+        self._conversation = conversation
+        self._record = record
+        self._encoding = encoding
+        self._finished = False
+
+    def run(self, ended: bool) -> None:
+        """Returns when the execution has finished; raises when the client left."""
+        self._finished = ended
+        self._gateway.registry.arrive(self._record)
+        upward = gevent.spawn(self._controls)
+        try:
+            self._websocket.send(_text({"type": "accepted", "id": self._conversation.id}))
+            if not ended:
+                self._events()
+        finally:
+            upward.kill()
+            self._gateway.registry.leave(self._record, self._finished)
+
+    def _events(self) -> None:
+        while True:
+            try:
+                event = self._conversation.receive(self._gateway.policy.heartbeat_s)
+            except TimeoutError:
+                if not self._websocket.is_open:
+                    raise WebSocketClosed from None
+                continue
+            if event is None:
+                return
+            if isinstance(event.event, Finished):
+                self._finished = True
+                self._gateway.metrics.finished(event.event.result)
+            self._websocket.send(_text(encode_event(event, self._encoding)))
+
+    def _controls(self) -> None:
+        try:
+            while True:
+                value = strict_json_loads(self._websocket.receive().encode())
+                if isinstance(value, dict) and value.get("type") == "execute":
+                    raise Conflict("this connection has its execution already")
+                self._conversation.send(decode_control(value))
+        except WebSocketClosed:
+            # wakes the other direction, which may be waiting for the engine
+            self._conversation.close()
+        except Exception as error:  # noqa: BLE001 - told as a problem, logged where ours
+            _refuse(self._websocket, error)
+            self._conversation.close()
+
+
+def _text(message: dict[str, object]) -> str:
+    return compact_json(message).decode("ascii")

@@ -1,0 +1,55 @@
+"""The gateway as a process: from a listening socket to a graceful end.
+
+Owns the signals and the order of the end; refuses to spawn processes, to bind
+addresses (its parent did) and to run without cooperative sockets.
+"""
+
+import logging
+import signal
+import socket
+
+import gevent
+from gevent import monkey
+
+from vibecell.config import Settings
+from vibecell.engine.executor import Executor
+from vibecell.gateway.app import create_app
+from vibecell.gateway.policy import Policy
+from vibecell.gateway.server import GatewayServer
+from vibecell.model.errors import PlatformError
+
+_log = logging.getLogger(__name__)
+
+
+def run_gateway(
+    settings: Settings,
+    listener_socket: socket.socket,
+    executor: Executor,
+    policy: Policy | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then stop within 5 seconds.
+
+    Args:
+        settings: as loaded.
+        listener_socket: bound and listening.
+        executor: whom to ask; its sockets must be cooperative, so
+            ``gevent.monkey.patch_all()`` has to come first in the process.
+        policy: other rules than the settings mean, for tests.
+
+    Raises:
+        PlatformError: sockets are not cooperative.
+    """
+    if not monkey.is_module_patched("socket"):
+        raise PlatformError("start the gateway", "sockets are not cooperative")
+    policy = policy or Policy.from_settings(settings)
+    server = GatewayServer(listener_socket, create_app(executor, policy), policy.server)
+    watchers = [
+        gevent.signal_handler(number, server.stop_gracefully)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    ]
+    try:
+        server.serve_forever()
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+    _log.info("the gateway has stopped")

@@ -1,0 +1,119 @@
+"""The real service, for every test that wants one.
+
+Owns the fixtures of the whole suite; refuses stand-ins: ``service_url`` is a
+``vibecell serve`` as a person starts it, with the bubblewrap backend.
+"""
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from host import lacking
+from vibecell.cli.composition import prepare
+from vibecell.config import Settings, load
+from vibecell.languages.catalogue import Catalogue
+from vibecell.sandbox.rootfs import Image
+
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 10.0
+_ADDRESS = re.compile(r"ready after .*: (http://\S+)")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        url: where it listens.
+        run_dir: with its sockets.
+        process: the supervisor.
+        lines: what it printed until it was ready.
+    """
+
+    url: str
+    run_dir: Path
+    process: subprocess.Popen[str]
+    lines: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """As the environment of the tests gives them."""
+    return load(dict(os.environ), Path(os.devnull))
+
+
+@pytest.fixture(scope="session")
+def prepared(settings: Settings) -> tuple[Image, Catalogue]:
+    """The runtime image and the languages it can run."""
+    return prepare(settings)
+
+
+@pytest.fixture(scope="session")
+def run_dir() -> Iterator[Path]:
+    """A short path, because a socket's name is bounded (unix(7): 107 bytes)."""
+    directory = Path(tempfile.mkdtemp(prefix="vibecell-test-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def service(run_dir: Path, prepared: tuple[Image, Catalogue]) -> Iterator[Service]:
+    """One service for the whole run, on a free loopback port."""
+    if not shutil.which("bwrap", path=f"{os.defpath}:/usr/bin:{Path(sys.executable).parent}"):
+        lacking("bubblewrap")
+    command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
+    environ = {**os.environ, "VIBECELL_RUN_DIR": str(run_dir), "PYTHONUNBUFFERED": "1"}
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = _until_ready(process)
+        match = _ADDRESS.search(lines[-1])
+        assert match is not None, f"the service printed {lines}"
+        yield Service(match.group(1), run_dir, process, tuple(lines))
+    finally:
+        process.terminate()
+        try:
+            status = process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        assert process.stdout is not None
+        process.stdout.close()
+    assert status == 0
+    assert not (run_dir / "engine.sock").exists()
+
+
+@pytest.fixture(scope="session")
+def service_url(service: Service) -> str:
+    """Where the service listens, without a slash at its end."""
+    return service.url
+
+
+def _until_ready(process: subprocess.Popen[str]) -> list[str]:
+    found: queue.Queue[str] = queue.Queue()
+    stdout = process.stdout
+    assert stdout is not None
+
+    def read() -> None:
+        for line in stdout:
+            found.put(line.rstrip("\n"))
+        found.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+    lines: list[str] = []
+    while not (lines and _ADDRESS.search(lines[-1])):
+        line = found.get(timeout=START_DEADLINE_S)
+        assert line, f"the service ended with status {process.wait()} after {lines}"
+        lines.append(line)
+    return lines

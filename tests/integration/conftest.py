@@ -1,0 +1,123 @@
+"""A live service for the tests of this folder.
+
+By default the true engine over the fake backend and the true gateway, in
+processes of their own. ``VIBECELL_TEST_URL`` points the tests at another,
+already running service instead; its programs are then really executed.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+PROGRAM = Path(__file__).with_name("service_process.py")
+START_S = 15.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        live: it was there before, and is not ours to configure or stop.
+    """
+
+    host: str
+    port: int
+    live: bool
+    gateway: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://{self.host}:{self.port}"
+
+    def connect(self, timeout_s: float = 10.0) -> socket.socket:
+        """A plain connection, for what no client library would send."""
+        return socket.create_connection((self.host, self.port), timeout_s)
+
+    def is_unharmed(self) -> bool:
+        """It still runs a program."""
+        answer = requests.post(f"{self.url}/execute", json={"code": "print('ok')"}, timeout=10)
+        return answer.status_code == 200 and answer.json()["output"] == "ok\n"
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _engine(stack: ExitStack) -> Path:
+    run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vibecell-test-")))
+    process = subprocess.Popen([sys.executable, str(PROGRAM), "engine", str(run_dir)])
+    stack.callback(_ended, process)
+    deadline = time.monotonic() + START_S
+    while not (run_dir / "engine.sock").exists():
+        assert process.poll() is None, "the engine has ended"
+        assert time.monotonic() < deadline, "the engine does not start"
+        time.sleep(0.02)
+    return run_dir
+
+
+def _gateway(stack: ExitStack, run_dir: Path, changes: dict[str, Any]) -> Service:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    port = listener.getsockname()[1]
+    command = [sys.executable, str(PROGRAM), "gateway", str(run_dir), str(listener.fileno())]
+    process = subprocess.Popen([*command, json.dumps(changes)], pass_fds=[listener.fileno()])
+    listener.close()
+    stack.callback(_ended, process)
+    service = Service("127.0.0.1", port, False, process)
+    requests.get(f"{service.url}/healthz", timeout=START_S).raise_for_status()
+    return service
+
+
+@pytest.fixture(scope="session")
+def engine_run_dir() -> Iterator[Path]:
+    with ExitStack() as stack:
+        yield _engine(stack)
+
+
+@pytest.fixture(scope="session")
+def service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    """One service for all tests that leave it as it is."""
+    given = os.environ.get("VIBECELL_TEST_URL")
+    if given:
+        host, _, port = given.removeprefix("http://").rstrip("/").partition(":")
+        yield Service(host, int(port or 80), True)
+        return
+    run_dir = request.getfixturevalue("engine_run_dir")
+    with ExitStack() as stack:
+        yield _gateway(stack, run_dir, {"policy": {}, "server": {}, "websocket": {}})
+
+
+@pytest.fixture
+def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
+    """Services of the test's own, with other rules: ``make_service(policy={…})``."""
+    if os.environ.get("VIBECELL_TEST_URL"):
+        pytest.skip("needs a gateway of its own, not a live one")
+    run_dir = request.getfixturevalue("engine_run_dir")
+    with ExitStack() as stack:
+
+        def make(**changes: dict[str, Any]) -> Service:
+            whole = {"policy": {}, "server": {}, "websocket": {}, **changes}
+            return _gateway(stack, run_dir, whole)
+
+        yield make

@@ -1,0 +1,58 @@
+"""A whole service in two processes, over the fake backend: for the tests only.
+
+Usage: service_process.py engine RUN_DIR
+       service_process.py gateway RUN_DIR LISTENING_DESCRIPTOR POLICY_JSON
+"""
+
+import sys
+
+if sys.argv[1] == "gateway":
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+from vibecell.config import Settings
+
+
+def engine(run_dir: Path) -> None:
+    from vibecell.engine.daemon import run_engine
+    from vibecell.languages.catalogue import catalogue, describe
+    from vibecell.sandbox.fake import FakeBackend
+
+    descriptions = describe()
+    versions = {d.needs.program: "1.0" for d in descriptions if d.needs.program}
+    languages = catalogue(descriptions, versions).by_name
+    settings = Settings(state_dir=run_dir, run_dir=run_dir, backend="fake")
+    asyncio.run(run_engine(settings, FakeBackend(), languages))
+
+
+def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]]) -> None:
+    from dataclasses import replace
+
+    from vibecell.engine.client import EngineClient
+    from vibecell.gateway.policy import Policy
+    from vibecell.gateway.run import run_gateway
+
+    keys = tuple(changes["policy"].pop("api_keys", ()))  # type: ignore[arg-type]
+    settings = Settings(state_dir=run_dir, run_dir=run_dir, api_keys=keys)
+    policy = Policy.from_settings(settings)
+    policy = replace(
+        policy,
+        server=replace(policy.server, **changes["server"]),  # type: ignore[arg-type]
+        websocket=replace(policy.websocket, **changes["websocket"]),  # type: ignore[arg-type]
+        **changes["policy"],  # type: ignore[arg-type]
+    )
+    listener = socket.socket(fileno=descriptor)
+    run_gateway(settings, listener, EngineClient(settings.engine_socket), policy)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "engine":
+        engine(Path(sys.argv[2]))
+    else:
+        gateway(Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))

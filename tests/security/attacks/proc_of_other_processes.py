@@ -1,0 +1,22 @@
+# Tries to read environment, memory and files of every other process, pid 1 first.
+# Expected containment: the agent is non-dumpable and of another identity; nobody else is there.
+import os
+from attack import contained, escaped, processes, refuse
+
+print("visible:", processes())
+for pid in processes():
+    if pid == os.getpid():
+        continue
+    for name in ("environ", "mem", "maps", "cwd", "root", "exe", "fd", "stack", "syscall", "auxv",
+                 "fdinfo", "map_files", "ns/mnt", "ns/user", "pagemap", "io", "personality"):
+        path = f"/proc/{pid}/{name}"
+        if name in ("cwd", "root", "exe", "ns/mnt", "ns/user"):
+            refuse(path, os.readlink, path)
+        elif name in ("fd", "map_files", "fdinfo"):
+            refuse(path, os.listdir, path)
+        else:
+            refuse(path, lambda: open(path, "rb").read(64) or 1 / 0 if name != "environ" else open(path, "rb").read())
+    refuse("write memory", lambda: open(f"/proc/{pid}/mem", "r+b"))
+    refuse("oom score", lambda: open(f"/proc/{pid}/oom_score_adj", "w").write("1000"))
+    refuse("sched", lambda: open(f"/proc/{pid}/autogroup", "w").write("5"))
+contained()

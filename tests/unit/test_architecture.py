@@ -1,0 +1,114 @@
+"""The rules of the house, tried: rooms, sizes, names, and what may be read where."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "vibecell"
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "languages" not in p.parts[:-2])
+MAX_LINES = 400
+FORBIDDEN_NAMES = {"utils", "util", "core", "common", "services", "service", "helpers", "misc"}
+MAY_READ_ENVIRONMENT = {"config.py", "cli", "cell"}
+# Written apart, so that this file does not contain what it looks for.
+FORBIDDEN_TEXT = [
+    re.compile(pattern)
+    for pattern in (
+        r"/ro" r"ot/[\w.]",
+        r"/wo" r"rk/",
+        r"/ho" r"me/\w",
+        r"pypi\." r"org",
+        r"pythonho" r"sted",
+        r"registry\." r"npmjs",
+        r"npm" r"mirror",
+        r"artif" r"actory",
+    )
+]
+TEXT_SUFFIXES = {
+    ".py", ".toml", ".md", ".txt", ".json", ".js", ".ts", ".css", ".html", ".sh", ".yml", "",
+}  # fmt: skip
+
+
+def tree_files() -> list[Path]:
+    """Every text file that git keeps or would keep."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=False,
+    )  # fmt: skip
+    if listed.returncode != 0:
+        pytest.skip("the tree is no git repository")
+    paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [p for p in paths if p.is_file() and p.suffix in TEXT_SUFFIXES]
+
+
+def test_rooms_import_one_way() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cell_programs_import_the_standard_library_and_each_other_only() -> None:
+    ours = {p.stem for p in (PACKAGE / "cell").glob("*.py")}
+    drawing = {"matplotlib"}  # by the display backend, which matplotlib itself imports
+    for path in (PACKAGE / "cell").glob("*.py"):
+        allowed = sys.stdlib_module_names | ours
+        if path.stem == "vibecell_display":
+            allowed = allowed | drawing
+        imported = imports(path)
+        assert imported <= allowed, f"{path.name} imports {imported - allowed}"
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_is_short_named_well_and_explained(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES
+    assert path.stem not in FORBIDDEN_NAMES
+    assert path.parent.name not in FORBIDDEN_NAMES
+    if text.strip():
+        assert ast.get_docstring(ast.parse(text)), "a module says what it owns and refuses"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_configuration_and_command_read_the_environment(path: Path) -> None:
+    if path.relative_to(PACKAGE).parts[0] in MAY_READ_ENVIRONMENT:
+        return
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read = node.value.id == "os" and node.attr in ("environ", "getenv", "environb")
+            assert not read, f"line {node.lineno}"
+
+
+def test_nothing_is_left_to_do_later() -> None:
+    marks = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
+    for path in MODULES:
+        assert not marks.search(path.read_text()), path
+
+
+def test_the_tree_names_no_place_of_the_machine_it_was_written_on() -> None:
+    found = []
+    for path in tree_files():
+        if path.parent.name == "attacks":
+            continue  # what they try to reach must be named
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found += [
+            f"{path.relative_to(ROOT)}: {match.group()}"
+            for pattern in FORBIDDEN_TEXT
+            for match in pattern.finditer(text)
+        ]
+    assert not found

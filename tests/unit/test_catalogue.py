@@ -1,0 +1,132 @@
+"""The catalogue: every folder of ``languages/`` is a whole description."""
+
+from pathlib import Path
+
+import pytest
+
+from vibecell.languages.catalogue import FOLDER, Catalogue, Description, catalogue, describe
+
+DESCRIPTIONS = describe()
+VERSIONS = {"python3": "3.11.7", "node": "20.1.0", "bash": "5.2.15"}
+
+GOOD = """
+name = "toy"
+display_name = "Toy"
+aliases = ["t"]
+entrypoint = "main.toy"
+mode = "exec"
+argv = ["toy", "{entrypoint}"]
+[runtime]
+program = "toy"
+version_args = ["--version"]
+mend = "install toy"
+[[profiles]]
+name = "toy"
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "language.toml").write_text(text)
+    return folder
+
+
+def names(found: Catalogue) -> list[str]:
+    return [x.name for x in found.languages]
+
+
+def test_every_folder_is_a_language() -> None:
+    folders = {p.name for p in FOLDER.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert folders == {d.language.name for d in DESCRIPTIONS}
+
+
+def test_python_comes_first() -> None:
+    assert names(catalogue(DESCRIPTIONS, VERSIONS)) == ["python", "bash", "html", "javascript"]
+
+
+def test_versions_are_those_of_the_image() -> None:
+    found = catalogue(DESCRIPTIONS, VERSIONS).by_name
+    assert found["python"].version == "3.11.7"
+    assert found["javascript"].version == "20.1.0"
+    assert found["html"].version == "5"
+
+
+def test_a_missing_runtime_makes_a_language_unavailable_with_a_mend() -> None:
+    found = catalogue(DESCRIPTIONS, {k: v for k, v in VERSIONS.items() if k != "node"})
+    assert "javascript" not in names(found)
+    (absent,) = found.unavailable
+    assert absent.name == "javascript"
+    assert "node" in absent.reason
+    assert "nodejs" in absent.mend
+
+
+def test_profiles_are_listed_once_each() -> None:
+    found = catalogue(DESCRIPTIONS, VERSIONS)
+    profiles = [p.name for p in found.profiles]
+    assert profiles == ["python-light", "python-data", "shell", "node"]
+
+
+def test_the_light_profile_has_no_package_in_it() -> None:
+    python = catalogue(DESCRIPTIONS, VERSIONS).by_name["python"]
+    light, data = python.profiles
+    heavy = {"numpy", "pandas", "matplotlib", "PIL", "sympy"}
+    assert not heavy & set(light.modules)
+    assert not light.triggers
+    assert {"numpy", "pandas", "matplotlib"} <= data.triggers
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS, ids=lambda d: d.language.name)
+def test_a_description_is_usable(description: Description) -> None:
+    language = description.language
+    assert language.example.strip()
+    assert Path(language.entrypoint).suffix
+    if language.mode == "page":
+        assert not language.argv
+        assert description.smoke is None
+        return
+    assert any("{entrypoint}" in part for part in language.argv)
+    assert description.smoke is not None
+    assert description.smoke.is_file()
+    assert description.smoke_output.endswith("\n")
+    assert description.needs.mend or description.needs.program == "python3"
+
+
+def test_requirements_pin_every_package() -> None:
+    requirements = [d.needs.requirements for d in DESCRIPTIONS if d.needs.requirements]
+    for path in requirements:
+        lines = [x for x in path.read_text().splitlines() if x and not x.startswith("#")]
+        assert lines
+        assert all("==" in line for line in lines)
+
+
+def test_a_new_folder_is_all_a_language_needs(tmp_path: Path) -> None:
+    (description,) = describe(write(tmp_path, "toy", GOOD))
+    assert names(catalogue((description,), {"toy": "1.0"})) == ["toy"]
+    assert catalogue((description,), {}).unavailable[0].mend == "install toy"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("mode =", 'colour = "red"\nmode ='), "colour"),
+        (('"exec"', '"magic"'), "mode must be"),
+        (('name = "toy"\ndisplay', "display"), "name"),
+        (('program = "toy"', 'programme = "toy"'), "programme"),
+        (('[[profiles]]\nname = "toy"', ""), "profiles"),
+        (("aliases", "aliases aliases"), "language.toml"),
+    ],
+)
+def test_a_wrong_description_is_refused_by_name(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(ValueError, match=said) as caught:
+        describe(write(tmp_path, "toy", GOOD.replace(*change)))
+    assert "toy/language.toml" in str(caught.value)
+
+
+def test_two_languages_may_not_share_a_name_or_a_profile(tmp_path: Path) -> None:
+    write(tmp_path, "a", GOOD)
+    write(tmp_path, "b", GOOD)
+    with pytest.raises(ValueError, match="more than one language"):
+        describe(tmp_path)

@@ -1,0 +1,569 @@
+"""The engine on a real socket, over the fake backend: laws, cancel, stop, hostility."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vibecell.config import Settings
+from vibecell.engine.client import EngineClient, Executor
+from vibecell.engine.daemon import run_engine
+from vibecell.model.errors import (
+    Conflict,
+    EngineUnavailable,
+    InvalidRequest,
+    PlatformError,
+    QueueFull,
+    SandboxFailure,
+    UnknownExecution,
+    UnsupportedLanguage,
+)
+from vibecell.model.events import (
+    Cancel,
+    Display,
+    EndOfInput,
+    Exited,
+    Finished,
+    NumberedEvent,
+    Queued,
+    Resize,
+    Signal,
+    Started,
+    Stdin,
+    Stream,
+)
+from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.language import Language, WarmProfile
+from vibecell.model.limits import Limits
+from vibecell.model.verdicts import Verdict
+from vibecell.sandbox.fake import FakeBackend
+
+CATALOGUE = {
+    "python": Language(
+        "python",
+        "Python",
+        "3.11",
+        ("py",),
+        "main.py",
+        "in_place",
+        ("python3", "{entrypoint}"),
+        profiles=(WarmProfile("python-light"),),
+    ),
+    "html": Language("html", "HTML", "5", (), "index.html", "page"),
+}
+ME = "me"
+
+
+class Engine:
+    """An engine in a thread of this process."""
+
+    def __init__(self, settings: Settings, backend: FakeBackend) -> None:
+        self.settings = settings
+        self.backend = backend
+        self.client = EngineClient(settings.engine_socket)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def _live(self) -> None:
+        try:
+            self._loop.run_until_complete(
+                run_engine(self.settings, self.backend, CATALOGUE, self._stop)
+            )
+        finally:
+            self._loop.close()
+
+    def start(self) -> None:
+        self._thread.start()
+        until(self.settings.engine_socket.exists)
+
+    def ask_to_stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self.ask_to_stop()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def raw(self) -> socket.socket:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        link.settimeout(10)
+        link.connect(str(self.settings.engine_socket))
+        return link
+
+
+def until(condition: object, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.005)
+
+
+@contextmanager
+def engine(backend: FakeBackend | None = None, **changed: object) -> Iterator[Engine]:
+    with tempfile.TemporaryDirectory(prefix="vc") as folder:
+        base = Settings(
+            run_dir=Path(folder), state_dir=Path(folder), backend="fake", max_concurrent=4
+        )
+        running = Engine(replace(base, **changed), backend or FakeBackend())  # type: ignore[arg-type]
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
+            assert running.backend.live_cells == 0
+            assert os.listdir(folder) == ["engine.lock"]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Engine]:
+    with engine() as running:
+        yield running
+
+
+def request(code: str, **more: object) -> ExecutionRequest:
+    return ExecutionRequest("python", (SourceFile("main.py", code.encode()),), **more)  # type: ignore[arg-type]
+
+
+def run(client: Executor, code: str, **more: object) -> list[NumberedEvent]:
+    with client.execute(request(code, **more), ME) as conversation:
+        return list(conversation.events())
+
+
+def result_of(events: list[NumberedEvent]) -> Result:
+    assert [e.seq for e in events] == list(range(events[0].seq, events[0].seq + len(events)))
+    ends = [e.event for e in events if isinstance(e.event, Finished)]
+    assert len(ends) == 1
+    assert events[-1].event is ends[0]
+    return ends[0].result
+
+
+def test_a_program_is_run(shared: Engine) -> None:
+    events = run(shared.client, "print(6 * 7)\nleave('a.txt', 'b')")
+    kinds = [type(e.event) for e in events]
+    assert kinds == [Started, Stream, Exited, Finished]
+    result = result_of(events)
+    assert (result.verdict, result.stdout, result.message) == (Verdict.ACCEPTED, b"42\n", "")
+    assert [(f.path, f.content) for f in result.files] == [("a.txt", b"b")]
+    assert result.stages[0].outcome.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "verdict"),
+    [
+        ("exit(3)", {}, "runtime_error"),
+        ("signal(11)", {}, "runtime_error"),
+        ("while True: pass", {"limits": Limits(wall_time_ms=50)}, "time_limit_exceeded"),
+        ("use_cpu()", {}, "time_limit_exceeded"),
+        ("use_memory()", {}, "memory_limit_exceeded"),
+        ("use_processes()", {}, "process_limit_exceeded"),
+        ("use_workspace()", {}, "workspace_limit_exceeded"),
+        ("flood(5000)", {"limits": Limits(output_bytes=1000)}, "output_limit_exceeded"),
+        ("print(1)", {"expected_output": "1"}, "accepted"),
+        ("print(1)", {"expected_output": "2"}, "wrong_answer"),
+        ("print(1)\nexit(1)", {"expected_output": "1"}, "runtime_error"),
+        ("die()", {}, "internal_error"),
+    ],
+)
+def test_every_verdict(shared: Engine, code: str, more: dict[str, object], verdict: str) -> None:
+    assert result_of(run(shared.client, code, **more)).verdict == verdict
+
+
+def test_partial_output_is_kept_when_the_cell_dies(shared: Engine) -> None:
+    result = result_of(run(shared.client, "print('before')\nsleep(0.05)\ndie()"))
+    assert (result.verdict, result.stdout) == (Verdict.INTERNAL_ERROR, b"before\n")
+    assert "told" not in result.message
+
+
+def test_output_up_to_the_limit_is_kept(shared: Engine) -> None:
+    events = run(shared.client, "flood(5000)", limits=Limits(output_bytes=1000))
+    assert result_of(events).stdout == b"x" * 1000
+    assert result_of(events).truncated
+
+
+def test_a_page_is_shown(shared: Engine) -> None:
+    page = ExecutionRequest("html", (SourceFile("index.html", b"<b>x</b>"),))
+    with shared.client.execute(page, ME) as conversation:
+        events = list(conversation.events())
+    assert [type(e.event) for e in events] == [Started, Display, Exited, Finished]
+    assert events[0].event == Started("render")
+    assert result_of(events).verdict is Verdict.ACCEPTED
+
+
+def test_input_arrives_as_it_is_sent(shared: Engine) -> None:
+    with shared.client.execute(request("print(input())\necho()", interactive=True), ME) as live:
+        live.send(Stdin("é\n".encode()))
+        live.send(Stdin(b"rest"))
+        live.send(EndOfInput())
+        live.send(Stdin(b"too late"))
+        assert result_of(list(live.events())).stdout == "é\nrest".encode()
+
+
+def test_input_with_the_request(shared: Engine) -> None:
+    assert result_of(run(shared.client, "echo()", stdin=b"abc")).stdout == b"abc"
+
+
+def test_input_that_nobody_reads_is_a_conflict(shared: Engine) -> None:
+    client = shared.client
+    with client.execute(request("sleep(30)"), ME) as live:
+        with pytest.raises(Conflict):
+            client.control(live.id, ME, Stdin(b"x"))
+        live.send(Cancel())
+        assert result_of(list(live.events())).verdict is Verdict.CANCELLED
+        with pytest.raises(Conflict):
+            client.control(live.id, ME, Stdin(b"x"))
+        client.control(live.id, ME, Cancel())
+
+
+def test_cancel_passes_input_that_is_not_read(shared: Engine) -> None:
+    with shared.client.execute(request("sleep(30)", interactive=True), ME) as live:
+
+        def type_a_lot() -> None:
+            for _ in range(40):
+                live.send(Stdin(b"x" * 100_000))
+
+        sender = threading.Thread(target=type_a_lot)
+        sender.start()
+        time.sleep(0.1)
+        live.send(Cancel())
+        assert result_of(list(live.events())).verdict is Verdict.CANCELLED
+        sender.join(10)
+        assert not sender.is_alive()
+
+
+def test_signal_and_resize(shared: Engine) -> None:
+    with shared.client.execute(request("sleep(30)", interactive=True), ME) as live:
+        assert isinstance(live.receive(5).event, Started)  # type: ignore[union-attr]
+        live.send(Resize(100, 40))
+        assert live.receive(5).event == Stream("run", "stdout", b"resized 100x40\n")  # type: ignore[union-attr]
+        live.send(Signal("SIGINT"))
+        result = result_of(list(live.events()))
+        assert result.stages[0].outcome.signal == "SIGINT"
+
+
+def test_receive_in_time_or_not(shared: Engine) -> None:
+    with shared.client.execute(request("sleep(0.3)\nprint(1)"), ME) as live:
+        assert live.receive(5) is not None
+        with pytest.raises(TimeoutError):
+            live.receive(0.05)
+        assert len(list(live.events())) == 3
+        assert live.receive() is None
+
+
+def test_attach_replays_from_anywhere(shared: Engine) -> None:
+    client = shared.client
+    whole = run(client, "print(1)\nerror('x')\nprint(2)")
+    execution_id = result_of(whole).id
+    for after in range(len(whole) + 1):
+        with client.attach(execution_id, ME, after) as again:
+            if after < len(whole):
+                assert list(again.events()) == whole[after:]
+    with pytest.raises(InvalidRequest):
+        client.attach(execution_id, ME, len(whole) + 1)
+
+
+def test_leaving_does_not_cancel(shared: Engine) -> None:
+    client = shared.client
+    with client.execute(request("sleep(0.2)\nprint('done')"), ME) as live:
+        execution_id = live.id
+    assert client.inspect(execution_id, ME).state in ("queued", "running")
+    with client.attach(execution_id, ME) as again:
+        assert result_of(list(again.events())).stdout == b"done\n"
+    state = client.inspect(execution_id, ME)
+    assert (state.state, state.result.stdout) == ("finished", b"done\n")  # type: ignore[union-attr]
+
+
+def test_submit_without_following(shared: Engine) -> None:
+    execution_id, replayed = shared.client.submit(request("print(1)"), ME)
+    assert not replayed
+    until(lambda: shared.client.inspect(execution_id, ME).state == "finished")
+
+
+def test_nobody_sees_what_is_another_owners(shared: Engine) -> None:
+    client = shared.client
+    execution_id, _ = client.submit(request("print(1)"), ME)
+    for call in (
+        lambda: client.inspect(execution_id, "you"),
+        lambda: client.attach(execution_id, "you"),
+        lambda: client.control(execution_id, "you", Cancel()),
+        lambda: client.inspect("nonexistent", ME),
+    ):
+        with pytest.raises(UnknownExecution, match="no such execution"):
+            call()
+
+
+def test_idempotency_keys(shared: Engine) -> None:
+    client = shared.client
+    first = client.submit(request("print(1)"), ME, "key-1")
+    again = client.submit(request("print(1)"), ME, "key-1")
+    assert again == (first[0], True)
+    with pytest.raises(Conflict):
+        client.submit(request("print(2)"), ME, "key-1")
+    assert client.submit(request("print(2)"), "you", "key-1")[1] is False
+
+
+def test_refusals(shared: Engine) -> None:
+    client = shared.client
+    with pytest.raises(UnsupportedLanguage):
+        client.submit(replace(request("1"), language="cobol"), ME)
+    with pytest.raises(InvalidRequest, match="wall_time_ms"):
+        client.submit(request("1", limits=Limits(wall_time_ms=10**9)), ME)
+
+
+def test_languages_and_health(shared: Engine) -> None:
+    assert [x.name for x in shared.client.languages()] == ["python", "html"]
+    health = shared.client.health()
+    assert health.ready
+    assert health.capabilities["backend"] == "fake"
+    assert health.counts["begun"] >= 0
+
+
+def test_many_at_once_keep_to_the_bound() -> None:
+    with engine(max_concurrent=3) as running:
+        with ThreadPoolExecutor(24) as pool:
+            done = list(pool.map(lambda n: run(running.client, f"print({n})"), range(72)))
+        assert [result_of(events).stdout for events in done] == [
+            f"{n}\n".encode() for n in range(72)
+        ]
+        assert running.backend.most_cells <= 3
+
+
+def test_the_queue_is_told_and_bounded_and_can_be_left() -> None:
+    with engine(max_concurrent=1, queue_size=2) as running:
+        client = running.client
+        with (
+            client.execute(request("sleep(30)"), ME) as first,
+            client.execute(request("print(1)"), ME) as second,
+            client.execute(request("print(2)"), ME) as third,
+        ):
+            assert second.receive(5).event == Queued(0)  # type: ignore[union-attr]
+            assert third.receive(5).event == Queued(1)  # type: ignore[union-attr]
+            assert client.inspect(third.id, ME).state == "queued"
+            with pytest.raises(QueueFull) as caught:
+                client.submit(request("print(3)"), ME)
+            assert caught.value.retry_after_s >= 1
+            second.send(Cancel())
+            assert result_of(list(second.events())).verdict is Verdict.CANCELLED
+            assert third.receive(5).event == Queued(0)  # type: ignore[union-attr]
+            first.send(Cancel())
+            assert result_of(list(third.events())).stdout == b"2\n"
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.15, 0.25])
+def test_cancel_at_every_stage(delay_s: float) -> None:
+    with engine(FakeBackend(acquire_s=0.2), max_concurrent=1) as running:
+        with running.client.execute(request("print(1)\nsleep(30)"), ME) as live:
+            time.sleep(delay_s)
+            live.send(Cancel())
+            live.send(Cancel())
+            began = time.monotonic()
+            assert result_of(list(live.events())).verdict is Verdict.CANCELLED
+            assert time.monotonic() - began < 2
+        # the place is given back, and the cell that came too late is destroyed
+        assert result_of(run(running.client, "print(2)")).stdout == b"2\n"
+
+
+def test_a_backend_that_fails_is_an_internal_error_and_no_more() -> None:
+    backend = FakeBackend(failures=(SandboxFailure("fork a cell", "/secret"),))
+    with engine(backend) as running:
+        result = result_of(run(running.client, "print(1)"))
+        assert result.verdict is Verdict.INTERNAL_ERROR
+        assert "secret" not in result.message
+        assert result_of(run(running.client, "print(1)")).verdict is Verdict.ACCEPTED
+
+
+def test_stopping_finishes_everything() -> None:
+    with engine(max_concurrent=1) as running:
+        client = running.client
+        with (
+            client.execute(request("print('x')\nsleep(30)"), ME) as first,
+            client.execute(request("print(1)"), ME) as second,
+        ):
+            first.receive(5)
+            first.receive(5)
+            running.ask_to_stop()
+            ended = [list(first.events()), list(second.events())]
+        for events in ended:
+            result = result_of(events)
+            assert result.verdict is Verdict.CANCELLED
+            assert "stopping" in result.message
+    with pytest.raises(EngineUnavailable):
+        client.health()
+
+
+def test_a_lost_engine_ends_the_stream_with_what_arrived(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(tmp_path / "e"))
+    listener.listen()
+
+    def half_an_engine() -> None:
+        link, _ = listener.accept()
+        link.recv(65536)
+        link.sendall(b'{"reply":"accepted","id":"abc"}\n{"seq":1,"type":"stream",')
+        link.sendall(b'"stage":"run","name":"stdout","data":"aGk="}\n{"seq":2,"ty')
+        link.close()
+
+    thread = threading.Thread(target=half_an_engine)
+    thread.start()
+    events = run(EngineClient(tmp_path / "e"), "print(1)")
+    thread.join()
+    listener.close()
+    result = result_of(events)
+    assert (result.id, result.verdict, result.stdout) == ("abc", Verdict.INTERNAL_ERROR, b"hi")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xff\xfe",
+        b'{"call":"nothing"}',
+        b'{"call":"health","x":1}',
+        b'{"call":"inspect","id":"../../x","owner":"me"}',
+        b'{"call":"inspect","id":"x","owner":""}',
+        b'{"call":"attach","id":"x","owner":"me","after":-1}',
+        b'{"call":"execute","request":{},"owner":"me"}',
+        b'{"call":"health","call":"health"}',
+        b"[" * 100_000,
+        b"GET / HTTP/1.1\r",
+    ],
+)
+def test_hostile_calls_are_refused(shared: Engine, line: bytes) -> None:
+    with shared.raw() as link:
+        link.sendall(line + b"\n")
+        answer = link.makefile("rb").read()
+    if line:
+        assert json.loads(answer)["reply"] == "error"
+    assert shared.client.health().ready
+
+
+def test_a_line_without_end_is_refused(shared: Engine) -> None:
+    with shared.raw() as link, pytest.raises(OSError):
+        for _ in range(40):
+            link.sendall(b"x" * 1024 * 1024)
+        link.recv(1)
+        raise ConnectionResetError
+    assert shared.client.health().ready
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=60))
+def test_hostile_bytes_break_one_conversation_only(data: bytes) -> None:
+    link = HOSTILE.raw()
+    link.sendall(data)
+    link.shutdown(socket.SHUT_WR)
+    link.makefile("rb").read()
+    link.close()
+
+
+def test_hostile_controls_end_their_conversation(shared: Engine) -> None:
+    with shared.client.execute(request("sleep(0.3)\nprint(1)"), ME) as live:
+        execution_id = live.id
+        live._lines._sender.sendall(b"garbage\n")
+        assert result_of(list(live.events())).verdict is Verdict.INTERNAL_ERROR
+    with shared.client.attach(execution_id, ME) as again:
+        assert result_of(list(again.events())).stdout == b"1\n"
+
+
+def test_the_socket_is_private_and_there_is_one_engine(shared: Engine) -> None:
+    path = shared.settings.engine_socket
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(PlatformError, match="another engine"):
+        asyncio.run(run_engine(shared.settings, FakeBackend(), CATALOGUE))
+    assert shared.client.health().ready
+
+
+ENGINE_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from vibecell.config import Settings
+from vibecell.engine.daemon import run_engine
+from vibecell.model.language import Language, WarmProfile
+from vibecell.sandbox.fake import FakeBackend
+
+folder = Path(sys.argv[1])
+python = Language("python", "Python", "3", (), "main.py", "in_place", profiles=(WarmProfile("p"),))
+settings = Settings(run_dir=folder, state_dir=folder, backend="fake")
+asyncio.run(run_engine(settings, FakeBackend(), {"python": python}))
+"""
+
+
+@contextmanager
+def engine_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENGINE_PROGRAM, str(folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        until(lambda: answers(folder / "engine.sock"))
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def answers(path: Path) -> bool:
+    try:
+        return EngineClient(path).health().ready
+    except EngineUnavailable:
+        return False
+
+
+def test_a_crashed_engine_loses_nobody_and_starts_again(tmp_path: Path) -> None:
+    client = EngineClient(tmp_path / "engine.sock")
+    with engine_process(tmp_path) as process:
+        with client.execute(request("print('x')\nsleep(30)"), ME) as live:
+            assert [live.receive(5) is not None for _ in range(2)] == [True, True]
+            process.kill()
+            result = result_of(list(live.events()))
+        assert (result.verdict, result.stdout) == (Verdict.INTERNAL_ERROR, b"x\n")
+    with engine_process(tmp_path):
+        assert result_of(run(client, "print(1)")).stdout == b"1\n"
+
+
+def test_sigterm_finishes_all_and_leaves_no_socket(tmp_path: Path) -> None:
+    client = EngineClient(tmp_path / "engine.sock")
+    with engine_process(tmp_path) as process:
+        with client.execute(request("sleep(30)"), ME) as live:
+            assert live.receive(5) is not None
+            process.send_signal(signal.SIGTERM)
+            assert result_of(list(live.events())).verdict is Verdict.CANCELLED
+        assert process.wait(10) == 0
+    assert os.listdir(tmp_path) == ["engine.lock"]
+
+
+def test_results_are_forgotten() -> None:
+    with engine(result_ttl_s=0.1) as running:
+        execution_id = result_of(run(running.client, "print(1)")).id
+        time.sleep(0.15)
+        with pytest.raises(UnknownExecution):
+            running.client.inspect(execution_id, ME)
+
+
+HOSTILE: Engine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _hostile(shared: Engine) -> None:
+    global HOSTILE
+    HOSTILE = shared

@@ -1,0 +1,265 @@
+"""The laws of the event stream, over the log and what writes into it."""
+
+import asyncio
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vibecell.engine.event_log import FIXED_BYTES, EventLog, Retention
+from vibecell.engine.output import CharacterCutter, OutputKeeper
+from vibecell.engine.recorder import MAX_PIECE_BYTES, Recorder
+from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
+from vibecell.model.execution import Result
+from vibecell.model.verdicts import Verdict
+from vibecell.wire import decode_internal_event
+
+END = Finished(Result("x", Verdict.ACCEPTED))
+TEXT = st.text(alphabet=st.sampled_from("a\né€😀\u2028"), max_size=40)
+
+
+async def read_all(log: EventLog, after: int = 0) -> list[NumberedEvent]:
+    lines = b"".join([batch async for batch in log.read(after)])
+    return [decode_internal_event(line) for line in lines.splitlines()]
+
+
+def is_whole(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@given(st.lists(st.sampled_from([b"a", b"bc"]), max_size=20), st.integers(0, 25))
+def test_numbers_have_no_gap_and_reading_resumes_anywhere(data: list[bytes], after: int) -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        for piece in data:
+            log.append(Stream("run", "stdout", piece))
+        log.append(END)
+        events = await read_all(log)
+        assert [e.seq for e in events] == list(range(1, len(data) + 2))
+        assert isinstance(events[-1].event, Finished)
+        assert await read_all(log, after) == events[after:]
+
+    asyncio.run(scenario())
+
+
+def test_nothing_follows_the_last_event() -> None:
+    log = EventLog()
+    log.append(END)
+    with pytest.raises(RuntimeError):
+        log.append(END)
+    assert log.result_object() is not None
+
+
+def test_readers_follow_and_a_slow_one_delays_nobody() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        fast = asyncio.ensure_future(read_all(log))
+        slow = log.read()
+        log.append(Started("run"))
+        await anext(slow)
+        for _ in range(100):
+            log.append(Stream("run", "stdout", b"x"))
+            await asyncio.sleep(0)
+        log.append(END)
+        assert len(await asyncio.wait_for(fast, 1)) == 102
+        rest = b"".join([batch async for batch in slow])
+        assert len(rest.splitlines()) == 101
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXT, TEXT, st.lists(st.integers(1, 9), min_size=1, max_size=20), st.booleans())
+def test_characters_are_never_split(out: str, err: str, cuts: list[int], pauses: bool) -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 10_000)
+        recorder.begin_stage("run")
+        left = {"stdout": out.encode(), "stderr": err.encode()}
+        at = 0
+        while any(left.values()):
+            for name in ("stdout", "stderr"):
+                size = cuts[at % len(cuts)]
+                at += 1
+                recorder.output(name, left[name][:size])
+                left[name] = left[name][size:]
+            if pauses:
+                await asyncio.sleep(0)
+        recorder.flush()
+        recorder.event(END)
+        events = [e.event for e in await read_all(log)]
+        pieces = [e for e in events if isinstance(e, Stream)]
+        assert all(is_whole(p.data) for p in pieces)
+        assert b"".join(p.data for p in pieces if p.name == "stdout") == out.encode()
+        assert b"".join(p.data for p in pieces if p.name == "stderr") == err.encode()
+        assert recorder.kept.stdout == out.encode()
+        assert len(recorder.kept.output) == len(out.encode()) + len(err.encode())
+
+    asyncio.run(scenario())
+
+
+@given(st.lists(st.binary(max_size=6), max_size=20))
+def test_bytes_that_are_no_characters_pass_unchanged(pieces: list[bytes]) -> None:
+    cutter = CharacterCutter()
+    assert b"".join([*map(cutter.feed, pieces), cutter.flush()]) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("tail", [b"\xff", b"\x80", b"\xc0", b"\xf5", b"\xe0\x80", b"\xed\xa0"])
+def test_what_can_never_be_a_character_is_not_held_back(tail: bytes) -> None:
+    assert CharacterCutter().feed(b"a" + tail) == b"a" + tail
+
+
+@pytest.mark.parametrize("tail", [b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98"])
+def test_what_may_become_a_character_waits(tail: bytes) -> None:
+    cutter = CharacterCutter()
+    assert (cutter.feed(b"a" + tail), cutter.flush()) == (b"a", tail)
+
+
+def test_output_byte_by_byte_costs_few_events() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 1_000_000)
+        recorder.begin_stage("run")
+        for _ in range(20_000):
+            recorder.output("stdout", b"o")
+            recorder.output("stderr", b"e")
+        recorder.flush()
+        assert log.last_seq < 500
+        assert recorder.kept.stdout == b"o" * 20_000
+
+    asyncio.run(scenario())
+
+
+def test_a_first_piece_goes_at_once_and_the_rest_soon() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 1_000_000)
+        recorder.begin_stage("run")
+        recorder.output("stdout", b"a")
+        assert log.last_seq == 1
+        recorder.output("stdout", b"b")
+        recorder.output("stdout", b"c")
+        assert log.last_seq == 1
+        await asyncio.sleep(0.1)
+        assert log.last_seq == 2
+
+    asyncio.run(scenario())
+
+
+def test_large_output_is_cut_into_pieces_at_characters() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 1_000_000)
+        recorder.begin_stage("run")
+        recorder.output("stdout", b"a" + "€".encode() * 100_000)
+        recorder.flush()
+        recorder.event(END)
+        pieces = [e.event.data for e in await read_all(log) if isinstance(e.event, Stream)]
+        assert all(len(p) <= MAX_PIECE_BYTES + 3 and is_whole(p) for p in pieces)
+        assert b"".join(pieces) == b"a" + "€".encode() * 100_000
+
+    asyncio.run(scenario())
+
+
+def test_output_is_bounded_even_if_a_cell_does_not() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 10)
+        recorder.begin_stage("run")
+        recorder.output("stdout", b"x" * 8)
+        recorder.output("stderr", b"y" * 8)
+        recorder.output("stderr", b"z")
+        recorder.flush()
+        assert recorder.kept.output == b"xxxxxxxxyy"
+        assert recorder.truncated
+
+    asyncio.run(scenario())
+
+
+def test_the_result_keeps_a_bounded_part() -> None:
+    keeper = OutputKeeper(5)
+    keeper.add("stdout", b"abc")
+    keeper.add("stderr", b"def")
+    keeper.add("stdout", b"g")
+    assert (keeper.stdout, keeper.stderr, keeper.output) == (b"abc", b"de", b"abcde")
+    assert keeper.truncated
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"text/html":1}',
+        b'{"../x":"y"}',
+        b'{"text/html":"a","text/html":"b"}',
+        b"[" * 10_000,
+        json.dumps({f"text/x{i}": "" for i in range(17)}).encode(),
+    ],
+)
+def test_displays_that_are_none_are_left_out(data: bytes) -> None:
+    log = EventLog()
+    recorder = Recorder(log, 10)
+    recorder.display(data)
+    assert log.last_seq == 0
+
+
+def test_displays_are_bounded() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log, 10)
+        for _ in range(1000):
+            recorder.display(b'{"text/plain":"x"}')
+        assert log.last_seq == 256
+        assert recorder.truncated
+        recorder.event(END)
+        assert isinstance((await read_all(log))[0].event, Display)
+
+    asyncio.run(scenario())
+
+
+def test_retention_forgets_what_is_old_then_what_is_too_much() -> None:
+    now = 0.0
+    gone: list[str] = []
+    kept = Retention(10.0, 5 * FIXED_BYTES, gone.append, lambda: now)
+
+    def finish(name: str) -> None:
+        log = EventLog(kept.grown)
+        kept.begun()
+        log.append(END)
+        kept.ended(name, log)
+
+    finish("a")
+    now = 5.0
+    finish("b")
+    now = 10.0
+    kept.sweep()
+    assert gone == ["a"]
+    for name in "cdefg":
+        finish(name)
+    assert gone[:2] == ["a", "b"]
+    assert kept.used_bytes <= 5 * FIXED_BYTES
+    now = 100.0
+    kept.sweep()
+    assert gone == list("abcdefg")
+    assert kept.used_bytes == 0
+
+
+def test_a_live_log_is_never_forgotten() -> None:
+    gone: list[str] = []
+    kept = Retention(10.0, FIXED_BYTES, gone.append)
+    log = EventLog(kept.grown)
+    kept.begun()
+    log.append(Stream("run", "stdout", b"x" * 100_000))
+    assert gone == []
+    log.append(END)
+    kept.ended("x", log)
+    assert gone == ["x"]
+    assert kept.used_bytes == 0

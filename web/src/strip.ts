@@ -1,0 +1,73 @@
+/** The line under the terminal: what the run is doing, then how it ended. */
+
+import { h, icon } from "./dom";
+import type { Problem, Result } from "./protocol";
+import { appearance, type Appearance, facts, formatMilliseconds, message, REFUSED } from "./verdict";
+
+type Tone = Appearance["tone"] | "idle" | "running";
+
+export class Strip {
+  private began = 0;
+  private ticking = 0;
+
+  constructor(
+    private readonly pane: HTMLElement,
+    private readonly verdict: HTMLElement,
+    private readonly elapsed: HTMLElement,
+  ) {
+    this.idle();
+  }
+
+  idle(): void {
+    this.stopClock();
+    this.set("idle", h("span", { class: "words" }, "Nothing has run yet"));
+  }
+
+  progress(words: string): void {
+    this.set("running", h("span", { class: "pulse", "aria-hidden": "true" }), h("span", { class: "words" }, words));
+  }
+
+  running(): void {
+    this.progress("Running");
+    this.stopClock();
+    this.began = performance.now();
+    this.ticking = window.setInterval(() => {
+      this.elapsed.textContent = formatMilliseconds(Math.round((performance.now() - this.began) / 100) * 100);
+    }, 100);
+  }
+
+  finished(result: Result): void {
+    this.stopClock();
+    const { words, tone, icon: path } = appearance(result.verdict);
+    const list = h("dl", { class: "facts" });
+    for (const fact of facts(result)) {
+      list.append(h("div", { class: `fact ${fact.name}` }, h("dt", {}, fact.label), h("dd", {}, fact.value)));
+    }
+    const said = message(result);
+    this.set(
+      tone,
+      h("span", { class: "badge", "data-verdict": result.verdict }, icon(path), h("span", { class: "words" }, words)),
+      list.childElementCount > 0 && list,
+      said !== "" && h("p", { class: "message" }, said),
+    );
+  }
+
+  refused(problem: Problem): void {
+    this.stopClock();
+    this.set(
+      REFUSED.tone,
+      h("span", { class: "badge", "data-verdict": "refused" }, icon(REFUSED.icon), h("span", { class: "words" }, problem.title)),
+      problem.detail !== "" && h("p", { class: "message" }, problem.detail),
+    );
+  }
+
+  private stopClock(): void {
+    window.clearInterval(this.ticking);
+    this.elapsed.textContent = "";
+  }
+
+  private set(tone: Tone, ...children: (Node | false)[]): void {
+    this.pane.dataset.tone = tone;
+    this.verdict.replaceChildren(...children.filter((child) => child !== false));
+  }
+}
