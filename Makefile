@@ -80,7 +80,7 @@ $(STAMPS)/test-programs: | $(STAMPS)
 	@touch $@
 
 $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
-	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund; \
+	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund --no-update-notifier; \
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 

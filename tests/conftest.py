@@ -62,7 +62,7 @@ def prepared(settings: Settings) -> tuple[Image, Catalogue]:
 def run_dir() -> Iterator[Path]:
     """A short path, because a socket's name is bounded (unix(7): 107 bytes)."""
     directory = Path(tempfile.mkdtemp(prefix="vibecell-test-"))
-    yield directory
+    yield directory / "run"
     shutil.rmtree(directory)
 
 

@@ -12,9 +12,9 @@ the same.
 from collections.abc import Iterator
 
 import pytest
+
 from conformance.cells import Cells, Run
 from conformance.programs import Program, load
-
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import ProcessSpec
 

@@ -14,46 +14,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from integration.live import Service
 
 PROGRAM = Path(__file__).with_name("service_process.py")
 START_S = 15.0
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running service.
-
-    Attributes:
-        live: it was there before, and is not ours to configure or stop.
-    """
-
-    host: str
-    port: int
-    live: bool
-    gateway: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
-
-    @property
-    def ws(self) -> str:
-        return f"ws://{self.host}:{self.port}"
-
-    def connect(self, timeout_s: float = 10.0) -> socket.socket:
-        """A plain connection, for what no client library would send."""
-        return socket.create_connection((self.host, self.port), timeout_s)
-
-    def is_unharmed(self) -> bool:
-        """It still runs a program."""
-        answer = requests.post(f"{self.url}/execute", json={"code": "print('ok')"}, timeout=10)
-        return answer.status_code == 200 and answer.json()["output"] == "ok\n"
+SOURCE = PROGRAM.parent.parent.parent / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -67,7 +38,8 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 def _engine(stack: ExitStack) -> Path:
     run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vibecell-test-")))
-    process = subprocess.Popen([sys.executable, str(PROGRAM), "engine", str(run_dir)])
+    command = [sys.executable, str(PROGRAM), "engine", str(run_dir)]
+    process = subprocess.Popen(command, env=ENVIRONMENT)
     stack.callback(_ended, process)
     deadline = time.monotonic() + START_S
     while not (run_dir / "engine.sock").exists():
@@ -81,7 +53,8 @@ def _gateway(stack: ExitStack, run_dir: Path, changes: dict[str, Any]) -> Servic
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     port = listener.getsockname()[1]
     command = [sys.executable, str(PROGRAM), "gateway", str(run_dir), str(listener.fileno())]
-    process = subprocess.Popen([*command, json.dumps(changes)], pass_fds=[listener.fileno()])
+    command.append(json.dumps(changes))
+    process = subprocess.Popen(command, env=ENVIRONMENT, pass_fds=[listener.fileno()])
     listener.close()
     stack.callback(_ended, process)
     service = Service("127.0.0.1", port, False, process)

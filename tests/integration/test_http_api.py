@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-
-from tests.integration.conftest import Service
+from integration.live import Service
 
 
 def execute(service: Service, **body: object) -> dict[str, object]:

@@ -43,7 +43,7 @@ V2 = {
     "cgroup.type": "domain",
     "cgroup.kill": "",
 }
-UNIFIED_ONLY = {k: "" for k in ("cgroup.controllers", "cgroup.subtree_control", "cgroup.kill")}
+UNIFIED_ONLY = {"cgroup.controllers": "", "cgroup.subtree_control": "", "cgroup.kill": ""}
 
 
 def fill(directory: Path, files: dict[str, str]) -> None:
@@ -65,9 +65,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     top.mkdir()
     mkdir, rmdir = Path.mkdir, Path.rmdir
 
-    def making(self: Path, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+    def making(self: Path, exist_ok: bool = False) -> None:
         existed = self.exists()
-        mkdir(self, mode, parents, exist_ok)
+        mkdir(self, exist_ok=exist_ok)
         if top in self.parents and not existed:
             fill(self, files_for(top, self))
 
@@ -188,7 +188,8 @@ def test_hits_are_counted_from_the_last_limits(root: Path, version: str) -> None
     assert cgroups.usable()
     cell = cgroups.create("cell")
     if version == "v2":
-        (memory,) = (pids,) = root.glob("test.*/cell")
+        (memory,) = root.glob("test.*/cell")
+        pids = memory
         events = memory / "memory.events"
     else:
         (memory,), (pids,) = root.glob("memory/test.*/cell"), root.glob("pids/test.*/cell")

@@ -1,5 +1,6 @@
 """Uids are given to one holder at a time, lowest first, and never twice."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_blocks_do_not_overlap() -> None:
     blocks = [uids.take_block() for _ in range(MAX_BLOCKS)]
     firsts = sorted(block.first for block in blocks)
     assert firsts[0] == BASE
-    assert all(b - a >= BLOCK_SIZE for a, b in zip(firsts, firsts[1:], strict=False))
+    assert all(b - a >= BLOCK_SIZE for a, b in pairwise(firsts))
     with pytest.raises(OSError, match="no block"):
         uids.take_block()
 

@@ -1,6 +1,7 @@
 """The ruleset follows the ABI and hands out nothing that it does not handle."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -9,10 +10,11 @@ from vibecell.sandbox.mechanisms import landlock
 ALL_ABIS = range(1, landlock.HIGHEST_KNOWN_ABI + 2)
 
 
-def rights_at(spec: dict[str, object], path: str) -> int:
+def rights_at(spec: Mapping[str, object], path: str) -> int:
     rules = spec["rules"]
     assert isinstance(rules, list)
-    return dict(rules)[path]
+    access: int = dict(rules)[path]
+    return access
 
 
 @pytest.mark.parametrize("abi", ALL_ABIS)

@@ -28,6 +28,7 @@ def interpret(
     data = struct.pack("<IIQ6Q", number & 0xFFFFFFFF, architecture, 0, *padded)
     code = list(struct.iter_unpack("<HBBI", program))
     accumulator, at = 0, 0
+    constant: int
     while True:
         operation, on_true, on_false, constant = code[at]
         at += 1

@@ -140,7 +140,7 @@ export class VibeCell extends HTMLElement {
     storage.keepPreference("language", name);
     const { parts } = this;
     parts.language.value = name;
-    parts.version.textContent = language.version;
+    parts.version.replaceChildren(h("code", {}, language.entrypoint), language.version);
     const offered = examples(name, language.example ?? "");
     parts.example.replaceChildren(
       h("option", { value: "" }, "Examples"),

@@ -32,7 +32,13 @@ export function layout() {
 
   const editor = h("div", { class: "editor" });
   const terminal = h("div", { class: "terminal" });
-  const lumen = h("div", { class: "lumen" }, terminal);
+  const invitation = h(
+    "div",
+    { class: "invitation" },
+    h("span", { class: "mark", "aria-hidden": "true" }, h("span", { class: "nucleus" })),
+    h("p", {}, "Run the program and watch it live in here. What it asks, you answer in this terminal."),
+  );
+  const lumen = h("div", { class: "lumen" }, terminal, invitation);
   const verdict = h("div", { class: "verdict", role: "status", "aria-live": "polite" });
   const elapsed = h("span", { class: "elapsed", "aria-hidden": "true" });
   const strip = h("footer", { class: "strip" }, verdict, elapsed);

@@ -120,11 +120,9 @@ class Agent:
         """Start a runner; true in the program it becomes."""
         own = [self._engine.fileno(), self._display, self._wakeup, self._wakeup_write]
         cgroups = [os.dup(fd) for fd in self._cgroup_fds]
-        confine.set_fs_ids(0, 0)
         spawned = runner.spawn(self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds])
         if spawned is None:
             return True
-        confine.set_fs_ids(self._uid, self._uid)
         for fd in cgroups:
             os.close(fd)
         spawned.wait_ready()

@@ -34,6 +34,7 @@ def serve(settings: Settings) -> int:
     with supervisor.signals():
         listener = _listen(settings)
         settings = replace(settings, port=listener.getsockname()[1])
+        _make_run_dir(settings)
         image, _ = prepare(settings)
         try:
             supervisor.add(Child("engine", lambda: children.start("engine", settings)))
@@ -53,6 +54,14 @@ def serve(settings: Settings) -> int:
             supervisor.stop()
             image.release()
     return 0
+
+
+def _make_run_dir(settings: Settings) -> None:
+    """Both children need it: the engine writes there, the gateway passes through."""
+    try:
+        settings.run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlatformError("make the run directory", str(error)) from error
 
 
 def _listen(settings: Settings) -> socket.socket:

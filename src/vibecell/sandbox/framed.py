@@ -11,7 +11,6 @@ only a cgroup proved empty is removed, and only then is the uid used again.
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -22,7 +21,9 @@ from collections.abc import AsyncIterator, Callable
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
+from vibecell.sandbox import claims
 from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
+from vibecell.sandbox.claims import EndFacts
 from vibecell.sandbox.identity import CellIdentity
 
 RECEIVE_BYTES = 256 * 1024
@@ -88,15 +89,18 @@ class FramedProcess:
     async def read(self) -> AsyncIterator[Occurrence]:
         """See ``backend.Process.read``."""
         try:
-            while not self._ended:
+            while True:
                 received = await self._cell.receive()
                 if received is None:
                     yield self._end_without_report()
                     return
-                for kind, payload in received:
+                for at, (kind, payload) in enumerate(received, start=1):
                     occurrence = self._understand(kind, payload)
                     if occurrence is not None:
                         yield occurrence
+                    if self._ended:
+                        self._cell.put_back(received[at:])
+                        return
         finally:
             self._stop_clocks()
 
@@ -111,7 +115,7 @@ class FramedProcess:
         if kind == frames.EXIT:
             self._ended = True
             self._stop_clocks()
-            return self._exit(frames.decode_control(payload))
+            return self._exit(claims.end_facts(payload))
         raise SandboxFailure("run the program", f"unexpected frame {kind:#x}")
 
     def _within_output_limit(self, data: bytes) -> bytes:
@@ -123,31 +127,28 @@ class FramedProcess:
         self._stop("output")
         return data[: max(0, left)]
 
-    def _exit(self, facts: dict[str, object]) -> Exit:
+    def _exit(self, facts: EndFacts) -> Exit:
         cgroup = self._cell.identity.cgroup
-        number = _integer(facts.get("signal"))
         cpu_ms = self._cell.cpu_time_ms()
         if cpu_ms is None:
-            cpu_ms = _real(facts.get("cpu_time_ms"))
-        stopped_by = self._stopped_by
-        if stopped_by is None and facts.get("stopped_by") in ("memory", "cpu_time"):
-            stopped_by = str(facts["stopped_by"])
-        by_kernel = number in (signal.SIGXCPU, signal.SIGKILL)
+            cpu_ms = facts.cpu_time_ms
+        stopped_by = self._stopped_by or facts.stopped_by
+        by_kernel = facts.signal in (signal.SIGXCPU, signal.SIGKILL)
         if stopped_by is None and by_kernel and (cpu_ms or 0.0) >= self._limits.cpu_time_ms:
             stopped_by = "cpu_time"
         return Exit(
-            exit_code=_integer(facts.get("exit_code")),
-            signal=number,
+            exit_code=facts.exit_code,
+            signal=facts.signal,
             stopped_by=stopped_by,  # type: ignore[arg-type]
             memory_limit_hit=stopped_by == "memory"
             or (cgroup is not None and cgroup.memory_limit_hit()),
-            process_limit_hit=facts.get("process_limit_hit") is True
+            process_limit_hit=facts.process_limit_hit
             or (cgroup is not None and cgroup.process_limit_hit()),
-            workspace_limit_hit=facts.get("workspace_limit_hit") is True,
+            workspace_limit_hit=facts.workspace_limit_hit,
             wall_time_ms=(time.monotonic() - self._started_s) * 1000,
             cpu_time_ms=cpu_ms,
-            memory_bytes=self._cell.memory_peak_bytes() or _integer(facts.get("memory_bytes")),
-            processes=self._cell.processes_peak() or _integer(facts.get("processes")),
+            memory_bytes=self._cell.memory_peak_bytes() or facts.memory_bytes,
+            processes=self._cell.processes_peak() or facts.processes,
             output_bytes=self._output_bytes,
             truncated=self._truncated,
         )
@@ -158,7 +159,7 @@ class FramedProcess:
         self._stop_clocks()
         if self._stopped_by is None:
             raise SandboxFailure("run the program", "the cell died")
-        return self._exit({"signal": int(signal.SIGKILL)})
+        return self._exit(claims.KILLED)
 
     def _stop(self, reason: str) -> None:
         if self._stopped_by is None and not self._ended:
@@ -170,8 +171,6 @@ class FramedProcess:
     def _stop_clocks(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
-        if self._ended and self._feeding is not None:
-            self._feeding.cancel()
         self._cell.watch_oom(None)
 
     async def write_stdin(self, data: bytes) -> None:
@@ -213,8 +212,10 @@ class FramedCell:
         identity: CellIdentity,
         start_message: Callable[[ProcessSpec], dict[str, object]],
         on_destroyed: Callable[[], None],
+        zygote_is_alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self.identity = identity
+        self._zygote_is_alive = zygote_is_alive
         self._link = link
         self._pidfd = pidfd
         self._start_message = start_message
@@ -229,13 +230,20 @@ class FramedCell:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the waiting agent still holds its end of the link."""
+        """Whether the agent still waits, silently, and the zygote above it lives.
+
+        A zygote that dies closes its socket before the kernel ends its pid
+        namespace, so for a moment its agents outlive it.
+        """
+        if not self._zygote_is_alive():
+            return False
         try:
-            return self._link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+            self._link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
             return False
+        return False  # its end, or the report of a failure
 
     async def start(self, spec: ProcessSpec) -> FramedProcess:
         """See ``backend.Cell.start``."""
@@ -266,7 +274,11 @@ class FramedCell:
         kind, _ = received[0]
         if kind != wanted:
             raise SandboxFailure("start the program", f"unexpected frame {kind:#x}")
-        self._early = received[1:]
+        self.put_back(received[1:])
+
+    def put_back(self, received: list[tuple[int, bytes]]) -> None:
+        """Keep frames that came too early for their reader."""
+        self._early = received
 
     async def receive(self) -> list[tuple[int, bytes]] | None:
         """Frames as ``(type, payload)``; ``None`` when the cell is gone.
@@ -289,11 +301,14 @@ class FramedCell:
             raise SandboxFailure("read from the cell", str(error)) from error
         for kind, payload in received:
             if kind == frames.FAILURE:
-                raise failure_of(payload)
+                raise claims.failure(payload)
         return received
 
     async def send(self, data: bytes) -> None:
-        """Send whole frames, one sender at a time."""
+        """Send whole frames, one sender at a time; a cancel cuts none in two."""
+        await asyncio.shield(self._loop.create_task(self._send_whole(data)))
+
+    async def _send_whole(self, data: bytes) -> None:
         async with self._sending:
             await self._loop.sock_sendall(self._link, data)
 
@@ -360,7 +375,7 @@ class FramedCell:
                 if kind == frames.COLLECTED:
                     return tuple(OutputFile(path, bytes(content)) for path, content in files)
                 if kind == frames.FILE and len(files) < max_files:
-                    files.append((_printable(frames.decode_control(payload)), bytearray()))
+                    files.append((claims.file_name(payload), bytearray()))
                 elif kind == frames.FILE_DATA and files and total + len(payload) <= max_bytes:
                     files[-1][1].extend(payload)
                     total += len(payload)
@@ -385,14 +400,26 @@ class FramedCell:
         try:
             self.watch_oom(None)
             self.kill()
-            self._link.close()
             await wait_for_exit(self._pidfd, DEATH_DEADLINE_S)
-            os.close(self._pidfd)
             await self.identity.release()
         except Exception:
             log.exception("a cell could not be ended; its uid and cgroup are not used again")
         finally:
+            await self._close_link()
+            os.close(self._pidfd)
             self._on_destroyed()
+
+    async def _close_link(self) -> None:
+        """Close it once whoever still waits on it has been woken.
+
+        A descriptor closed under a waiting task would be taken for the next
+        one that gets its number.
+        """
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+        while self._waiting:
+            await asyncio.wait(self._waiting)
+        self._link.close()
 
 
 async def wait_for_exit(pidfd: int, deadline_s: float) -> None:
@@ -418,12 +445,6 @@ async def readable(descriptor: int | socket.socket) -> None:
         loop.remove_reader(descriptor)
 
 
-def failure_of(payload: bytes) -> SandboxFailure:
-    """The error an agent reports about itself."""
-    report = frames.decode_control(payload)
-    return SandboxFailure(str(report.get("step"))[:200], str(report.get("detail"))[:500])
-
-
 def _start_bytes(spec: ProcessSpec, message: dict[str, object]) -> bytes:
     """Files, then START: everything a start needs in one write."""
     pieces = []
@@ -435,17 +456,3 @@ def _start_bytes(spec: ProcessSpec, message: dict[str, object]) -> bytes:
             pieces.append(frames.encode(frames.DATA, piece, stream))
     pieces.append(frames.encode_control(frames.START, message))
     return b"".join(pieces)
-
-
-def _printable(message: dict[str, object]) -> str:
-    """A name from a cell as printable text; what is not becomes an escape."""
-    path = str(message.get("path"))
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in path)[:1024]
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _real(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -8,7 +8,7 @@ block = open("/proc/self/environ", "rb").read() + open("/proc/self/cmdline", "rb
 for word in (b"API_KEY", b"VIBECELL_API", b"SECRET", b"SSH_", b"SUDO", b"VIRTUAL_ENV", b"PYTEST"):
     if word in block or any(word.decode() in f"{k}={v}" for k, v in os.environ.items()):
         escaped(f"found {word!r}")
-needle = b"canary-" + b"of-the-engine-environment"
+needle = b"canary-of-" + b"the-engine-environment"
 with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
     for line in maps:
         bounds, flags, *_ = line.split()

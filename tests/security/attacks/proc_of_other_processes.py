@@ -1,7 +1,17 @@
 # Tries to read environment, memory and files of every other process, pid 1 first.
 # Expected containment: the agent is non-dumpable and of another identity; nobody else is there.
 import os
-from attack import contained, escaped, processes, refuse
+from attack import contained, processes, refuse
+
+
+def read(path):
+    """What the file says; nothing at all is no escape."""
+    with open(path, "rb", 0) as file:
+        data = file.read(64)
+    if not data:
+        raise ValueError("empty")
+    return data
+
 
 print("visible:", processes())
 for pid in processes():
@@ -15,7 +25,7 @@ for pid in processes():
         elif name in ("fd", "map_files", "fdinfo"):
             refuse(path, os.listdir, path)
         else:
-            refuse(path, lambda: open(path, "rb").read(64) or 1 / 0 if name != "environ" else open(path, "rb").read())
+            refuse(path, read, path)
     refuse("write memory", lambda: open(f"/proc/{pid}/mem", "r+b"))
     refuse("oom score", lambda: open(f"/proc/{pid}/oom_score_adj", "w").write("1000"))
     refuse("sched", lambda: open(f"/proc/{pid}/autogroup", "w").write("5"))

@@ -17,7 +17,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,7 +268,7 @@ class CgroupManager:
         self._root = root
         self._membership = membership
         self._layout: Layout | None = None
-        self._lock: int | None = None
+        self._locks: list[int] = []
         self._was_tried = False
         self.reason = ""
 
@@ -296,9 +296,10 @@ class CgroupManager:
         if layout.version == "v2":
             control = layout.directories[0] / self._own_parent / "cgroup.subtree_control"
             write(control, "+cpu +memory +pids")
-        self._lock = try_lock(layout.directories[0] / self._own_parent)
-        if self._lock is None:
+        locks = _lock_all([base / self._own_parent for base in layout.directories])
+        if locks is None:
             raise CgroupUnusableError(f"{self._own_parent} is in use")
+        self._locks = locks
 
     def _try_one(self) -> None:
         probe = self.create("probe")
@@ -353,12 +354,9 @@ class CgroupManager:
 
     def _reap(self, parent_name: str) -> int:
         assert self._layout is not None
-        lock = None
-        first = self._layout.directories[0] / parent_name
-        if first.is_dir():
-            lock = try_lock(first)
-            if lock is None:
-                return 0  # its engine lives
+        locks = _lock_all([base / parent_name for base in self._layout.directories])
+        if locks is None:
+            return 0  # its engine lives
         try:
             parents = {key: base / parent_name for key, base in self._layout.bases.items()}
             names = _children(*parents.values())
@@ -369,7 +367,7 @@ class CgroupManager:
                 remove_directory(parent)
             return len(names)
         finally:
-            if lock is not None:
+            for lock in locks:
                 os.close(lock)
 
     def close(self) -> None:
@@ -379,9 +377,28 @@ class CgroupManager:
             for directory in layout.directories:
                 with contextlib.suppress(OSError):
                     (directory / self._own_parent).rmdir()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        for lock in self._locks:
+            os.close(lock)
+        self._locks = []
+
+
+def _lock_all(parents: Iterable[Path]) -> list[int] | None:
+    """Lock every hierarchy's parent; ``None`` if somebody holds one of them.
+
+    Every one, since two engines may share some hierarchies and not others:
+    each controller places a process on its own.
+    """
+    locks: list[int] = []
+    for parent in parents:
+        if not parent.is_dir():
+            continue
+        lock = try_lock(parent)
+        if lock is None:
+            for held in locks:
+                os.close(held)
+            return None
+        locks.append(lock)
+    return locks
 
 
 def _end(cgroup: Cgroup) -> None:

@@ -1,0 +1,109 @@
+"""What a cell says about itself, read with suspicion.
+
+Owns the shape that control frames of a cell must have; refuses whatever has
+another one: the cell is then taken for dead. A value that passes is still a
+claim, never more than the size and kind it may have.
+"""
+
+import json
+import math
+import signal
+from dataclasses import dataclass
+from typing import Literal
+
+from vibecell.cell import frames
+from vibecell.model.errors import SandboxFailure
+
+MAX_NAME_CHARACTERS = 1024
+_MAX_EXIT_CODE = 255
+_MAX_COUNT = 2**53  # the largest whole number that every JSON reader keeps
+
+
+@dataclass(frozen=True, slots=True)
+class EndFacts:
+    """What an EXIT frame tells; of code and signal exactly one is set."""
+
+    exit_code: int | None
+    signal: int | None
+    stopped_by: Literal["memory", "cpu_time"] | None = None
+    process_limit_hit: bool = False
+    workspace_limit_hit: bool = False
+    cpu_time_ms: float | None = None
+    memory_bytes: int | None = None
+    processes: int | None = None
+
+
+KILLED = EndFacts(exit_code=None, signal=int(signal.SIGKILL))
+
+
+def control(payload: bytes) -> dict[str, object]:
+    """A control payload.
+
+    Raises:
+        SandboxFailure: it is not one.
+    """
+    try:
+        return frames.decode_control(payload)
+    except frames.FrameError as error:
+        raise SandboxFailure("read from the cell", str(error)) from error
+
+
+def end_facts(payload: bytes) -> EndFacts:
+    """The facts of an EXIT frame.
+
+    Raises:
+        SandboxFailure: it does not say how the process ended.
+    """
+    facts = control(payload)
+    exit_code = _whole(facts.get("exit_code"), _MAX_EXIT_CODE)
+    number = _whole(facts.get("signal"), signal.NSIG - 1)
+    if (exit_code is None) == (number is None) or number == 0:
+        raise SandboxFailure("read from the cell", "it does not say how its process ended")
+    stopped_by = facts.get("stopped_by")
+    return EndFacts(
+        exit_code=exit_code,
+        signal=number,
+        stopped_by=stopped_by if stopped_by in ("memory", "cpu_time") else None,  # type: ignore[arg-type]
+        process_limit_hit=facts.get("process_limit_hit") is True,
+        workspace_limit_hit=facts.get("workspace_limit_hit") is True,
+        cpu_time_ms=_real(facts.get("cpu_time_ms")),
+        memory_bytes=_whole(facts.get("memory_bytes"), _MAX_COUNT),
+        processes=_whole(facts.get("processes"), _MAX_COUNT),
+    )
+
+
+def failure(payload: bytes) -> SandboxFailure:
+    """The error that a FAILURE frame reports.
+
+    Raises:
+        SandboxFailure: it is not even a report.
+    """
+    report = control(payload)
+    return SandboxFailure(str(report.get("step"))[:200], str(report.get("detail"))[:500])
+
+
+def file_name(payload: bytes) -> str:
+    """The name in a FILE frame as printable text; what is not becomes an escape.
+
+    Raises:
+        SandboxFailure: it has none, or one that leads out of a workspace.
+    """
+    path = control(payload).get("path")
+    if not isinstance(path, str) or not all(p not in ("", ".", "..") for p in path.split("/")):
+        raise SandboxFailure("collect files", "a file has no usable name")
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in path)[
+        :MAX_NAME_CHARACTERS
+    ]
+
+
+def _whole(value: object, highest: int) -> int | None:
+    """A whole number from 0 on; ``True`` is none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= highest else None
+
+
+def _real(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value <= _MAX_COUNT else None

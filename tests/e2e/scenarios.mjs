@@ -1,0 +1,364 @@
+/**
+ * What a person does with the page, done by a real browser.
+ *
+ *     node scenarios.mjs <service url> <scenario> <folder for pictures>
+ *
+ * Prints one JSON object: {ok, error, foreign, violations, seen}. The pytest
+ * file beside this one calls it and judges.
+ */
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
+
+const [, , serviceUrl, name, folder] = process.argv;
+const origin = new URL(serviceUrl).host;
+const TIMEOUT_MS = 15_000;
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+];
+const DESKTOP = { viewport: { width: 1440, height: 900 } };
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+
+const browser = await chromium.launch({
+  executablePath: process.env.VIBECELL_TEST_CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: FLAGS,
+});
+const foreign = [];
+const violations = [];
+
+function watch(page) {
+  const check = (url) => {
+    const { protocol, host } = new URL(url);
+    if (!["data:", "blob:", "about:"].includes(protocol) && host !== origin) foreign.push(url);
+  };
+  page.on("request", (request) => check(request.url()));
+  page.on("websocket", (socket) => check(socket.url()));
+  page.on("pageerror", (error) => violations.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) violations.push(message.text());
+  });
+}
+
+/** Opens the page with a program in the editor, as if written there before. */
+async function open({ language = "python", code = null, ...options } = {}) {
+  const context = await browser.newContext({ ...DESKTOP, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  watch(page);
+  if (code !== null) {
+    await page.addInitScript(
+      ([language, code]) => {
+        if (window.top !== window || sessionStorage.getItem("test.prepared")) return;
+        sessionStorage.setItem("test.prepared", "yes");
+        localStorage.setItem("vibecell.language", language);
+        localStorage.setItem(`vibecell.code.${language}`, code);
+      },
+      [language, code],
+    );
+  }
+  await page.goto(serviceUrl);
+  await page.locator("button.run:enabled").waitFor();
+  return page;
+}
+
+const screen = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll(".xterm-rows > div")]
+      .map((row) => (row.textContent ?? "").replaceAll("\u00a0", " ").trimEnd())
+      .join("\n")
+      .trimEnd(),
+  );
+
+async function until(what, condition) {
+  const end = Date.now() + TIMEOUT_MS;
+  for (;;) {
+    if (await condition()) return;
+    if (Date.now() > end) throw new Error(`never came: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+}
+
+const untilScreen = (page, text) =>
+  until(`"${text}" on the screen`, async () => (await screen(page)).includes(text)).catch(async (error) => {
+    throw new Error(`${error.message}; the screen was:\n${await screen(page)}\nstrip: ${await page.locator(".strip").innerText()}`);
+  });
+
+async function verdict(page) {
+  const badge = page.locator(".badge[data-verdict]");
+  await badge.waitFor();
+  const fact = async (name) => {
+    const value = page.locator(`.fact.${name} dd`);
+    return (await value.count()) > 0 ? value.innerText() : null;
+  };
+  return {
+    verdict: await badge.getAttribute("data-verdict"),
+    words: await badge.innerText(),
+    exitCode: await fact("exit-code"),
+    time: await fact("time"),
+    memory: await fact("memory"),
+    text: await page.locator(".strip").innerText(),
+  };
+}
+
+const isRunning = (page) => page.locator("vibe-cell.running").count().then((n) => n > 0);
+const runId = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("vibecell.run") ?? "null")?.id ?? null);
+
+const scenarios = {
+  async output_appears_as_it_is_printed() {
+    const page = await open({ code: 'import time\nprint("first line")\ntime.sleep(2)\nprint("last line")\n' });
+    await page.click("button.run");
+    await untilScreen(page, "first line");
+    assert.ok(await isRunning(page), "the first line came only at the end");
+    assert.ok(!(await screen(page)).includes("last line"));
+    const end = await verdict(page);
+    assert.equal(end.verdict, "accepted");
+    assert.ok((await screen(page)).includes("last line"));
+  },
+
+  async a_line_typed_reaches_input() {
+    const page = await open({ code: 'name = input("who? ")\nprint("hello", name)\n' });
+    await page.click("button.run");
+    await untilScreen(page, "who?");
+    await page.keyboard.type("Ada Lovelace");
+    await page.keyboard.press("Enter");
+    await untilScreen(page, "hello Ada Lovelace");
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
+  async end_of_input_by_button() {
+    const page = await open({ code: 'import sys\nprint("ready")\nprint("got", repr(sys.stdin.read()))\n' });
+    await page.click("button.run");
+    await untilScreen(page, "ready");
+    await page.locator(".lumen").click();
+    await page.keyboard.type("abc");
+    await page.keyboard.press("Enter");
+    await page.click("button.eof");
+    await untilScreen(page, "got 'abc\\n'");
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
+  async control_c_interrupts() {
+    const page = await open({
+      code: 'import time\nprint("ready")\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print("interrupted")\n',
+    });
+    await page.click("button.run");
+    await untilScreen(page, "ready");
+    await page.keyboard.press("Control+c");
+    await untilScreen(page, "interrupted");
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
+  async stop_ends_the_run() {
+    const page = await open({ code: 'import time\nprint("going")\nwhile True:\n    time.sleep(0.1)\n' });
+    await page.click("button.run");
+    await untilScreen(page, "going");
+    await page.click("button.stop");
+    const end = await verdict(page);
+    assert.equal(end.verdict, "cancelled");
+    assert.equal(end.words, "Stopped");
+    await page.locator("button.run:enabled").waitFor();
+    assert.ok(await page.locator("button.stop").isDisabled());
+    assert.ok((await screen(page)).includes("going"), "output before the stop is kept");
+  },
+
+  async verdict_exit_code_time_and_memory() {
+    const page = await open({ code: 'import sys\nprint("failing")\nsys.exit(3)\n' });
+    await page.click("button.run");
+    const end = await verdict(page);
+    assert.equal(end.verdict, "runtime_error");
+    assert.equal(end.exitCode, "3");
+    assert.match(end.time ?? "", /^[\d.]+ (ms|s)$/);
+    assert.match(end.memory ?? "", /^[\d.]+ [KM]iB$/);
+    return end;
+  },
+
+  async javascript_runs() {
+    const page = await open({ language: "javascript", code: 'console.log("six times seven is", 6 * 7);\n' });
+    await page.click("button.run");
+    await untilScreen(page, "six times seven is 42");
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
+  async bash_runs() {
+    const page = await open({ language: "bash", code: 'for i in 1 2 3; do printf "%s " "n$i"; done; echo\n' });
+    await page.click("button.run");
+    await untilScreen(page, "n1 n2 n3");
+  },
+
+  async html_in_a_frame_beside_its_console() {
+    const code = `<!doctype html><title>t</title><h1 id="h">Page</h1><script>
+      let reach = "refused";
+      try { reach = String(parent.document.title); } catch { /* as it should be */ }
+      let store = "refused";
+      try { store = String(sessionStorage.length); } catch { /* as it should be */ }
+      console.log("alive", reach, store);
+      console.error("<b>not markup</b>");
+    </script>`;
+    const page = await open({ language: "html", code });
+    await page.click("button.run");
+    const frame = page.locator(".page iframe");
+    await frame.waitFor();
+    assert.equal(await frame.getAttribute("sandbox"), "allow-scripts");
+    await page.frameLocator(".page iframe").locator("#h", { hasText: "Page" }).waitFor();
+    await page.locator(".console-rows .log .message", { hasText: "alive refused refused" }).waitFor();
+    const hostile = page.locator(".console-rows .error .message");
+    assert.equal(await hostile.innerText(), "<b>not markup</b>");
+    assert.equal(await hostile.locator("b").count(), 0);
+    // A message of the right shape from elsewhere than the frame is not shown.
+    await page.evaluate(() => window.postMessage({ source: "vibecell-page", level: "log", args: ["forged"] }, "*"));
+    await page.waitForTimeout(150);
+    assert.equal(await page.locator(".console-rows li").count(), 2);
+  },
+
+  async a_reload_continues_the_same_run() {
+    const page = await open({
+      code: 'import time\nfor i in range(1, 13):\n    print(f"tick {i}.")\n    time.sleep(0.3)\nprint("end", input("answer? "))\n',
+    });
+    await page.click("button.run");
+    await untilScreen(page, "tick 3.");
+    const before = await runId(page);
+    await page.reload();
+    await untilScreen(page, "tick 1.");
+    assert.ok(await isRunning(page), "the run did not go on");
+    assert.equal(await runId(page), before);
+    await untilScreen(page, "answer?");
+    await page.locator(".lumen").click();
+    await page.keyboard.type("yes");
+    await page.keyboard.press("Enter");
+    await untilScreen(page, "end yes");
+    const text = await screen(page);
+    for (let i = 1; i <= 12; i += 1) {
+      assert.equal(text.split(`tick ${i}.`).length, 2, `tick ${i} exactly once`);
+    }
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
+  async control_enter_runs_from_the_editor() {
+    const page = await open({ code: "" });
+    await page.locator(".cm-content").click();
+    await page.keyboard.type('print("by keyboard")');
+    await page.keyboard.press("Control+Enter");
+    await untilScreen(page, "by keyboard");
+    await verdict(page);
+    await until("focus is back in the editor", () => page.evaluate(() => document.activeElement?.classList.contains("cm-content")));
+  },
+
+  async the_keyboard_can_leave_the_editor() {
+    const page = await open({ code: "x = 1\n" });
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Tab");
+    assert.ok(await page.evaluate(() => document.activeElement?.classList.contains("cm-content")), "Tab indents");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Tab");
+    assert.ok(!(await page.evaluate(() => document.activeElement?.classList.contains("cm-content"))), "Escape, Tab leaves");
+  },
+
+  async code_is_kept_for_each_language() {
+    const page = await open({ code: "" });
+    await page.locator(".cm-content").click();
+    await page.keyboard.type("# mine");
+    await page.selectOption("select.language", "javascript");
+    await page.locator(".cm-content").click();
+    await page.keyboard.type("// other");
+    await page.reload();
+    await page.locator("button.run:enabled").waitFor();
+    assert.equal(await page.locator("select.language").inputValue(), "javascript");
+    assert.match(await page.locator(".cm-content").innerText(), /\/\/ other/);
+    await page.selectOption("select.language", "python");
+    assert.match(await page.locator(".cm-content").innerText(), /# mine/);
+  },
+
+  async a_plot_is_shown() {
+    const page = await open({
+      code: 'import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()\nprint("drawn")\n',
+    });
+    await page.click("button.run");
+    await page.locator(".gallery img").waitFor();
+    await until("the picture is decoded", () => page.locator(".gallery img").evaluate((img) => img.naturalWidth > 50));
+    assert.equal((await verdict(page)).verdict, "accepted");
+    await page.screenshot({ path: join(folder, "plot.png") });
+  },
+
+  async a_file_left_behind_can_be_downloaded() {
+    const page = await open({ code: 'open("left.txt", "w").write("still here")\n' });
+    await page.click("button.run");
+    const link = page.locator(".files a", { hasText: "left.txt" });
+    await link.waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    assert.equal(download.suggestedFilename(), "left.txt");
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    assert.equal(Buffer.concat(chunks).toString(), "still here");
+  },
+
+  async output_is_never_markup() {
+    const page = await open({
+      code: 'print("<img src=x onerror=alert(1)><script>document.title=1</script>")\nprint("\\x1b]0;stolen\\x07after")\n',
+    });
+    await page.click("button.run");
+    await untilScreen(page, "<img src=x onerror=alert(1)>");
+    await verdict(page);
+    assert.equal(await page.locator(".terminal img, .terminal script").count(), 0);
+    assert.equal(await page.title(), "Vibecell");
+  },
+
+  async a_narrow_screen_scrolls_only_down() {
+    const page = await open({ code: 'print("x" * 300)\n', ...PHONE });
+    // Not innerWidth: a phone zooms out until what is too wide fits in it.
+    const overflow = () => page.evaluate((width) => document.documentElement.scrollWidth - width, 390);
+    assert.ok((await overflow()) <= 0, "the code view is too wide");
+    assert.ok(await page.locator(".cm-content").isVisible());
+    await page.click("button.run");
+    assert.equal((await verdict(page)).verdict, "accepted");
+    assert.ok(await page.locator(".terminal").isVisible(), "a run brings its output to the front");
+    assert.ok((await overflow()) <= 0, "the output view is too wide");
+    for (const selector of ["button.run", "button.stop", "#tab-code"]) {
+      const box = await page.locator(selector).boundingBox();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= 390 && box.y + box.height <= 844, `${selector} is on the screen`);
+    }
+    await page.screenshot({ path: join(folder, "phone.png") });
+    await page.click("#tab-code");
+    assert.ok(await page.locator(".cm-content").isVisible());
+  },
+
+  async dark_and_light() {
+    const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const grounds = {};
+    for (const colorScheme of ["dark", "light"]) {
+      const page = await open({ code: 'print("\\x1b[32mgreen\\x1b[0m and plain")\n', colorScheme });
+      await page.click("button.run");
+      await verdict(page);
+      await page.screenshot({ path: join(folder, `${colorScheme}.png`) });
+      grounds[colorScheme] = await ground(page);
+    }
+    assert.notEqual(grounds.dark, grounds.light);
+    const page = await open({ code: "", colorScheme: "dark" });
+    await page.click("button.theme");
+    assert.equal(await ground(page), grounds.light, "the person's choice wins over the system's");
+    await page.reload();
+    await page.locator("button.run:enabled").waitFor();
+    assert.equal(await ground(page), grounds.light, "and is kept");
+    return grounds;
+  },
+};
+
+const result = { ok: true, error: null, seen: null };
+try {
+  const scenario = scenarios[name];
+  if (scenario === undefined) throw new Error(`no scenario "${name}"`);
+  result.seen = (await scenario()) ?? null;
+} catch (error) {
+  result.ok = false;
+  result.error = error instanceof Error ? (error.stack ?? error.message) : String(error);
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify({ ...result, foreign, violations }));

@@ -1,0 +1,7 @@
+# Leaves background jobs, one of them deaf to signals, and a locked file.
+# Expected containment: they die with the cell.
+echo "CELL $(readlink /proc/self/ns/pid)"
+nohup sleep 3600 >/dev/null 2>&1 &
+(trap '' TERM HUP INT; setsid sleep 3600 &) </dev/null >/dev/null 2>&1
+(trap '' TERM HUP; while :; do sleep 1; done) &
+echo CONTAINED

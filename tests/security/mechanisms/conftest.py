@@ -1,0 +1,80 @@
+"""What the tests on the real kernel share.
+
+A host that lacks something skips on a laptop, with its reason, and fails in CI.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vibecell.cell import confine
+from vibecell.sandbox.mechanisms.cgroup import CgroupManager
+
+CELL_PROGRAMS = str(Path(confine.__file__).parent)
+SOURCES = str(Path(confine.__file__).parents[2])
+PRELUDE = """
+import ctypes, errno, os, signal, socket, sys, time
+sys.path[:0] = {paths!r}
+import confine
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(number, *arguments):
+    libc.syscall.restype = ctypes.c_long
+    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    ctypes.set_errno(0)
+    return libc.syscall(ctypes.c_long(number), *wide), ctypes.get_errno()
+"""
+
+Attempt = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker, so that strict marking accepts it."""
+    config.addinivalue_line("markers", "kernel: tries a mechanism on the running kernel")
+
+
+def lacking(reason: str) -> None:
+    """Skip, or fail where CI promises everything."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    """Run code in a child that has ``confine``, ``call`` and the sources."""
+
+    def run(code: str) -> "subprocess.CompletedProcess[str]":
+        prelude = PRELUDE.format(paths=[CELL_PROGRAMS, SOURCES])
+        return subprocess.run(
+            [sys.executable, "-c", prelude + textwrap.dedent(code)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Needed to make namespaces without a user namespace, and cgroups."""
+    if os.geteuid() != 0:
+        lacking("needs root")
+
+
+@pytest.fixture
+def cgroups() -> Iterator[CgroupManager]:
+    """The host's own cgroups; none of ours is left afterwards."""
+    manager = CgroupManager("vibecell-test")
+    if not manager.usable():
+        lacking(f"no usable cgroups: {manager.reason}")
+    yield manager
+    manager.close()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/**/vibecell-test.{os.getpid()}"))

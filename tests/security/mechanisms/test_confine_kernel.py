@@ -1,0 +1,207 @@
+"""The wrappers of the inner wall, each tried on the real kernel."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+Attempt = Callable[[str], "subprocess.CompletedProcess[str]"]
+pytestmark = pytest.mark.kernel
+
+STATUS = """
+def status():
+    with open('/proc/self/status') as file:
+        pairs = (line.rstrip('\\n').partition(':\\t') for line in file)
+        return {name: value for name, _, value in pairs}
+"""
+
+
+def passes(attempt: Attempt, code: str) -> None:
+    done = attempt(STATUS + code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_landlock_gives_only_what_its_rules_say(attempt: Attempt) -> None:
+    passes(
+        attempt,
+        """
+import tempfile
+from vibecell.sandbox.mechanisms import landlock
+abi = landlock.supported_abi()
+if abi:
+    mine, other = tempfile.mkdtemp(), tempfile.mkdtemp()
+    rules = [("/", landlock._LOOK), ("/dev", landlock._USE_DEVICE), ("/no/such/path", 4),
+             (mine, landlock._LOOK | landlock._CHANGE)]
+    here, there = os.pipe()
+    victim = os.fork()
+    if victim == 0:
+        os.close(there); os.read(here, 1); os._exit(0)  # until the other end is closed
+    confine.set_no_new_privs()
+    confine.restrict_landlock(landlock.ruleset(abi, rules))
+    open(mine + '/x', 'w').write('x'); os.rename(mine + '/x', mine + '/y')
+    open('/dev/null', 'w').write('x'); open('/etc/passwd').read(1)
+    for forbidden in (lambda: open(other + '/x', 'w'), lambda: os.mkdir(other + '/d'),
+                      lambda: os.mknod(mine + '/n', 0o20644, 0x103)):
+        try:
+            forbidden()
+        except PermissionError:
+            continue
+        sys.exit('not refused')
+    server = socket.create_server(('127.0.0.1', 0))
+    socket.create_connection(server.getsockname()).close()
+    if abi >= 6:
+        try:
+            os.kill(victim, 0)
+            sys.exit('a process outside could be signalled')
+        except PermissionError:
+            pass
+""",
+    )
+
+
+def test_no_capability_is_left_in_any_set(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+confine.drop_capabilities(frozenset({6, 7, 21}))
+kept = status()
+assert int(kept['CapEff'], 16) == int(kept['CapPrm'], 16) == 1 << 6 | 1 << 7 | 1 << 21, kept
+assert int(kept['CapBnd'], 16) == int(kept['CapInh'], 16) == int(kept['CapAmb'], 16) == 0, kept
+confine.drop_capabilities(frozenset({7}))
+assert int(status()['CapEff'], 16) == 1 << 7
+os.setresuid(4242, 4242, 4242)
+assert int(status()['CapEff'], 16) == 1 << 7, 'no set-uid fix-up'
+confine.drop_capabilities(frozenset())
+assert int(status()['CapEff'], 16) == 0
+try:
+    confine.drop_capabilities(frozenset({7}))
+except OSError:
+    pass
+assert int(status()['CapEff'], 16) == 0
+""",
+    )
+
+
+def test_root_gains_nothing_by_exec(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+import subprocess
+confine.drop_capabilities(frozenset())
+out = subprocess.run(['grep', 'CapEff', '/proc/self/status'], capture_output=True, text=True)
+assert int(out.stdout.split()[1], 16) == 0, out
+""",
+    )
+
+
+def test_one_uid_in_a_user_namespace(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+os.setgroups([]); os.setresgid(4242, 4242, 4242); os.setresuid(4242, 4242, 4242)
+confine.set_dumpable(True)
+confine.enter_user_namespace(1000, 4242, 1000, 4242)
+assert (os.getuid(), os.getgid()) == (1000, 1000)
+assert open('/proc/self/uid_map').read().split() == ['1000', '4242', '1']
+assert open('/proc/self/setgroups').read() == 'deny\\n'
+confine.drop_capabilities(frozenset())
+confine.set_no_new_privs()
+assert status()['NoNewPrivs'] == '1' and int(status()['CapEff'], 16) == 0
+try:
+    os.setuid(0)
+    sys.exit('became root')
+except OSError:
+    pass
+""",
+    )
+
+
+def test_namespaces_mounts_and_loopback(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+import tempfile
+confine.unshare(0x20000 | 0x4000000 | 0x8000000 | 0x40000000)
+confine.mount('none', '/', None, 1 << 14 | 1 << 18, None)
+confine.sethostname('sandbox')
+assert socket.gethostname() == 'sandbox'
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen()
+client = socket.socket(); client.settimeout(2)
+try:
+    client.connect(server.getsockname())
+    sys.exit('loopback was up already')
+except OSError:
+    pass
+confine.bring_loopback_up()
+client = socket.socket(); client.settimeout(2); client.connect(server.getsockname())
+new = tempfile.mkdtemp()
+confine.mount('tmpfs', new, 'tmpfs', 2 | 4, 'size=64k,nr_inodes=16,mode=755')
+os.mkdir(new + '/old')
+confine.pivot_root(new, new + '/old'); os.chdir('/')
+confine.umount2('/old', 2)
+assert os.listdir('/') == ['old'] and os.listdir('/old') == []
+""",
+    )
+
+
+def test_files_are_made_as_the_other_identity(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+import tempfile
+folder = tempfile.mkdtemp(); os.chmod(folder, 0o777)
+confine.set_fs_ids(4242, 4243)
+fd = os.open(folder + '/x', os.O_CREAT | os.O_WRONLY)
+assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (4242, 4243)
+assert os.getuid() == 0
+confine.set_fs_ids(0, 0)
+""",
+    )
+
+
+def test_everything_in_a_pid_namespace_is_ended(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+confine.unshare(0x20000000)
+init = os.fork()
+if init == 0:
+    for _ in range(10):
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); os.fork()
+            time.sleep(60); os._exit(0)
+    time.sleep(0.05)
+    confine.kill_all()
+    try:
+        os.waitpid(-1, 0)
+    except ChildProcessError:
+        os._exit(0)
+    os._exit(1)
+assert os.waitpid(init, 0)[1] == 0
+""",
+    )
+
+
+def test_a_process_that_is_not_dumpable_hides_its_memory(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+pid = os.fork()
+if pid == 0:
+    os.setresgid(4242, 4242, 4242); os.setresuid(4242, 4242, 4242)
+    confine.set_dumpable(False)
+    time.sleep(20); os._exit(0)
+time.sleep(0.1)
+spy = os.fork()
+if spy == 0:
+    os.setresgid(4242, 4242, 4242); os.setresuid(4242, 4242, 4242)
+    try:
+        open(f'/proc/{pid}/mem', 'rb')
+    except PermissionError:
+        os._exit(0)
+    os._exit(1)
+code = os.waitpid(spy, 0)[1]
+os.kill(pid, 9); os.waitpid(pid, 0)
+assert code == 0
+""",
+    )

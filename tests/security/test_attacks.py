@@ -1,0 +1,190 @@
+"""Every attack of ``attacks/`` is refused, and leaves nothing behind.
+
+Each program says what it tries and what should stop it. Beside its own word
+(``CONTAINED`` or ``ESCAPED: …``) the test looks from outside: a canary file of
+the host is unread and unwritten, no process of the cell's pid namespace, no
+mount and no cgroup is left, and the next program runs as if nothing had been.
+
+A line ``attack: {…}`` changes what is expected:
+    mode          "pair": two cells at once, "twice": one after another,
+                  "differ": twice, and no line of output in common
+    stopped_by    the limits one of which must have ended it
+    may_die       it need not live to the end, whatever ended it
+    exit_code     the program's own, which must be reported
+    forbidden     a text that must not appear in the output
+    tolerated     a text that reports a known limit of what is promised
+    limits        lowered limits; profile: a warm profile
+    collected, max_collected, max_collected_bytes, printable_names: of files
+    max_wall_ms   an upper bound on the run's reported time
+"""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.cells import QUICK_LIMITS, Cells, Run, cell_cgroups, host_mounts, pid_namespaces
+from vibecell.model.execution import SourceFile
+from vibecell.sandbox.backend import ProcessSpec
+
+HERE = Path(__file__).parent
+ATTACKS = sorted(p for p in (HERE / "attacks").iterdir() if p.suffix in (".py", ".js", ".sh"))
+KEYS = {
+    "mode", "stopped_by", "may_die", "exit_code", "forbidden", "tolerated", "limits", "profile",
+    "collected", "max_collected", "max_collected_bytes", "printable_names", "max_wall_ms",
+}  # fmt: skip
+ENGINE_SECRET = "canary-of-the-engine-environment"
+PROFILES = {".py": "python-light", ".js": "node", ".sh": "shell"}
+SETTLE_S = 5.0
+_EXPECTATION = re.compile(r"^(?:#|//) attack: (\{.*\})\s*$", re.MULTILINE)
+
+
+def expectation(attack: Path) -> dict[str, Any]:
+    """What an attack's header asks to be judged by."""
+    found = _EXPECTATION.search(attack.read_text())
+    expected: dict[str, Any] = json.loads(found[1]) if found else {}
+    assert not expected.keys() - KEYS, attack.name
+    return expected
+
+
+@pytest.fixture(scope="module")
+def cells() -> Iterator[Cells]:
+    os.environ["VIBECELL_TEST_SECRET"] = ENGINE_SECRET
+    try:
+        with Cells("bubblewrap", ("python-light", "python-data", "node", "shell")) as cells:
+            yield cells
+    finally:
+        del os.environ["VIBECELL_TEST_SECRET"]
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    path = tmp_path / "canary.txt"
+    path.write_text("a secret of the host")
+    for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o005)
+    path.chmod(0o666)
+    return path
+
+
+def _spec(attack: Path, expected: dict[str, Any], *arguments: str) -> ProcessSpec:
+    entrypoint = "main" + attack.suffix
+    files = [SourceFile(entrypoint, attack.read_bytes())]
+    if attack.suffix == ".py":
+        files.append(SourceFile("attack.py", (HERE / "attack.py").read_bytes()))
+    shell = attack.suffix == ".sh"
+    return ProcessSpec(
+        mode="exec" if shell else "in_place",
+        entrypoint=entrypoint,
+        argv=("bash", entrypoint, *arguments) if shell else arguments,
+        files=tuple(files),
+        limits=replace(QUICK_LIMITS, **expected.get("limits", {})),
+    )
+
+
+def _runs(cells: Cells, attack: Path, expected: dict[str, Any], canary: Path) -> list[Run]:
+    profile = expected.get("profile", PROFILES[attack.suffix])
+
+    def once(argument: str) -> Any:
+        return cells.run(_spec(attack, expected, argument), profile)
+
+    async def both() -> list[Run]:
+        return list(await asyncio.gather(once("victim"), once("attacker")))
+
+    match expected.get("mode"):
+        case "pair":
+            return cells.do(both())
+        case "twice" | "differ":
+            return [cells.do(once(str(canary))) for _ in range(2)]
+        case _:
+            return [cells.do(once(str(canary)))]
+
+
+def _judge(run: Run, expected: dict[str, Any]) -> None:
+    output = run.stdout + run.stderr
+    told = output.decode("utf-8", "replace")[-4000:]
+    assert b"ESCAPED" not in output, told
+    assert b"a secret of the host" not in output
+    if wanted := expected.get("stopped_by"):
+        assert run.exit.stopped_by in wanted, (run.exit, told)
+    elif not expected.get("may_die"):
+        assert b"CONTAINED" in run.stdout, (run.exit, told)
+        assert run.exit.stopped_by is None, (run.exit, told)
+    if "exit_code" in expected:
+        assert run.exit.exit_code == expected["exit_code"], (run.exit, told)
+    if "forbidden" in expected:
+        assert expected["forbidden"].encode() not in output
+    if "max_wall_ms" in expected:
+        assert run.exit.wall_time_ms < expected["max_wall_ms"], run.exit
+
+
+def _judge_files(run: Run, expected: dict[str, Any]) -> None:
+    names = [file.path for file in run.files]
+    if "collected" in expected:
+        assert names == expected["collected"]
+    assert len(names) <= expected.get("max_collected", 64)
+    assert sum(len(f.content) for f in run.files) <= expected.get("max_collected_bytes", 4 << 20)
+    assert all(b"a secret of the host" not in file.content for file in run.files)
+    assert all(b"root:" not in file.content for file in run.files)
+    if expected.get("printable_names"):
+        assert all(name.isprintable() and ".." not in name.split("/") for name in names)
+
+
+def _judge_outside(runs: list[Run], mounts: list[str], cgroups_before: set[str]) -> None:
+    namespaces = {
+        line.split()[1].decode()
+        for run in runs
+        for line in run.stdout.splitlines()
+        if line.startswith(b"CELL pid:[")
+    }
+    deadline = time.monotonic() + SETTLE_S
+    while left := {k: v for k, v in pid_namespaces().items() if k in namespaces}:
+        assert time.monotonic() < deadline, f"processes left: {left}"
+        time.sleep(0.05)
+    assert host_mounts() == mounts
+    while len(cell_cgroups()) > len(cgroups_before) + 8:
+        assert time.monotonic() < deadline, "cgroups left"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=[a.name for a in ATTACKS])
+def test_attack_is_contained(cells: Cells, attack: Path, canary: Path) -> None:
+    expected = expectation(attack)
+    mounts, cgroups = host_mounts(), cell_cgroups()
+    before = canary.stat()
+    runs = _runs(cells, attack, expected, canary)
+    for run in runs:
+        _judge(run, expected)
+        _judge_files(run, expected)
+    if expected.get("mode") == "differ":
+        first, second = (set(run.stdout.splitlines()) - {b"CONTAINED"} for run in runs)
+        assert not first & second
+    _judge_outside(runs, mounts, cgroups)
+    assert canary.read_text() == "a secret of the host"
+    assert canary.stat().st_mtime_ns == before.st_mtime_ns
+    assert cells.run_python("print('hello', 6 * 7)").stdout == b"hello 42\n"
+
+
+def test_every_attack_says_what_should_stop_it() -> None:
+    assert len(ATTACKS) >= 90
+    for attack in ATTACKS:
+        assert "Expected containment:" in attack.read_text(), attack.name
+
+
+def test_nothing_is_left_after_the_backend() -> None:
+    mounts, cgroups, namespaces = host_mounts(), cell_cgroups(), set(pid_namespaces())
+    with Cells("bubblewrap", ("python-light",)) as cells:
+        cells.run_python("import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n")
+    deadline = time.monotonic() + SETTLE_S
+    while set(pid_namespaces()) - namespaces or cell_cgroups() - cgroups:
+        assert time.monotonic() < deadline, (set(pid_namespaces()) - namespaces, cell_cgroups())
+        time.sleep(0.05)
+    assert host_mounts() == mounts
