@@ -13,12 +13,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from host import lacking
+from host import Service, lacking
 from vibecell.cli.composition import prepare
 from vibecell.config import Settings, load
 from vibecell.languages.catalogue import Catalogue
@@ -27,23 +26,6 @@ from vibecell.sandbox.rootfs import Image
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 10.0
 _ADDRESS = re.compile(r"ready after .*: (http://\S+)")
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running service.
-
-    Attributes:
-        url: where it listens.
-        run_dir: with its sockets.
-        process: the supervisor.
-        lines: what it printed until it was ready.
-    """
-
-    url: str
-    run_dir: Path
-    process: subprocess.Popen[str]
-    lines: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +49,7 @@ def run_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def service(run_dir: Path, prepared: tuple[Image, Catalogue]) -> Iterator[Service]:
+def running_service(run_dir: Path, prepared: tuple[Image, Catalogue]) -> Iterator[Service]:
     """One service for the whole run, on a free loopback port."""
     if not shutil.which("bwrap", path=f"{os.defpath}:/usr/bin:{Path(sys.executable).parent}"):
         lacking("bubblewrap")
@@ -95,9 +77,9 @@ def service(run_dir: Path, prepared: tuple[Image, Catalogue]) -> Iterator[Servic
 
 
 @pytest.fixture(scope="session")
-def service_url(service: Service) -> str:
+def service_url(running_service: Service) -> str:
     """Where the service listens, without a slash at its end."""
-    return service.url
+    return running_service.url
 
 
 def _until_ready(process: subprocess.Popen[str]) -> list[str]:

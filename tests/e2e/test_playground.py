@@ -12,31 +12,31 @@ from typing import Any
 
 import pytest
 
+from host import lacking
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCENARIOS = Path(__file__).with_name("scenarios.mjs")
 CHROMIUM = os.environ.get("VIBECELL_TEST_CHROMIUM", "/usr/bin/chromium")
 SCENARIO_TIMEOUT_S = 90.0
 
 
-def _lacking() -> str | None:
+def _missing() -> str | None:
     """What this host lacks for a browser test; ``None`` if nothing."""
     if shutil.which("node") is None:
-        return "node is not installed"
+        return "node"
     if not Path(CHROMIUM).exists():
-        return f"{CHROMIUM} does not exist"
+        return CHROMIUM
     if not (REPOSITORY / "web/node_modules/playwright-core").is_dir():
-        return "playwright-core is missing: run `npm ci --prefix web`"
+        return "playwright-core (npm ci --prefix web)"
     return None
 
 
 @pytest.fixture(scope="module", autouse=True)
 def browser_is_there() -> None:
     """Skip on a laptop, fail in CI, where the host lacks a browser."""
-    lacking = _lacking()
-    if lacking is not None:
-        if os.environ.get("CI"):
-            pytest.fail(lacking)
-        pytest.skip(lacking)
+    missing = _missing()
+    if missing is not None:
+        lacking(missing)
 
 
 def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:

@@ -298,7 +298,7 @@ class TestSlowness:
 
 
 def test_an_error_tells_nothing(service: Service) -> None:
-    for path in ("/nowhere", "/v1/executions/%00", "/v1/executions/..%2f..", "/assets/../x", "//"):
+    for path in ("/nowhere", "/v1/executions/%00", "/v1/executions/..%2f..", "/assets/%2e%2e/x"):
         answer = requests.get(service.url + path, timeout=5)
         assert answer.status_code in (404, 405)
         assert "Traceback" not in answer.text

@@ -260,7 +260,7 @@ def test_strays_of_the_dead_are_reaped_and_those_of_the_living_kept(root: Path) 
         for hierarchy in (*V1, "unified"):
             (root / hierarchy / f"test.{number}").mkdir()
             (root / hierarchy / f"test.{number}" / "cell").mkdir()
-    living = os.open(root / "memory" / "test.2", os.O_RDONLY | os.O_DIRECTORY)
+    living = os.open(root / "pids" / "test.2", os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(living, fcntl.LOCK_EX)
     try:
         assert cgroups.reap_strays() == 1

@@ -8,8 +8,9 @@ which executor it talks to.
 import re
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from vibecell.config import is_loopback
 from vibecell.engine.executor import Executor
@@ -37,11 +38,21 @@ class _Misdirected(HTTPException):
     code = 421
 
 
+class _Application(Flask):
+    """Flask, routing an upgrade request like any other GET."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """The adapter; the endpoint itself answers what is no handshake."""
+        adapter = super().create_url_adapter(request)
+        if adapter is not None:
+            adapter.websocket = False
+        return adapter
+
+
 def create_app(executor: Executor, policy: Policy) -> Flask:
     """A WSGI application that serves one executor under one policy."""
     gateway = Gateway(executor, policy)
-    app = Flask("vibecell", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = policy.body_bytes
+    app = _Application("vibecell", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.before_request(lambda: _begin(policy))

@@ -131,7 +131,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     def handle(self) -> None:
         """Serve requests until one side closes; never raises."""
         try:
-            while (answer := self.handle_one_request()) is True:
+            while (answer := self._serve_one()) is True:
                 if self.server.stopping:
                     return
             if isinstance(answer, tuple):
@@ -142,6 +142,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         finally:
             self.connection.abort()
             self.socket.close()
+
+    def _serve_one(self) -> object:
+        try:
+            return self.handle_one_request()
+        except (BadRequest, HeaderTooLarge) as error:
+            return self._handle_client_error(error)
 
     def _linger(self) -> None:
         """Take what the client still sends, so that it can read the refusal.
@@ -164,7 +170,10 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         if not self.rfile.peek(1):
             return ""
         self.reader.allow(self.limits.header_s, self.limits.header_bytes)
-        line: str = super().read_requestline()
+        try:
+            line: str = super().read_requestline()
+        except TimeoutError as error:
+            raise BadRequest(HTTPStatus.REQUEST_TIMEOUT) from error
         return line
 
     def read_request(self, raw_requestline: str) -> bool:

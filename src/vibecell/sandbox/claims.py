@@ -63,7 +63,7 @@ def end_facts(payload: bytes) -> EndFacts:
     return EndFacts(
         exit_code=exit_code,
         signal=number,
-        stopped_by=stopped_by if stopped_by in ("memory", "cpu_time") else None,  # type: ignore[arg-type]
+        stopped_by=stopped_by if stopped_by in ("memory", "cpu_time") else None,
         process_limit_hit=facts.get("process_limit_hit") is True,
         workspace_limit_hit=facts.get("workspace_limit_hit") is True,
         cpu_time_ms=_real(facts.get("cpu_time_ms")),

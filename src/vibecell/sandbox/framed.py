@@ -1,8 +1,8 @@
 """A cell reached through its framed socket, the same for every backend.
 
-Owns the engine's end of the cell protocol, the enforcement of limits from
-outside, and the end of a cell; refuses to believe what a frame claims beyond
-its shape. Whatever a hostile agent sends, the worst is the end of its own cell.
+Owns the engine's end of the cell protocol and the end of a cell; refuses to
+believe what a frame claims beyond its shape. Whatever a hostile agent sends,
+the worst is the end of its own cell.
 
 End of a cell, in this order: the agent is killed by pidfd, with which the
 kernel ends its pid namespace; ``cgroup.kill`` is the second, independent means;
@@ -15,191 +15,22 @@ import logging
 import os
 import signal
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.sandbox import claims
-from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
-from vibecell.sandbox.claims import EndFacts
+from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.framed_process import WRITE_CHUNK_BYTES, FramedProcess
 from vibecell.sandbox.identity import CellIdentity
 
 RECEIVE_BYTES = 256 * 1024
-WRITE_CHUNK_BYTES = 128 * 1024
 START_DEADLINE_S = 10.0
 COLLECT_DEADLINE_S = 10.0
-END_GRACE_S = 1.0
 DEATH_DEADLINE_S = 5.0
-MAX_DISPLAY_TOTAL_BYTES = 16 * 1024 * 1024
-_MIN_CPU_CHECK_S = 0.005
-CPUS = os.cpu_count() or 1
 
 log = logging.getLogger(__name__)
-
-
-class FramedProcess:
-    """A process in a framed cell; see ``backend.Process``."""
-
-    def __init__(self, cell: "FramedCell", spec: ProcessSpec) -> None:
-        self._cell = cell
-        self._limits = spec.limits
-        self._loop = asyncio.get_running_loop()
-        self._started_s = 0.0
-        self._output_bytes = 0
-        self._display_bytes = 0
-        self._truncated = False
-        self._stopped_by: str | None = None
-        self._ended = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._feeding: asyncio.Task[None] | None = None
-
-    def began(self) -> None:
-        """Start the clocks; called once the agent has said STARTED."""
-        self._started_s = time.monotonic()
-        self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")
-        cgroup = self._cell.identity.cgroup
-        if cgroup is not None:
-            self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
-            self._cell.watch_oom(lambda: self._stop("memory"))
-
-    def feed(self, spec: ProcessSpec) -> None:
-        """Give the program its first input without waiting for it to read."""
-        if spec.stdin or not spec.interactive:
-            self._feeding = asyncio.create_task(self._feed(spec))
-
-    async def _feed(self, spec: ProcessSpec) -> None:
-        if spec.stdin:
-            await self.write_stdin(spec.stdin)
-        if not spec.interactive:
-            await self.end_stdin()
-
-    def _after(self, name: str, delay_s: float, call: Callable[..., None], *args: str) -> None:
-        self._timers[name] = self._loop.call_later(delay_s, call, *args)
-
-    def _check_cpu(self) -> None:
-        left_ms = self._limits.cpu_time_ms - (self._cell.cpu_time_ms() or 0.0)
-        if left_ms <= 0:
-            self._stop("cpu_time")
-        else:
-            delay_s = max(_MIN_CPU_CHECK_S, left_ms / 1000 / CPUS)
-            self._after("cpu", delay_s, self._check_cpu)
-
-    async def read(self) -> AsyncIterator[Occurrence]:
-        """See ``backend.Process.read``."""
-        try:
-            while True:
-                received = await self._cell.receive()
-                if received is None:
-                    yield self._end_without_report()
-                    return
-                for at, (kind, payload) in enumerate(received, start=1):
-                    occurrence = self._understand(kind, payload)
-                    if occurrence is not None:
-                        yield occurrence
-                    if self._ended:
-                        self._cell.put_back(received[at:])
-                        return
-        finally:
-            self._stop_clocks()
-
-    def _understand(self, kind: int, payload: bytes) -> Occurrence | None:
-        if kind == frames.STDOUT or kind == frames.STDERR:
-            data = self._within_output_limit(payload)
-            name = "stdout" if kind == frames.STDOUT else "stderr"
-            return Output(name, data) if data else None  # type: ignore[arg-type]
-        if kind == frames.DISPLAY:
-            self._display_bytes += len(payload)
-            return DisplayData(payload) if self._display_bytes <= MAX_DISPLAY_TOTAL_BYTES else None
-        if kind == frames.EXIT:
-            self._ended = True
-            self._stop_clocks()
-            return self._exit(claims.end_facts(payload))
-        raise SandboxFailure("run the program", f"unexpected frame {kind:#x}")
-
-    def _within_output_limit(self, data: bytes) -> bytes:
-        left = self._limits.output_bytes - self._output_bytes
-        self._output_bytes += len(data)
-        if len(data) <= left:
-            return data
-        self._truncated = True
-        self._stop("output")
-        return data[: max(0, left)]
-
-    def _exit(self, facts: EndFacts) -> Exit:
-        cgroup = self._cell.identity.cgroup
-        cpu_ms = self._cell.cpu_time_ms()
-        if cpu_ms is None:
-            cpu_ms = facts.cpu_time_ms
-        stopped_by = self._stopped_by or facts.stopped_by
-        by_kernel = facts.signal in (signal.SIGXCPU, signal.SIGKILL)
-        if stopped_by is None and by_kernel and (cpu_ms or 0.0) >= self._limits.cpu_time_ms:
-            stopped_by = "cpu_time"
-        return Exit(
-            exit_code=facts.exit_code,
-            signal=facts.signal,
-            stopped_by=stopped_by,  # type: ignore[arg-type]
-            memory_limit_hit=stopped_by == "memory"
-            or (cgroup is not None and cgroup.memory_limit_hit()),
-            process_limit_hit=facts.process_limit_hit
-            or (cgroup is not None and cgroup.process_limit_hit()),
-            workspace_limit_hit=facts.workspace_limit_hit,
-            wall_time_ms=(time.monotonic() - self._started_s) * 1000,
-            cpu_time_ms=cpu_ms,
-            memory_bytes=self._cell.memory_peak_bytes() or facts.memory_bytes,
-            processes=self._cell.processes_peak() or facts.processes,
-            output_bytes=self._output_bytes,
-            truncated=self._truncated,
-        )
-
-    def _end_without_report(self) -> Exit:
-        """The cell is gone: our doing, or a failure."""
-        self._ended = True
-        self._stop_clocks()
-        if self._stopped_by is None:
-            raise SandboxFailure("run the program", "the cell died")
-        return self._exit(claims.KILLED)
-
-    def _stop(self, reason: str) -> None:
-        if self._stopped_by is None and not self._ended:
-            self._stopped_by = reason
-            if not self._cell.try_send(frames.encode(frames.KILL)):
-                self._cell.kill()
-            self._after("hard", END_GRACE_S, self._cell.kill)
-
-    def _stop_clocks(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._cell.watch_oom(None)
-
-    async def write_stdin(self, data: bytes) -> None:
-        """See ``backend.Process.write_stdin``."""
-        for at in range(0, len(data), WRITE_CHUNK_BYTES):
-            await self._say(frames.encode(frames.STDIN, data[at : at + WRITE_CHUNK_BYTES]))
-
-    async def end_stdin(self) -> None:
-        """See ``backend.Process.end_stdin``."""
-        await self._say(frames.encode(frames.EOF))
-
-    async def send_signal(self, number: int) -> None:
-        """See ``backend.Process.send_signal``."""
-        await self._say(frames.encode_control(frames.SIGNAL, {"number": number}))
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """See ``backend.Process.resize``."""
-        message: dict[str, object] = {"columns": columns, "rows": rows}
-        await self._say(frames.encode_control(frames.RESIZE, message))
-
-    async def _say(self, data: bytes) -> None:
-        """Send unless it is over; a cell that dies is noticed by its reader."""
-        if not self._ended:
-            with contextlib.suppress(OSError):
-                await self._cell.send(data)
-
-    def kill(self) -> None:
-        """See ``backend.Process.kill``."""
-        self._stop("cancel")
 
 
 class FramedCell:
@@ -224,6 +55,7 @@ class FramedCell:
         self._parser = frames.FrameParser(frames.TO_ENGINE)
         self._early: list[tuple[int, bytes]] = []
         self._sending = asyncio.Lock()
+        self._waiting = 0
         self._destroying: asyncio.Task[None] | None = None
         self._cpu_base_ns = 0
         self._on_oom: Callable[[], None] | None = None
@@ -289,10 +121,13 @@ class FramedCell:
         if self._early:
             early, self._early = self._early, []
             return early
+        self._waiting += 1
         try:
             data = await self._loop.sock_recv(self._link, RECEIVE_BYTES)
         except OSError:
             return None
+        finally:
+            self._waiting -= 1
         if not data:
             return None
         try:
@@ -309,8 +144,12 @@ class FramedCell:
         await asyncio.shield(self._loop.create_task(self._send_whole(data)))
 
     async def _send_whole(self, data: bytes) -> None:
-        async with self._sending:
-            await self._loop.sock_sendall(self._link, data)
+        self._waiting += 1
+        try:
+            async with self._sending:
+                await self._loop.sock_sendall(self._link, data)
+        finally:
+            self._waiting -= 1
 
     def try_send(self, frame: bytes) -> bool:
         """Send one small frame now or not at all."""
@@ -418,7 +257,7 @@ class FramedCell:
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
         while self._waiting:
-            await asyncio.wait(self._waiting)
+            await asyncio.sleep(0)
         self._link.close()
 
 

@@ -36,6 +36,7 @@ class WarmPool:
         self._ready: deque[FramedCell] = deque()
         self._waiters: deque[asyncio.Future[FramedCell]] = deque()
         self._making: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self._failures = 0
 
@@ -50,30 +51,33 @@ class WarmPool:
         Raises:
             SandboxFailure: none could be made in time.
         """
+        if self._closed:
+            raise SandboxFailure("take a warm cell", "the pool is closed")
         while self._ready:
             cell = self._ready.popleft()
             self.refill()
             if cell.is_alive:
                 return cell
-            await cell.destroy()
+            self._end(cell)
         waiter: asyncio.Future[FramedCell] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self.refill()
+        taken = None
         try:
             async with asyncio.timeout(deadline_s):
-                return await waiter
+                taken = await waiter
         except TimeoutError as error:
             raise SandboxFailure("take a warm cell", "none was made in time") from error
         finally:
-            with contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_again_if_unused(waiter)
+            if taken is None:
+                self._withdraw(waiter)
+        return taken
 
-    def _give_again_if_unused(self, waiter: "asyncio.Future[FramedCell]") -> None:
-        """A waiter cancelled in the moment it was served must not lose the cell."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+    def _withdraw(self, waiter: "asyncio.Future[FramedCell]") -> None:
+        """A waiter that goes in the moment it was served must not lose the cell."""
+        with contextlib.suppress(ValueError):
+            self._waiters.remove(waiter)
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             self._offer(waiter.result())
 
     def refill(self) -> None:
@@ -94,9 +98,12 @@ class WarmPool:
     async def _make_one(self) -> None:
         try:
             cell = await self._make()
-        except SandboxFailure as error:
+        except Exception as error:
             self._failures += 1
-            log.warning("a warm cell could not be made: %s", error)
+            if isinstance(error, SandboxFailure):
+                log.warning("a warm cell could not be made: %s", error)
+            else:
+                log.exception("a warm cell could not be made")
             if self._failures >= MAX_FAILURES:
                 self._fail_waiters(error)
             await asyncio.sleep(RETRY_DELAY_S * min(self._failures, 20))
@@ -105,6 +112,9 @@ class WarmPool:
         self._offer(cell)
 
     def _offer(self, cell: FramedCell) -> None:
+        if self._closed:
+            self._end(cell)
+            return
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -112,18 +122,24 @@ class WarmPool:
                 return
         self._ready.append(cell)
 
-    def _fail_waiters(self, error: SandboxFailure) -> None:
+    def _fail_waiters(self, error: Exception) -> None:
+        step = error.step if isinstance(error, SandboxFailure) else "make a cell"
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_exception(SandboxFailure(error.step, str(error)))
+                waiter.set_exception(SandboxFailure(step, str(error)))
+
+    def _end(self, cell: FramedCell) -> None:
+        """Destroy a cell behind everybody's back; ``close`` waits for it."""
+        task = asyncio.create_task(cell.destroy())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def discard_dead(self) -> None:
         """Drop waiting cells whose zygote has died, and make others."""
         alive = [cell for cell in self._ready if cell.is_alive]
         for cell in set(self._ready) - set(alive):
-            self._making.add(task := asyncio.create_task(cell.destroy()))
-            task.add_done_callback(self._made)
+            self._end(cell)
         self._ready = deque(alive)
         self.refill()
 
@@ -134,5 +150,7 @@ class WarmPool:
             task.cancel()
         await asyncio.gather(*self._making, return_exceptions=True)
         self._fail_waiters(SandboxFailure("take a warm cell", "the pool is closed"))
-        cells, self._ready = list(self._ready), deque()
-        await asyncio.gather(*(cell.destroy() for cell in cells))
+        while self._ready:
+            self._end(self._ready.popleft())
+        while self._ending:
+            await asyncio.wait(self._ending)

@@ -15,8 +15,9 @@ from collections.abc import Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox import claims
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.framed import FramedCell, failure_of, readable
+from vibecell.sandbox.framed import FramedCell, readable
 from vibecell.sandbox.identity import CellIdentity
 
 READY_DEADLINE_S = 60.0
@@ -84,35 +85,39 @@ class ZygoteLink:
             SandboxFailure: the fork or the cell's set-up failed, or took too long.
         """
         here, there = socket.socketpair()
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        here.setblocking(False)
-        join_fds = identity.cgroup.open_procs() if identity.cgroup is not None else []
         try:
-            self._request_fork(identity.uid, [there.fileno(), *join_fds])
-        finally:
-            there.close()
-            for fd in join_fds:
-                os.close(fd)
-        try:
+            here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            here.setblocking(False)
+            with there:
+                self._request_fork(identity, there)
             async with asyncio.timeout(HELLO_DEADLINE_S):
                 pid = await self._hello(here)
-        except TimeoutError as error:
+            pidfd = os.pidfd_open(pid)
+        except (OSError, TimeoutError) as error:
             here.close()
-            raise SandboxFailure("make a cell", "its agent does not answer") from error
-        except SandboxFailure:
+            raise SandboxFailure("make a cell", str(error) or "it does not answer") from error
+        except BaseException:  # a cancel too: what is forked ends when its link closes
             here.close()
             raise
         self.forks += 1
         self.live_cells += 1
         return FramedCell(
-            here, os.pidfd_open(pid), identity, self._start_message, self._cell_destroyed
+            here,
+            pidfd,
+            identity,
+            self._start_message,
+            self._cell_destroyed,
+            lambda: self.is_alive,
         )
 
-    def _request_fork(self, uid: int, fds: list[int]) -> None:
+    def _request_fork(self, identity: CellIdentity, there: socket.socket) -> None:
+        join_fds = identity.cgroup.open_procs() if identity.cgroup is not None else []
+        message = json.dumps({"uid": identity.uid}).encode()
         try:
-            socket.send_fds(self._control, [json.dumps({"uid": uid}).encode()], fds)
-        except OSError as error:
-            raise SandboxFailure("fork a cell", str(error)) from error
+            socket.send_fds(self._control, [message], [there.fileno(), *join_fds])
+        finally:
+            for fd in join_fds:
+                os.close(fd)
 
     async def _hello(self, link: socket.socket) -> int:
         """Wait for the agent's first frame; return its pid as we see it.
@@ -134,8 +139,8 @@ class ZygoteLink:
                 continue
             kind, _, payload = received[0]
             if kind == frames.FAILURE:
-                raise failure_of(payload)
-            if frames.decode_control(payload).get("protocol") != frames.PROTOCOL_VERSION:
+                raise claims.failure(payload)
+            if claims.control(payload).get("protocol") != frames.PROTOCOL_VERSION:
                 raise SandboxFailure("make a cell", "it speaks another protocol version")
             pid: int = _CREDENTIALS.unpack(ancillary[0][2])[0]
             if pid <= 0:

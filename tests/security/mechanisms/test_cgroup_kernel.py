@@ -160,13 +160,15 @@ assert manager.usable()
 cell = manager.create("orphan")
 cell.set_limits(64 << 20, 8)
 fds = cell.open_procs()
-if os.fork() == 0:
+child = os.fork()
+if child == 0:
     for fd in fds:
         os.write(fd, b"0"); os.close(fd)
     os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
     os.execv("/bin/sleep", ["sleep", "60"])
-while not cell.processes():
+while open(f"/proc/{child}/comm").read().strip() != "sleep":  # until then it holds our locks
     pass
+assert cell.processes() == 1
 print(os.getpid(), flush=True)
 os._exit(1)
 """

@@ -19,7 +19,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def execute() -> Response:
         owner = gateway.owner()
         with gateway.quota.place(owner):
-            asked = gateway.execution_request(json_body())
+            asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
             gateway.quota.begin(owner)
             connection = client_connection()
             key = request.headers.get("Idempotency-Key")

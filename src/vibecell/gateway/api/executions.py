@@ -55,7 +55,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def begin() -> Response:
         owner = gateway.owner()
         with gateway.quota.place(owner):
-            asked = gateway.execution_request(json_body())
+            asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
             gateway.quota.begin(owner)
@@ -90,7 +90,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def control(execution_id: str) -> Response:
         owner = gateway.owner()
         with gateway.quota.place(owner):
-            wanted = decode_control(json_body())
+            wanted = decode_control(json_body(gateway.policy.body_bytes))
             gateway.executor.control(checked_id(execution_id), owner, wanted)
         return Response(status=204)
 

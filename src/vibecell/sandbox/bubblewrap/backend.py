@@ -14,6 +14,7 @@ RLIMIT_NPROC, which the kernel counts per user namespace (Linux 5.14).
 Owns the pools; refuses to open while a required layer is missing.
 """
 
+import asyncio
 import logging
 import os
 import secrets
@@ -54,35 +55,51 @@ class BubblewrapBackend:
         self._image = image
         self._profiles = profiles
         self._cells: dict[str, ProfileCells] = {}
+        self._opening: list[asyncio.Task[None]] = []
+        self._capabilities: Capabilities | None = None
         self._uids = UidRange(settings.uid_base) if os.geteuid() == 0 else None
         self._cgroups = CgroupManager(parent_name=CGROUP_PARENT)
-        self._use_cgroups = self._cgroups.usable()
+        self._use_cgroups = settings.require_cgroups is not False and self._cgroups.usable()
         self._landlock_abi = landlock.supported_abi()
         self._program = shutil.which("bwrap", path=settings.program_path) or ""
 
     async def probe(self) -> Capabilities:
-        """See ``backend.Backend.probe``."""
-        return await probe.measure(
-            self._one_cell,
-            has_uid_range=self._uids is not None,
-            cgroups=self._cgroups if self._use_cgroups else None,
-            landlock_abi=self._landlock_abi,
-            require_cgroups=self._settings.require_cgroups,
-            program=self._program,
-        )
+        """See ``backend.Backend.probe``; measured once in a backend's life."""
+        if self._capabilities is None:
+            self._capabilities = await probe.measure(
+                self._one_cell,
+                has_uid_range=self._uids is not None,
+                cgroups=self._cgroups if self._use_cgroups else None,
+                landlock_abi=self._landlock_abi,
+                require_cgroups=self._settings.require_cgroups,
+                program=self._program,
+            )
+        return self._capabilities
 
     async def open(self) -> None:
-        """See ``backend.Backend.open``."""
+        """See ``backend.Backend.open``.
+
+        Waits for the first profile only: the others warm up behind its back,
+        and who asks for one of their cells waits for it.
+        """
         if self._use_cgroups:
             self._cgroups.reap_strays()
         missing = (await self.probe()).missing
         if missing:
             reasons = "; ".join(f"{x.name}: {x.detail}" for x in missing)
             raise SandboxFailure("check the walls", reasons)
-        for profile in self._profiles:
-            self._cells[profile.name] = self._profile_cells(profile)
-        for cells in self._cells.values():
+        self._cells = {profile.name: self._profile_cells(profile) for profile in self._profiles}
+        for index, cells in enumerate(self._cells.values()):
+            if index == 0:
+                await cells.open()
+            else:
+                self._opening.append(asyncio.create_task(self._open_later(cells)))
+
+    async def _open_later(self, cells: ProfileCells) -> None:
+        try:
             await cells.open()
+        except SandboxFailure as error:
+            log.error("a profile could not be warmed up, it is tried again on demand: %s", error)
 
     def _profile_cells(self, profile: WarmProfile) -> ProfileCells:
         return ProfileCells(
@@ -101,7 +118,7 @@ class BubblewrapBackend:
         uids = self._uids.take_block() if self._uids is not None else None
         try:
             wall = await outer_wall.build(self._program, self._image, uids)
-        except SandboxFailure:
+        except BaseException:
             self._give_back(uids)
             raise
         link = ZygoteLink(wall.control, start_message, on_end)
@@ -120,7 +137,7 @@ class BubblewrapBackend:
                     watch=not self._use_cgroups,
                 )
             )
-        except SandboxFailure:
+        except BaseException:  # a cancel too: no wall stays without an owner
             await close()
             raise
         return Zygote(link, lambda: self._new_identity(uids), close)
@@ -140,6 +157,10 @@ class BubblewrapBackend:
             return CellIdentity(uid, None, None, give_back)
         try:
             cgroup = self._cgroups.create(f"cell-{secrets.token_hex(8)}")
+        except OSError as error:
+            give_back()
+            raise SandboxFailure("make a cgroup", str(error)) from error
+        try:
             limits = self._settings.limits
             cgroup.set_limits(
                 memory_bytes=limits.memory_bytes,
@@ -148,8 +169,9 @@ class BubblewrapBackend:
             )
             return CellIdentity(uid, cgroup, cgroup.oom_eventfd(), give_back)
         except OSError as error:
+            cgroup.remove()
             give_back()
-            raise SandboxFailure("make a cgroup", str(error)) from error
+            raise SandboxFailure("bound a cgroup", str(error)) from error
 
     async def _one_cell(self) -> tuple[FramedCell, Callable[[], object]]:
         """A single cell outside any pool, for the probe; and what ends its wall."""
@@ -170,6 +192,9 @@ class BubblewrapBackend:
 
     async def close(self) -> None:
         """See ``backend.Backend.close``."""
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
         cells, self._cells = self._cells, {}
         for each in cells.values():
             await each.close()

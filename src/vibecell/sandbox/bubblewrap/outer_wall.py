@@ -148,6 +148,9 @@ async def _map_ids(wall: OuterWall, uids: UidBlock, info_read: int, block_write:
     except (OSError, ValueError, KeyError, TimeoutError) as error:
         await wall.close()
         raise SandboxFailure("map uids into the outer wall", str(error)) from error
+    except BaseException:  # a cancel: nobody else knows of this wall yet
+        await wall.close()
+        raise
     os.write(block_write, b"1")
 
 

@@ -17,18 +17,18 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vibecell.sandbox.mechanisms import cgroup_layout
 from vibecell.sandbox.mechanisms.cgroup_files import (
     ignoring_gone,
+    lock_all,
     lower_limit,
     read_int,
     read_key,
     remove_directory,
-    try_lock,
     write,
     write_if_there,
 )
@@ -296,7 +296,7 @@ class CgroupManager:
         if layout.version == "v2":
             control = layout.directories[0] / self._own_parent / "cgroup.subtree_control"
             write(control, "+cpu +memory +pids")
-        locks = _lock_all([base / self._own_parent for base in layout.directories])
+        locks = lock_all([base / self._own_parent for base in layout.directories])
         if locks is None:
             raise CgroupUnusableError(f"{self._own_parent} is in use")
         self._locks = locks
@@ -354,7 +354,7 @@ class CgroupManager:
 
     def _reap(self, parent_name: str) -> int:
         assert self._layout is not None
-        locks = _lock_all([base / parent_name for base in self._layout.directories])
+        locks = lock_all([base / parent_name for base in self._layout.directories])
         if locks is None:
             return 0  # its engine lives
         try:
@@ -380,25 +380,6 @@ class CgroupManager:
         for lock in self._locks:
             os.close(lock)
         self._locks = []
-
-
-def _lock_all(parents: Iterable[Path]) -> list[int] | None:
-    """Lock every hierarchy's parent; ``None`` if somebody holds one of them.
-
-    Every one, since two engines may share some hierarchies and not others:
-    each controller places a process on its own.
-    """
-    locks: list[int] = []
-    for parent in parents:
-        if not parent.is_dir():
-            continue
-        lock = try_lock(parent)
-        if lock is None:
-            for held in locks:
-                os.close(held)
-            return None
-        locks.append(lock)
-    return locks
 
 
 def _end(cgroup: Cgroup) -> None:

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _REMOVE_ATTEMPTS, _REMOVE_PAUSE_S = 50, 0.002
@@ -21,7 +21,26 @@ _PAGE_BYTES = 4096
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
 
-def try_lock(directory: Path) -> int | None:
+def lock_all(directories: Iterable[Path]) -> list[int] | None:
+    """Lock those that exist; ``None``, and none locked, if somebody holds one.
+
+    For every hierarchy's parent, since two engines may share some hierarchies
+    and not others: each controller places a process on its own.
+    """
+    locks: list[int] = []
+    for directory in directories:
+        if not directory.is_dir():
+            continue
+        lock = _try_lock(directory)
+        if lock is None:
+            for held in locks:
+                os.close(held)
+            return None
+        locks.append(lock)
+    return locks
+
+
+def _try_lock(directory: Path) -> int | None:
     """Lock a directory while the descriptor is open; ``None`` if somebody has."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -11,7 +11,7 @@ async def main():
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate(b"text")
-    print(out, process.returncode)
+    print(out, process.returncode, flush=True)
     shell = await asyncio.create_subprocess_shell("echo shell; exit 2")
     print(await shell.wait())
 

@@ -8,4 +8,7 @@ with mmap.mmap(-1, 4096) as area:
     area[:3] = b"abc"
     print(area[:3])
 print(resource.getrlimit(resource.RLIMIT_CORE))
+import sys
+
+sys.stdout.flush()
 ctypes.string_at(0)

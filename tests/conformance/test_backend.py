@@ -1,0 +1,421 @@
+"""What every backend keeps: one suite, over all of them.
+
+The programs are in the part of Python that the fake backend reads too
+(``sandbox/fake_program.py``), wherever a behaviour means something for it;
+what only a kernel can show runs on real backends alone. To add a backend, add
+its name to ``BACKENDS``.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from conformance.cells import (
+    QUICK_LIMITS,
+    Cells,
+    Gathered,
+    cell_cgroups,
+    gather,
+    host_mounts,
+    python,
+)
+from vibecell.model.errors import SandboxFailure
+from vibecell.model.execution import SourceFile
+from vibecell.model.limits import Limits
+from vibecell.sandbox.backend import Exit, Output, Process
+
+BACKENDS = ("fake", "bubblewrap")
+REAL = ("bubblewrap",)
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[dict[str, Cells]]:
+    """Every backend that was asked for, opened once."""
+    found: dict[str, Cells] = {}
+    try:
+        yield found
+    finally:
+        for cells in found.values():
+            cells.__exit__()
+
+
+@pytest.fixture
+def cells(request: pytest.FixtureRequest, opened: dict[str, Cells]) -> Cells:
+    kind = str(request.param)
+    if kind not in opened:
+        opened[kind] = Cells(kind, ("python-light", "shell")).__enter__()
+    return opened[kind]
+
+
+every_backend = pytest.mark.parametrize("cells", BACKENDS, indirect=True)
+real_backends = pytest.mark.parametrize("cells", REAL, indirect=True)
+
+
+def limited(**values: int) -> Limits:
+    """The tests' usual limits with some of them changed."""
+    return replace(QUICK_LIMITS, **values)
+
+
+async def until(process: Process, text: bytes, seen: Gathered) -> None:
+    """Read until the program has printed a text."""
+    async with asyncio.timeout(10):
+        async for occurrence in process.read():
+            assert not isinstance(occurrence, Exit), occurrence
+            if isinstance(occurrence, Output):
+                seen.stdout += occurrence.data
+            if text in seen.stdout:
+                return
+
+
+@every_backend
+class TestLifecycle:
+    def test_output_then_one_exit(self, cells: Cells) -> None:
+        run = cells.run_python("print('hello', 6 * 7)")
+        assert (run.stdout, run.stderr) == (b"hello 42\n", b"")
+        assert (run.exit.exit_code, run.exit.signal, run.exit.stopped_by) == (0, None, None)
+        assert run.exit.output_bytes == 9
+        assert 0 < run.exit.wall_time_ms < 5_000
+        assert not run.exit.truncated
+
+    def test_exit_code(self, cells: Cells) -> None:
+        run = cells.run_python("print('out')\nexit(3)")
+        assert (run.exit.exit_code, run.stdout) == (3, b"out\n")
+
+    def test_a_program_that_is_wrong_fails_by_itself(self, cells: Cells) -> None:
+        run = cells.run_python("print(")
+        assert run.exit.exit_code == 1
+        assert b"SyntaxError" in run.stderr
+
+    def test_destroy_twice_and_start_after(self, cells: Cells) -> None:
+        async def work() -> None:
+            cell = await cells.backend.acquire(cells.profile())
+            await cell.destroy()
+            await cell.destroy()
+            with pytest.raises(SandboxFailure):
+                await cell.start(python("print(1)"))
+            with pytest.raises(SandboxFailure):
+                await cell.collect(1, 1)
+
+        cells.do(work())
+
+    def test_destroy_while_running(self, cells: Cells) -> None:
+        async def work() -> float:
+            async with cells.cell() as cell:
+                process = await cell.start(python("print('on')\nwhile True: pass"))
+                await until(process, b"on", Gathered())
+                began = time.monotonic()
+                await cell.destroy()
+            return time.monotonic() - began
+
+        assert cells.do(work()) < 3
+
+    def test_many_at_once(self, cells: Cells) -> None:
+        async def work() -> list[bytes]:
+            specs = [python(f"print({n} * 10)") for n in range(8)]
+            return [run.stdout for run in await asyncio.gather(*map(cells.run, specs))]
+
+        assert cells.do(work()) == [b"%d\n" % (n * 10) for n in range(8)]
+
+    def test_probe_says_what_is_enforced(self, cells: Cells) -> None:
+        capabilities = cells.do(cells.backend.probe())
+        assert capabilities.backend == cells.kind
+        assert not capabilities.missing
+        assert all(layer.mend for layer in capabilities.missing)
+
+
+@every_backend
+class TestStreams:
+    def test_stdin_is_fed_and_ends(self, cells: Cells) -> None:
+        run = cells.run_python("print(input())\nprint(input())", stdin=b"one\ntwo\n")
+        assert run.stdout == b"one\ntwo\n"
+
+    def test_stdin_while_running(self, cells: Cells) -> None:
+        async def work() -> bytes:
+            async with cells.cell() as cell:
+                spec = python("print('ready')\nprint(input())", interactive=True)
+                process = await cell.start(spec)
+                seen = Gathered()
+                await until(process, b"ready", seen)
+                await process.write_stdin(b"typed\n")
+                await process.end_stdin()
+                seen = await gather(process, seen)
+                await process.write_stdin(b"after the end")
+                await process.end_stdin()
+                await process.send_signal(signal.SIGINT)
+                await process.resize(10, 10)
+                assert seen.exits[0].exit_code == 0
+                return bytes(seen.stdout)
+
+        assert b"typed" in cells.do(work())
+
+    def test_output_arrives_as_it_is_printed(self, cells: Cells) -> None:
+        async def work() -> float:
+            async with cells.cell() as cell:
+                process = await cell.start(python("print('early')\nimport time\ntime.sleep(1.5)"))
+                began = time.monotonic()
+                seen = Gathered()
+                await until(process, b"early", seen)
+                early = time.monotonic() - began
+                await gather(process, seen)
+                return early
+
+        assert cells.do(work()) < 1
+
+    def test_a_slow_reader_holds_up_nobody(self, cells: Cells) -> None:
+        async def work() -> None:
+            async with cells.cell() as slow, cells.cell() as other:
+                await slow.start(python("while True: pass", limits=limited(wall_time_ms=1_000)))
+                seen = await gather(await other.start(python("print('meanwhile')")))
+                assert seen.stdout == b"meanwhile\n"
+
+        cells.do(work())
+
+
+@every_backend
+class TestControls:
+    def test_kill_is_a_cancel(self, cells: Cells) -> None:
+        async def work() -> Exit:
+            async with cells.cell() as cell:
+                process = await cell.start(python("print('on')\nwhile True: pass"))
+                seen = Gathered()
+                await until(process, b"on", seen)
+                process.kill()
+                process.kill()
+                return (await gather(process, seen)).exits[0]
+
+        exit_ = cells.do(work())
+        assert (exit_.stopped_by, exit_.exit_code) == ("cancel", None)
+
+    def test_signal(self, cells: Cells) -> None:
+        async def work() -> Exit:
+            async with cells.cell() as cell:
+                process = await cell.start(python("print('on')\nwhile True: pass"))
+                seen = Gathered()
+                await until(process, b"on", seen)
+                await process.send_signal(signal.SIGTERM)
+                return (await gather(process, seen)).exits[0]
+
+        exit_ = cells.do(work())
+        assert (exit_.signal, exit_.stopped_by) == (signal.SIGTERM, None)
+
+
+@every_backend
+class TestLimits:
+    def test_wall_time(self, cells: Cells) -> None:
+        run = cells.run_python(
+            "print('kept')\nimport time\ntime.sleep(60)", limits=limited(wall_time_ms=700)
+        )
+        assert (run.exit.stopped_by, run.exit.exit_code) == ("wall_time", None)
+        assert run.stdout == b"kept\n"
+        assert 600 < run.exit.wall_time_ms < 2_500
+
+    def test_output(self, cells: Cells) -> None:
+        source = "while True: print('x' * 999)" if cells.kind in REAL else "flood(3000000)"
+        run = cells.run_python(source, limits=limited(output_bytes=100_000))
+        assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
+        assert len(run.stdout) == 100_000
+
+    def test_output_exactly_at_the_limit(self, cells: Cells) -> None:
+        run = cells.run_python(f"print('{'x' * 99}')", limits=limited(output_bytes=100))
+        assert (run.exit.stopped_by, run.exit.truncated) == (None, False)
+        assert len(run.stdout) == 100
+
+
+@real_backends
+class TestEnforcement:
+    def test_cpu_time(self, cells: Cells) -> None:
+        run = cells.run_python("while True: pass", limits=limited(cpu_time_ms=700))
+        assert run.exit.stopped_by == "cpu_time"
+        assert run.exit.cpu_time_ms is None or 500 < run.exit.cpu_time_ms < 2_500
+
+    def test_memory(self, cells: Cells) -> None:
+        run = cells.run_python(
+            "print('kept', flush=True)\nx = [bytearray(b'x' * (8 << 20)) for _ in range(64)]",
+            limits=limited(memory_bytes=96 * MIB),
+        )
+        assert run.stdout == b"kept\n"
+        assert run.exit.memory_limit_hit or b"MemoryError" in run.stderr
+        assert run.exit.exit_code != 0
+
+    def test_processes(self, cells: Cells) -> None:
+        run = cells.run_python(
+            "import os, time\nfor _ in range(99):\n    if os.fork() == 0:\n        time.sleep(9)\n",
+            limits=limited(processes=16),
+        )
+        assert run.exit.process_limit_hit
+        assert b"Error" in run.stderr
+
+    def test_open_files(self, cells: Cells) -> None:
+        run = cells.run_python(
+            "import os\nn = 0\ntry:\n    while True: os.open('/dev/null', 0); n += 1\n"
+            "except OSError as e: print(n, e.errno)",
+            limits=limited(open_files=32),
+        )
+        count, number = run.stdout.split()
+        assert 20 <= int(count) <= 32
+        assert int(number) == 24
+
+    @pytest.mark.parametrize("folder", ["/workspace", "/tmp"])
+    def test_workspace(self, cells: Cells, folder: str) -> None:
+        run = cells.run_python(
+            f"f = open('{folder}/f', 'wb')\nfor _ in range(64): f.write(b'x' * (1 << 20))",
+            limits=limited(workspace_bytes=4 * MIB),
+        )
+        assert run.exit.workspace_limit_hit
+        assert b"No space left" in run.stderr or b"too large" in run.stderr
+
+    def test_usage_is_measured(self, cells: Cells) -> None:
+        run = cells.run_python("x = bytearray(b'x' * (40 << 20))\nsum(range(3_000_000))")
+        assert run.exit.cpu_time_ms is None or run.exit.cpu_time_ms > 10
+        assert run.exit.memory_bytes is None or run.exit.memory_bytes > 30 * MIB
+
+    def test_a_reader_that_stops_reading_does_not_stop_the_clock(self, cells: Cells) -> None:
+        async def work() -> Exit:
+            async with cells.cell() as cell:
+                spec = python("while True: print('x' * 99)", limits=limited(wall_time_ms=800))
+                process = await cell.start(spec)
+                await asyncio.sleep(1.5)
+                return (await gather(process)).exits[0]
+
+        assert cells.do(work()).stopped_by in ("wall_time", "output")
+
+
+@real_backends
+class TestTerminal:
+    def test_it_is_a_terminal(self, cells: Cells) -> None:
+        source = (
+            "import os, sys\nprint([os.isatty(n) for n in range(3)], os.get_terminal_size())\n"
+            "print('on stderr', file=sys.stderr)"
+        )
+        run = cells.run_python(source, interactive=True, columns=111, rows=33)
+        assert b"[True, True, True]" in run.stdout
+        assert b"columns=111, lines=33" in run.stdout
+        assert b"on stderr" in run.stdout
+        assert run.stderr == b""
+
+    def test_resize_and_interrupt(self, cells: Cells) -> None:
+        source = (
+            "import os, signal, time\n"
+            "signal.signal(signal.SIGWINCH, lambda *a: print(os.get_terminal_size(), flush=True))\n"
+            "print('ready', flush=True)\n"
+            "try:\n    while True: time.sleep(0.05)\n"
+            "except KeyboardInterrupt: print('interrupted')\n"
+        )
+
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                process = await cell.start(python(source, interactive=True))
+                seen = Gathered()
+                await until(process, b"ready", seen)
+                await process.resize(50, 20)
+                await until(process, b"columns=50, lines=20", seen)
+                await process.write_stdin(b"\x03")
+                return await gather(process, seen)
+
+        seen = cells.do(work())
+        assert b"interrupted" in seen.stdout
+        assert seen.exits[0].exit_code == 0
+
+    def test_end_of_input(self, cells: Cells) -> None:
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                spec = python("print(repr(input()))\ninput()", interactive=True)
+                process = await cell.start(spec)
+                await process.write_stdin("zwölf\n".encode())
+                await process.end_stdin()
+                return await gather(process)
+
+        seen = cells.do(work())
+        assert "'zwölf'".encode() in seen.stdout
+        assert b"EOFError" in seen.stdout
+
+
+@every_backend
+class TestFiles:
+    def test_left_files_are_collected(self, cells: Cells) -> None:
+        real = "open('out.txt', 'w').write('left')"
+        run = cells.run_python(real if cells.kind in REAL else "leave('out.txt', 'left')")
+        assert [(f.path, f.content) for f in run.files] == [("out.txt", b"left")]
+
+    def test_nothing_left(self, cells: Cells) -> None:
+        assert cells.run_python("print(1)").files == ()
+
+
+@real_backends
+class TestFilesOfAKernel:
+    def test_given_files_and_changed_ones(self, cells: Cells) -> None:
+        source = (
+            "import os\nprint(open('in/same.txt').read())\n"
+            "open('in/changed.txt', 'a').write(' more')\nos.makedirs('a/b')\n"
+            "open('a/b/new.bin', 'wb').write(bytes(range(256)))\n"
+        )
+        given = (
+            SourceFile("main.py", source.encode()),
+            SourceFile("in/same.txt", b"same"),
+            SourceFile("in/changed.txt", b"some"),
+        )
+        run = cells.run_python(source, files=given)
+        assert run.stderr == b""
+        assert {f.path: f.content for f in run.files} == {
+            "in/changed.txt": b"some more",
+            "a/b/new.bin": bytes(range(256)),
+        }
+
+    def test_a_large_file_is_given_whole(self, cells: Cells) -> None:
+        source = b"import os\nprint(os.path.getsize('data.bin'))"
+        given = (SourceFile("main.py", source), SourceFile("data.bin", b"\xff\x00" * MIB))
+        assert cells.run_python(source, files=given).stdout == b"2097152\n"
+
+    def test_bounds_of_collection(self, cells: Cells) -> None:
+        async def work() -> tuple[int, int]:
+            async with cells.cell() as cell:
+                source = "for n in range(20): open(f'{n}.txt', 'w').write('x' * 1000)"
+                await gather(await cell.start(python(source)))
+                files = await cell.collect(8, 5_000)
+                return len(files), sum(len(f.content) for f in files)
+
+        count, size = cells.do(work())
+        assert 0 < count <= 8
+        assert size <= 5_000
+
+    def test_two_stages_in_one_cell(self, cells: Cells) -> None:
+        async def work() -> bytes:
+            async with cells.cell("shell") as cell:
+                shell = python(b"", files=(), mode="exec")
+                first = replace(shell, argv=("sh", "-c", "echo built > built.txt"))
+                await gather(await cell.start(first))
+                second = replace(shell, argv=("cat", "built.txt"))
+                return bytes((await gather(await cell.start(second))).stdout)
+
+        assert cells.do(work()) == b"built\n"
+
+    def test_a_program_that_is_not_there(self, cells: Cells) -> None:
+        spec = python(b"", mode="exec", argv=("no-such-program",))
+        run = cells.do(cells.run(spec, "shell"))
+        assert run.exit.exit_code == 127
+
+
+@real_backends
+class TestCleanup:
+    def test_nothing_of_a_cell_is_left(self, cells: Cells) -> None:
+        mounts, cgroups = host_mounts(), len(cell_cgroups())
+        for _ in range(5):
+            cells.run_python("import os\nfor _ in range(5):\n    if not os.fork(): os.setsid()\n")
+        deadline = time.monotonic() + 5
+        while len(cell_cgroups()) > cgroups + 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(cell_cgroups()) <= cgroups + 4
+        assert host_mounts() == mounts
+
+    def test_a_cell_is_used_once(self, cells: Cells) -> None:
+        source = (
+            "import os, random\nprint(os.listdir('.'), os.listdir('/tmp'), hasattr(random, 'x'))\n"
+            "random.x = 1\nopen('/tmp/x', 'w')\nopen('x', 'w')\n"
+        )
+        for _ in range(3):
+            assert cells.run_python(source).stdout == b"['main.py'] [] False\n"
