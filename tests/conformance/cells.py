@@ -172,10 +172,34 @@ def pid_namespaces() -> dict[str, list[int]]:
 
 
 def cell_cgroups() -> set[str]:
-    """Directories of ours below every cgroup hierarchy."""
+    """Cgroups of the cells of this process, in every hierarchy."""
     return {
-        str(path)
-        for parent in Path("/sys/fs/cgroup").rglob("vibecell*")
-        for path in parent.rglob("*")
-        if path.is_dir()
+        str(Path(directory) / name)
+        for directory, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if Path(directory).name == f"vibecell.{os.getpid()}"
     }
+
+
+def empty_cgroups() -> set[str]:
+    """Cgroups of ours with no process in them: a cell made or unmade, or left behind."""
+    found = set()
+    for directory in cell_cgroups():
+        with contextlib.suppress(OSError):
+            if not (Path(directory) / "cgroup.procs").read_text():
+                found.add(directory)
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """A process and everything started below it."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents[int(entry.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found

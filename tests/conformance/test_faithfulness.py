@@ -6,7 +6,7 @@ signal, stdout and stderr must be equal byte for byte; nothing is normalised.
 
 What differs by design is left out of the corpus: ``sys.modules`` is fuller
 (the point of a warm interpreter), stdout is line-buffered, process ids are not
-the same.
+the same, and ``/proc/self/environ`` shows the block the process began with.
 """
 
 from collections.abc import Iterator

@@ -318,7 +318,7 @@ const scenarios = {
     assert.ok(await page.locator(".cm-content").isVisible());
     await page.click("button.run");
     assert.equal((await verdict(page)).verdict, "accepted");
-    assert.ok(await page.locator(".terminal").isVisible(), "a run brings its output to the front");
+    assert.ok(await page.locator(".lumen").isVisible(), "a run brings its output to the front");
     assert.ok((await overflow()) <= 0, "the output view is too wide");
     for (const selector of ["button.run", "button.stop", "#tab-code"]) {
       const box = await page.locator(selector).boundingBox();

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from integration.live import Service
 
 PROGRAM = Path(__file__).with_name("service_process.py")

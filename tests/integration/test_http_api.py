@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
+
 from integration.live import Service
 
 
@@ -79,15 +80,15 @@ class TestExecute:
         assert (answer["success"], answer["verdict"]) == (False, "wrong_answer")
 
     def test_time_limit(self, service: Service) -> None:
-        answer = execute(
-            service, code="print('a')\nwhile True: pass", limits={"wall_time_ms": 300}
-        )
+        answer = execute(service, code="print('a')\nwhile True: pass", limits={"wall_time_ms": 300})
         assert answer["verdict"] == "time_limit_exceeded"
         assert "time limit exceeded" in str(answer["error"])
         assert answer["output"] == "a\n"
 
     def test_a_client_that_leaves_cancels(self, service: Service) -> None:
-        body = json.dumps({"code": "import time\ntime.sleep(60)", "limits": {"wall_time_ms": 60000}})
+        body = json.dumps(
+            {"code": "import time\ntime.sleep(60)", "limits": {"wall_time_ms": 60000}}
+        )
         before = running(service)
         with service.connect() as client:
             client.sendall(
@@ -156,7 +157,10 @@ class TestExecutions:
     def test_controls(self, service: Service) -> None:
         execution = begin(service, code="print(input())", interactive=True)
         url = f"{service.url}/v1/executions/{execution}/controls"
-        for control in ({"type": "resize", "columns": 80, "rows": 24}, {"type": "stdin", "data": "hé\n"}):
+        for control in (
+            {"type": "resize", "columns": 80, "rows": 24},
+            {"type": "stdin", "data": "hé\n"},
+        ):
             assert requests.post(url, json=control, timeout=10).status_code == 204
         last = events(service, execution)[-1]
         assert "hé" in last["result"]["stdout"]  # type: ignore[index]
@@ -344,18 +348,14 @@ class TestKeys:
             assert answer.status_code == 401
         assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
 
-    def test_two_authorization_headers_are_none(
-        self, make_service: Callable[..., Service]
-    ) -> None:
+    def test_two_authorization_headers_are_none(self, make_service: Callable[..., Service]) -> None:
         service = make_service(policy={"api_keys": [self.KEY]})
         field = f"Authorization: Bearer {self.KEY}\r\n"
         with service.connect() as client:
             client.sendall(f"GET /v1/languages HTTP/1.1\r\nHost: x\r\n{field}{field}\r\n".encode())
             assert b" 401 " in client.recv(4096)
 
-    def test_wrong_keys_are_limited_per_address(
-        self, make_service: Callable[..., Service]
-    ) -> None:
+    def test_wrong_keys_are_limited_per_address(self, make_service: Callable[..., Service]) -> None:
         service = make_service(policy={"api_keys": [self.KEY], "failed_auth_rate": "3/minute"})
         codes = [
             requests.get(

@@ -3,19 +3,23 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import requests
-from integration.live import Service
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
+from integration.live import Service
+
 SLEEPER = {"code": "import time\nprint('a')\ntime.sleep(20)", "limits": {"wall_time_ms": 30000}}
 
 
-def opened(service: Service, path: str = "/v1/executions/stream", **options: Any) -> ClientConnection:
+def opened(
+    service: Service, path: str = "/v1/executions/stream", **options: Any
+) -> ClientConnection:
     return connect(service.ws + path, proxy=None, **options)
 
 
@@ -85,6 +89,8 @@ class TestRunning:
     def test_cancel(self, service: Service) -> None:
         with opened(service) as websocket:
             begun(websocket, **SLEEPER)
+            while hear(websocket)["type"] != "stream":
+                pass
             say(websocket, type="cancel")
             result = until_finished(websocket)[-1]["result"]
             assert (result["verdict"], result["stdout"]) == ("cancelled", "a\n")
@@ -105,13 +111,13 @@ class TestRunning:
             assert until_finished(websocket)[-1]["result"]["stdout"] == "é\n"
 
     def test_many_at_once(self, service: Service) -> None:
-        sockets = [opened(service) for _ in range(20)]
-        for index, websocket in enumerate(sockets):
-            say(websocket, type="execute", code=f"print({index})")
-        for index, websocket in enumerate(sockets):
-            assert hear(websocket)["type"] == "accepted"
-            assert until_finished(websocket)[-1]["result"]["stdout"] == f"{index}\n"
-            websocket.close()
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(opened(service)) for _ in range(20)]
+            for index, websocket in enumerate(sockets):
+                say(websocket, type="execute", code=f"print({index})")
+            for index, websocket in enumerate(sockets):
+                assert hear(websocket)["type"] == "accepted"
+                assert until_finished(websocket)[-1]["result"]["stdout"] == f"{index}\n"
 
 
 class TestLeaving:
@@ -123,11 +129,10 @@ class TestLeaving:
 
     def test_who_is_cut_off_cancels(self, make_service: Callable[..., Service]) -> None:
         service = make_service(policy={"disconnect_grace_s": 0.3})
-        websocket = opened(service)
-        execution = begun(websocket, **SLEEPER)
-        websocket.socket.shutdown(2)
-        assert eventually(lambda: state(service, execution) == "cancelled")
-        websocket.close()
+        with opened(service) as websocket:
+            execution = begun(websocket, **SLEEPER)
+            websocket.socket.shutdown(2)
+            assert eventually(lambda: state(service, execution) == "cancelled")
 
     def test_who_asked_to_continue_does_not(self, make_service: Callable[..., Service]) -> None:
         service = make_service(policy={"disconnect_grace_s": 0.1})
@@ -287,9 +292,7 @@ class TestKeys:
 
 class TestLiveness:
     def test_a_dead_peer_is_noticed(self, make_service: Callable[..., Service]) -> None:
-        service = make_service(
-            websocket={"ping_every_s": 0.2}, policy={"disconnect_grace_s": 0.1}
-        )
+        service = make_service(websocket={"ping_every_s": 0.2}, policy={"disconnect_grace_s": 0.1})
         with service.connect() as client:
             client.sendall(
                 b"GET /v1/executions/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -303,10 +306,9 @@ class TestLiveness:
         assert b"no answer to ping" in received
 
     def test_a_slow_reader_delays_only_itself(self, service: Service) -> None:
-        with opened(service, max_queue=1) as slow:
-            body = {"code": "print('x' * 1000)\n" * 1, "on_disconnect": "continue"}
+        with opened(service, max_queue=1, max_size=None) as slow:
             program = "\n".join(["print('" + "x" * 1000 + "')"] * 900)
-            begun(slow, **{**body, "code": program})
+            begun(slow, code=program)
             began = time.monotonic()
             assert service.is_unharmed()
             assert time.monotonic() - began < 3

@@ -30,7 +30,16 @@ from typing import Any
 
 import pytest
 
-from conformance.cells import QUICK_LIMITS, Cells, Run, cell_cgroups, host_mounts, pid_namespaces
+from conformance.cells import (
+    QUICK_LIMITS,
+    Cells,
+    Run,
+    cell_cgroups,
+    descendants,
+    empty_cgroups,
+    host_mounts,
+    pid_namespaces,
+)
 from vibecell.model.execution import SourceFile
 from vibecell.sandbox.backend import ProcessSpec
 
@@ -56,12 +65,12 @@ def expectation(attack: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cells() -> Iterator[Cells]:
-    os.environ["VIBECELL_TEST_SECRET"] = ENGINE_SECRET
+    os.environ["ENGINE_TEST_SECRET"] = ENGINE_SECRET
     try:
         with Cells("bubblewrap", ("python-light", "python-data", "node", "shell")) as cells:
             yield cells
     finally:
-        del os.environ["VIBECELL_TEST_SECRET"]
+        del os.environ["ENGINE_TEST_SECRET"]
 
 
 @pytest.fixture
@@ -138,7 +147,7 @@ def _judge_files(run: Run, expected: dict[str, Any]) -> None:
         assert all(name.isprintable() and ".." not in name.split("/") for name in names)
 
 
-def _judge_outside(runs: list[Run], mounts: list[str], cgroups_before: set[str]) -> None:
+def _judge_outside(runs: list[Run], mounts: list[str]) -> None:
     namespaces = {
         line.split()[1].decode()
         for run in runs
@@ -150,15 +159,15 @@ def _judge_outside(runs: list[Run], mounts: list[str], cgroups_before: set[str])
         assert time.monotonic() < deadline, f"processes left: {left}"
         time.sleep(0.05)
     assert host_mounts() == mounts
-    while len(cell_cgroups()) > len(cgroups_before) + 8:
-        assert time.monotonic() < deadline, "cgroups left"
+    while left_behind := empty_cgroups():
+        assert time.monotonic() < deadline, f"cgroups left: {left_behind}"
         time.sleep(0.05)
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=[a.name for a in ATTACKS])
 def test_attack_is_contained(cells: Cells, attack: Path, canary: Path) -> None:
     expected = expectation(attack)
-    mounts, cgroups = host_mounts(), cell_cgroups()
+    mounts = host_mounts()
     before = canary.stat()
     runs = _runs(cells, attack, expected, canary)
     for run in runs:
@@ -167,7 +176,7 @@ def test_attack_is_contained(cells: Cells, attack: Path, canary: Path) -> None:
     if expected.get("mode") == "differ":
         first, second = (set(run.stdout.splitlines()) - {b"CONTAINED"} for run in runs)
         assert not first & second
-    _judge_outside(runs, mounts, cgroups)
+    _judge_outside(runs, mounts)
     assert canary.read_text() == "a secret of the host"
     assert canary.stat().st_mtime_ns == before.st_mtime_ns
     assert cells.run_python("print('hello', 6 * 7)").stdout == b"hello 42\n"
@@ -179,12 +188,15 @@ def test_every_attack_says_what_should_stop_it() -> None:
         assert "Expected containment:" in attack.read_text(), attack.name
 
 
-def test_nothing_is_left_after_the_backend() -> None:
-    mounts, cgroups, namespaces = host_mounts(), cell_cgroups(), set(pid_namespaces())
-    with Cells("bubblewrap", ("python-light",)) as cells:
-        cells.run_python("import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n")
+def test_nothing_is_left_after_the_backend(cells: Cells) -> None:
+    mounts, before = host_mounts(), pid_namespaces()
+    ours = {ns for ns, pids in before.items() if set(pids) & descendants(os.getpid())}
+    ours -= {os.readlink("/proc/self/ns/pid")}
+    assert ours
+    cells.run_python("import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n")
+    cells.do(cells.backend.close())
     deadline = time.monotonic() + SETTLE_S
-    while set(pid_namespaces()) - namespaces or cell_cgroups() - cgroups:
-        assert time.monotonic() < deadline, (set(pid_namespaces()) - namespaces, cell_cgroups())
+    while ours & pid_namespaces().keys() or cell_cgroups():
+        assert time.monotonic() < deadline, (ours & pid_namespaces().keys(), cell_cgroups())
         time.sleep(0.05)
     assert host_mounts() == mounts

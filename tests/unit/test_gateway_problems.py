@@ -17,7 +17,7 @@ def leaves(kind: type[errors.VibecellError]) -> Iterator[type[errors.VibecellErr
         yield from leaves(child)
 
 
-@pytest.mark.parametrize("leaf", leaves(errors.VibecellError))
+@pytest.mark.parametrize("leaf", list(leaves(errors.VibecellError)))
 def test_every_leaf_has_a_row(leaf: type[errors.VibecellError]) -> None:
     assert leaf in TABLE
 

@@ -146,7 +146,10 @@ class TestRegistry:
     [
         (b"<p>x", b""),
         (b"<!DOCTYPE html><p>", b"<!DOCTYPE html>"),
-        (b"\xef\xbb\xbf <!-- a --> <!doctype html>\n<p>", b"\xef\xbb\xbf <!-- a --> <!doctype html>"),
+        (
+            b"\xef\xbb\xbf <!-- a --> <!doctype html>\n<p>",
+            b"\xef\xbb\xbf <!-- a --> <!doctype html>",
+        ),
         (b"<!-- never closed", b""),
         (b"", b""),
     ],

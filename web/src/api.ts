@@ -10,6 +10,9 @@ export class ApiError extends Error {
   }
 }
 
+/** The order in which people look for them; any others follow. */
+const FIRST = ["python", "javascript", "html", "bash"];
+
 /** Everything is relative to the page, so a path prefix in front of it is fine. */
 export const address = (path: string): URL => new URL(path, document.baseURI);
 
@@ -32,7 +35,8 @@ async function get(path: string): Promise<unknown> {
 
 export async function fetchLanguages(): Promise<Language[]> {
   const body = (await get("v1/languages")) as { languages?: Language[] } | null;
-  return body?.languages ?? [];
+  const place = ({ name }: Language): number => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
+  return (body?.languages ?? []).sort((a, b) => place(a) - place(b));
 }
 
 /** Whether the server still knows this run. */

@@ -39,6 +39,7 @@ export class Run {
   private lastSeq = 0;
   private attempts = 0;
   private ended = false;
+  private cancelling = false;
   private retryTimer = 0;
 
   private constructor(private readonly listener: RunListener) {}
@@ -68,9 +69,9 @@ export class Run {
     return true;
   }
 
-  /** Lets go of the run without a word to the server. */
-  abandon(): void {
-    this.end();
+  /** Stops the run: now, or as soon as there is a connection to say so on. */
+  cancel(): void {
+    this.cancelling = !this.send({ type: "cancel" });
   }
 
   private sendRaw(message: object): void {
@@ -82,6 +83,7 @@ export class Run {
     const interrupted = this.attempts > 0;
     this.connect(`${executionPath(this.id)}/stream?after=${this.lastSeq}`, () => {
       if (interrupted) this.listener.restored();
+      if (this.cancelling) this.cancel();
     });
   }
 
@@ -110,6 +112,7 @@ export class Run {
         if (this.id === message.id) return;
         this.id = message.id;
         this.listener.accepted(message.id);
+        if (this.cancelling) this.cancel();
         return;
       case "event":
         this.attempts = 0;

@@ -13,13 +13,16 @@ import { Exhibits } from "./exhibits";
 import { askForKey } from "./keydialog";
 import { type Layout, layout } from "./layout";
 import { Page } from "./page";
-import { isPage, type Language, type Problem, type ServerEvent } from "./protocol";
+import { type ExecuteRequest, isPage, type Language, type Problem, type ServerEvent } from "./protocol";
 import { splitter } from "./splitter";
 import { storage } from "./storage";
 import { Strip } from "./strip";
 import { Terminal } from "./terminal";
 import * as theme from "./theme";
 
+/** A person who is asked something needs longer than a program alone; a
+ * deployment that does not grant it is asked again for its default. */
+const CONVERSATION_MS = 120_000;
 const RETRY_LANGUAGES_MS = 3000;
 const SAVE_SEQ_MS = 250;
 const NARROW = matchMedia("(max-width: 820px)");
@@ -67,7 +70,7 @@ export class VibeCell extends HTMLElement {
   private bind(): void {
     const { parts } = this;
     parts.run.addEventListener("click", () => this.start());
-    parts.stop.addEventListener("click", () => this.run?.send({ type: "cancel" }));
+    parts.stop.addEventListener("click", () => this.run?.cancel());
     parts.eof.addEventListener("click", () => this.run?.send({ type: "end_of_input" }));
     parts.clear.addEventListener("click", () => this.clear());
     parts.language.addEventListener("change", () => this.choose(parts.language.value));
@@ -171,8 +174,20 @@ export class VibeCell extends HTMLElement {
     this.prepare(page);
     if (!page && !NARROW.matches) this.terminal.focus();
     this.showTab("output");
-    const request = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel" } as const;
-    this.run = Run.start(request, this.listener(language, 0));
+    const request: ExecuteRequest = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel" };
+    const listener = this.listener(language, 0);
+    if (page) {
+      this.run = Run.start(request, listener);
+      return;
+    }
+    this.run = Run.start({ ...request, limits: { wall_time_ms: CONVERSATION_MS } }, {
+      ...listener,
+      failed: (problem) => {
+        const tooMuch = problem.status === 422 && problem.detail.includes("limits.wall_time_ms");
+        if (tooMuch) this.run = Run.start(request, listener);
+        else listener.failed(problem);
+      },
+    });
   }
 
   /** Goes on with the run this tab had before it was loaded again. */
@@ -228,7 +243,7 @@ export class VibeCell extends HTMLElement {
       case "exited":
         return;
       case "finished":
-        this.strip.finished(event.result);
+        this.strip.finished(event.result, isPage(language));
         this.exhibits.show(event.result.files ?? []);
         if (isPage(language) && event.result.verdict === "accepted" && this.keptRun !== null) this.page.show(this.keptRun.id);
         this.settle();

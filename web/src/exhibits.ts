@@ -59,12 +59,13 @@ export class Exhibits {
 
   show(files: OutputFile[]): void {
     for (const file of files) {
-      const content = bytes(file.content_base64);
+      const content = file.content ?? bytes(file.content_base64 ?? "");
       if (content === null) continue;
-      const url = this.url(new Blob([content], { type: "application/octet-stream" }));
+      const blob = new Blob([content], { type: "application/octet-stream" });
+      const url = this.url(blob);
       const name = file.path.split("/").at(-1) || "file";
       this.files.append(
-        h("li", {}, h("a", { href: url, download: name, title: file.path }, icon(ICONS.download), h("span", { class: "path" }, file.path), h("span", { class: "size" }, formatBytes(content.length)))),
+        h("li", {}, h("a", { href: url, download: name, title: file.path }, icon(ICONS.download), h("span", { class: "path" }, file.path), h("span", { class: "size" }, formatBytes(blob.size)))),
       );
     }
     this.files.hidden = this.files.childElementCount === 0;

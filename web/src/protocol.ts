@@ -42,9 +42,11 @@ export interface Outcome {
   message?: string;
 }
 
+/** `content` where the file is UTF-8 text, `content_base64` where it is not. */
 export interface OutputFile {
   path: string;
-  content_base64: string;
+  content?: string | null;
+  content_base64?: string | null;
 }
 
 export interface Result {
@@ -89,6 +91,7 @@ export interface ExecuteRequest {
   language: string;
   interactive: boolean;
   on_disconnect: "cancel" | "continue";
+  limits?: { wall_time_ms: number };
 }
 
 const EVENT_TYPES = new Set(["queued", "started", "stream", "display", "exited", "finished"]);

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom";
 import type { Problem, Result } from "./protocol";
-import { appearance, type Appearance, facts, formatMilliseconds, message, REFUSED } from "./verdict";
+import { appearance, type Appearance, facts, formatMilliseconds, message, PAGE, REFUSED } from "./verdict";
 
 type Tone = Appearance["tone"] | "idle" | "running";
 
@@ -36,11 +36,11 @@ export class Strip {
     }, 100);
   }
 
-  finished(result: Result): void {
+  finished(result: Result, page: boolean): void {
     this.stopClock();
-    const { words, tone, icon: path } = appearance(result.verdict);
+    const { words, tone, icon: path } = page && result.verdict === "accepted" ? PAGE : appearance(result.verdict);
     const list = h("dl", { class: "facts" });
-    for (const fact of facts(result)) {
+    for (const fact of page ? [] : facts(result)) {
       list.append(h("div", { class: `fact ${fact.name}` }, h("dt", {}, fact.label), h("dd", {}, fact.value)));
     }
     const said = message(result);

@@ -24,6 +24,9 @@ const APPEARANCES: Record<Verdict, Appearance> = {
   internal_error: { words: "The service failed", tone: "bad", icon: ICONS.warn },
 };
 
+/** A page is shown, not executed: it has no exit code and used nothing. */
+export const PAGE: Appearance = { words: "Page shown", tone: "good", icon: ICONS.check };
+
 export const REFUSED: Appearance = { words: "Not run", tone: "bad", icon: ICONS.warn };
 
 export const appearance = (verdict: Verdict): Appearance =>
@@ -75,5 +78,8 @@ export function facts(result: Result): Fact[] {
 /** What the platform says about the end, if anything. */
 export function message(result: Result): string {
   const said = result.message || result.stages.map((s) => s.outcome.message).find(Boolean) || "";
-  return [said, result.truncated ? "Output was cut at its limit." : ""].filter(Boolean).join(" ");
+  // "time limit exceeded: stopped after 10.0 s" stands beside those very words.
+  const prefix = `${result.verdict.replaceAll("_", " ")}: `;
+  const rest = said.toLowerCase().startsWith(prefix) ? said.slice(prefix.length) : said;
+  return [rest.charAt(0).toUpperCase() + rest.slice(1), result.truncated ? "Output was cut at its limit." : ""].filter(Boolean).join(" ");
 }

@@ -122,6 +122,7 @@ class Agent:
         cgroups = [os.dup(fd) for fd in self._cgroup_fds]
         spawned = runner.spawn(self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds])
         if spawned is None:
+            self._engine.detach()  # closed by its number already
             return True
         for fd in cgroups:
             os.close(fd)

@@ -24,6 +24,8 @@ class Setup:
         rlimits: limits of every process from its first moment.
         tmpfs_bytes: size of the workspace, and again of /tmp.
         watch: sample memory and processor time, where no cgroup does it.
+        preloaded: top-level modules that only a warm interpreter has before
+            its program; filled in by the zygote.
     """
 
     modules: tuple[str, ...]
@@ -35,6 +37,7 @@ class Setup:
     rlimits: dict[str, Any]
     tmpfs_bytes: int
     watch: bool
+    preloaded: frozenset[str] = frozenset()
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> "Setup":

@@ -118,7 +118,7 @@ def _become(
     control.close()
     if message is None:
         os._exit(0)
-    _apply(message, terminal)
+    _apply(setup, message, terminal)
 
 
 def _confine(
@@ -181,7 +181,7 @@ def _receive(control: socket.socket) -> tuple[messages.Start | None, int | None]
     return messages.Start.from_message(json.loads(payload)), (fds[0] if fds else None)
 
 
-def _apply(start: messages.Start, terminal: int | None) -> None:
+def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -> None:
     os.environ.clear()
     os.environ.update(start.env)
     if terminal is not None:
@@ -192,11 +192,21 @@ def _apply(start: messages.Start, terminal: int | None) -> None:
     confine.close_range(3, 0xFFFFFFFF)
     if start.mode == "exec":
         _execute(start.argv)
+    if _shadowed(setup.preloaded):
+        _execute((sys.orig_argv[0], start.entrypoint, *start.argv))
     sys.argv[1:] = start.argv
     sys.orig_argv[2:] = start.argv
     if terminal is not None:
         _reopen_standard_streams()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr,unused-ignore]
+
+
+def _shadowed(preloaded: frozenset[str]) -> bool:
+    """Whether the program brings a module that this interpreter has already.
+
+    Its own would never be imported, so only a cold interpreter is faithful.
+    """
+    return any(name.partition(".")[0] in preloaded for name in os.listdir("."))
 
 
 def _execute(argv: tuple[str, ...]) -> None:

@@ -12,8 +12,12 @@ documents for "there is no sitecustomize": the import is forgotten entirely.
 Source: https://docs.python.org/3/library/site.html#module-sitecustomize
 """
 
-import zygote
+import sys
 
-zygote.live()
+_at_start = frozenset(sys.modules)
+
+import zygote  # noqa: E402 - what it loads must not count as there from the start
+
+zygote.live(_at_start)
 zygote.vanish()
 raise ImportError(name="sitecustomize")

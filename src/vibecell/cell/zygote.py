@@ -12,6 +12,7 @@ each hierarchy. A fork is answered by the new agent on the cell's socket.
 """
 
 import contextlib
+import dataclasses
 import gc
 import importlib
 import json
@@ -34,8 +35,11 @@ OURS = (
 )
 
 
-def live() -> None:
+def live(at_start: frozenset[str]) -> None:
     """Serve forks until the control socket closes; return only in a program.
+
+    Args:
+        at_start: names of the modules any interpreter has before its program.
 
     Returning means: this process is a runner, confined, and its start message
     has been applied. Every other process of this family leaves by
@@ -56,6 +60,8 @@ def live() -> None:
             os.environ.update(setup.warm_env)
         for module in setup.modules:
             importlib.import_module(module)
+        loaded = {name for name in sys.modules if "." not in name}
+        setup = dataclasses.replace(setup, preloaded=frozenset(loaded - at_start - {*OURS}))
         own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _reap)
         gc.collect()
@@ -64,7 +70,10 @@ def live() -> None:
     except Exception as error:
         control.send(json.dumps({"failure": "warm up", "detail": repr(error)[:500]}).encode())
         os._exit(1)
-    control.send(b'{"ready":true}')
+    try:
+        control.send(b'{"ready":true}')
+    except BrokenPipeError:
+        os._exit(0)  # the engine has gone, or changed its mind
     while True:
         message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, MAX_FDS)
         if not message:
@@ -106,9 +115,24 @@ def _reap(_signal: int, _frame: object) -> None:
 
 
 def vanish() -> None:
-    """Remove what only the zygote needed from the program's sight."""
+    """Leave the program an interpreter like any that has just started."""
     directory = os.path.dirname(__file__)
     sys.path[:] = [p for p in sys.path if p != directory]
     sys.path_importer_cache.pop(directory, None)
     for name in OURS:
         sys.modules.pop(name, None)
+    _renew_main()
+    if (threading := sys.modules.get("threading")) is not None:
+        threading.main_thread()._set_native_id()
+
+
+def _renew_main() -> None:
+    """Replace ``__main__`` by one that the garbage collector sees.
+
+    The one from before the fork is frozen with everything else, and at
+    shutdown whatever the program leaves in it would never be finalised.
+    """
+    frozen = sys.modules["__main__"]
+    fresh = type(frozen)("__main__")
+    vars(fresh).update(vars(frozen), __annotations__={})
+    sys.modules["__main__"] = fresh

@@ -37,9 +37,7 @@ class Metrics:
             ("verdict",),
             registry=self._registry,
         )
-        self._websockets = Gauge(
-            "vibecell_websockets", "Open WebSockets", registry=self._registry
-        )
+        self._websockets = Gauge("vibecell_websockets", "Open WebSockets", registry=self._registry)
         self._open = Gauge(
             "vibecell_open_requests", "Requests and streams being served", registry=self._registry
         )

@@ -53,8 +53,8 @@ class Policy:
     record_ttl_s: float = 600.0
     record_bytes: int = 64 * 1024 * 1024
     languages_ttl_s: float = 10.0
-    websocket: WebSocketLimits = WebSocketLimits()
-    server: ServerLimits = ServerLimits()
+    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+    server: ServerLimits = field(default_factory=ServerLimits)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Policy":

@@ -99,13 +99,13 @@ class Body(Input):  # type: ignore[misc]
     """A request's body; leftovers are discarded up to a bound."""
 
     __slots__ = ("complete", "discard_bytes")
-    send_100_continue_enabled: bool
 
     def _discard(self) -> None:
         self.complete = False
         if self._chunked_input_error:
             return
-        self.send_100_continue_enabled = False
+        # whoever waits for 100 Continue is not told to go on
+        self.socket = None  # type: ignore[misc]
         left = self.discard_bytes
         while left > 0:
             piece = self.read(min(16384, left))

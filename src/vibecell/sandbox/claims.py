@@ -6,7 +6,6 @@ claim, never more than the size and kind it may have.
 """
 
 import json
-import math
 import signal
 from dataclasses import dataclass
 from typing import Literal
@@ -106,4 +105,4 @@ def _whole(value: object, highest: int) -> int | None:
 def _real(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= _MAX_COUNT else None
+    return float(value) if 0 <= value <= _MAX_COUNT else None  # not-a-number is neither

@@ -6,6 +6,7 @@ A host that lacks something skips on a laptop, with its reason, and fails in CI.
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,9 +47,14 @@ def lacking(reason: str) -> None:
 
 
 @pytest.fixture
-def attempt() -> Attempt:
+def attempt() -> Iterator[Attempt]:
     """Run code in a child that has ``confine``, ``call`` and the sources."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # children of other uids look for their files in it
+        yield _attempt_in(folder)
 
+
+def _attempt_in(folder: str) -> Attempt:
     def run(code: str) -> "subprocess.CompletedProcess[str]":
         prelude = PRELUDE.format(paths=[CELL_PROGRAMS, SOURCES])
         return subprocess.run(
@@ -57,6 +63,7 @@ def attempt() -> Attempt:
             text=True,
             timeout=30,
             check=False,
+            env={**os.environ, "TMPDIR": folder},
         )
 
     return run

@@ -98,7 +98,7 @@ def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
         work()
     except WebSocketClosed:
         return
-    except Exception as error:  # noqa: BLE001 - told as a problem, logged where ours
+    except Exception as error:
         _refuse(websocket, error)
     else:
         websocket.close()
@@ -167,6 +167,9 @@ class _Relay:
                 if not self._websocket.is_open:
                     raise WebSocketClosed from None
                 continue
+            if not self._websocket.is_open:
+                # woken by ``_controls``: what came may be made up by that
+                raise WebSocketClosed
             if event is None:
                 return
             if isinstance(event.event, Finished):
@@ -184,7 +187,7 @@ class _Relay:
         except WebSocketClosed:
             # wakes the other direction, which may be waiting for the engine
             self._conversation.close()
-        except Exception as error:  # noqa: BLE001 - told as a problem, logged where ours
+        except Exception as error:
             _refuse(self._websocket, error)
             self._conversation.close()
 

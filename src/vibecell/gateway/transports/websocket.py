@@ -115,9 +115,7 @@ class WebSocket:
         self._greenlets: list[gevent.Greenlet] = []
 
     @classmethod
-    def accept(
-        cls, environ: dict[str, Any], limits: WebSocketLimits | None = None
-    ) -> "WebSocket":
+    def accept(cls, environ: dict[str, Any], limits: WebSocketLimits | None = None) -> "WebSocket":
         """Answer the opening handshake and take the connection over.
 
         Origin and authentication are checked by the caller, before.
@@ -137,7 +135,12 @@ class WebSocket:
         for name in (*_HANDSHAKE, _SUBPROTOCOL):
             if (value := environ.get(f"HTTP_{name}")) is not None:
                 fields[name.replace("_", "-")] = value
-        response = protocol.accept(Request("/", fields))
+        # its parser expects the request's bytes before it takes any frame
+        protocol.receive_data(Request("/", fields).serialize())
+        asked = protocol.events_received()
+        if not asked or not isinstance(asked[0], Request):
+            raise HandshakeRefused(400, "the handshake cannot be read")
+        response = protocol.accept(asked[0])
         if response.status_code != 101:
             raise HandshakeRefused(response.status_code, str(protocol.handshake_exc))
         handler = environ["vibecell.handler"]

@@ -24,6 +24,7 @@ from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
 CELL_PROGRAMS = "/usr/lib/vibecell"
 PYTHON = "python3"
 INFO_DEADLINE_S = 10.0
+END_GRACE_S = 0.5
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _NAMESPACES = (
     "--unshare-user",
@@ -46,11 +47,19 @@ class OuterWall:
     diagnostics: asyncio.Task[None]
 
     async def close(self) -> None:
-        """End it and everything inside; never raises."""
+        """End it and everything inside; never raises.
+
+        The zygote goes when its socket closes, and bubblewrap reaps it; killing
+        bubblewrap first would leave that to whoever adopts orphans here.
+        """
         self.control.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
+        try:
+            async with asyncio.timeout(END_GRACE_S):
+                await self.process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
         self.diagnostics.cancel()
 
 

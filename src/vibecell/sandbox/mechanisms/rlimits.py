@@ -40,12 +40,13 @@ def rlimits_for(limits: Limits) -> dict[str, tuple[int, int]]:
 
     CPU seconds are rounded up and one is added, so that the exact accounting of
     the cell is what ends a program, and this only what ends a process that
-    escaped it. NPROC counts threads of the cell's uid in its user namespace.
+    escaped it. NPROC counts threads of the cell's uid in its user namespace; it
+    is one above the limit, so that the cgroup refuses first: that is counted.
     """
     cpu_s = -(-limits.cpu_time_ms // 1000) + 1
     return {
         "RLIMIT_NOFILE": (limits.open_files, limits.open_files),
-        "RLIMIT_NPROC": (limits.processes, limits.processes),
+        "RLIMIT_NPROC": (limits.processes + 1, limits.processes + 1),
         "RLIMIT_FSIZE": (limits.workspace_bytes, limits.workspace_bytes),
         "RLIMIT_CPU": (cpu_s, cpu_s),
     }

@@ -1,0 +1,328 @@
+"""The warm pool, over cells that are only counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox import pool as pool_module
+from vibecell.sandbox.framed import FramedCell
+from vibecell.sandbox.pool import MAX_FAILURES, WarmPool
+
+FOR_EVER_S = 5.0
+
+
+class CountedCell:
+    """All a pool asks of a cell."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.is_alive = True
+        self.destroyed = 0
+
+    async def destroy(self) -> None:
+        await asyncio.sleep(0)
+        self.destroyed += 1
+
+
+class Factory:
+    """Makes cells when it is allowed to; remembers every one."""
+
+    def __init__(self) -> None:
+        self.cells: list[CountedCell] = []
+        self.allowed = asyncio.Semaphore(0)
+        self.failures: list[Exception] = []
+        self.calls = 0
+        self.cancelled = 0
+
+    async def make(self) -> FramedCell:
+        self.calls += 1
+        try:
+            await self.allowed.acquire()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.failures:
+            raise self.failures.pop(0)
+        cell = CountedCell(len(self.cells))
+        self.cells.append(cell)
+        return cast(FramedCell, cell)
+
+    def allow(self, count: int) -> None:
+        for _ in range(count):
+            self.allowed.release()
+
+
+def run(test: Callable[[Factory], Awaitable[None]]) -> None:
+    async def within_bounds() -> None:
+        async with asyncio.timeout(FOR_EVER_S):
+            await test(Factory())
+
+    asyncio.run(within_bounds())
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def number(cell: Any) -> int:
+    return cast(CountedCell, cell).number
+
+
+def test_it_keeps_its_size_and_makes_no_more_at_once_than_told() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=3, parallel=2)
+        pool.refill()
+        await settled()
+        assert factory.calls == 2
+        factory.allow(10)
+        await settled()
+        assert (pool.ready, factory.calls) == (3, 3)
+        await pool.acquire(1)
+        await settled()
+        assert (pool.ready, factory.calls) == (3, 4)
+        await pool.close()
+
+    run(test)
+
+
+def test_first_come_first_served() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+        order: list[int] = []
+
+        async def take(who: int) -> None:
+            await pool.acquire(FOR_EVER_S)
+            order.append(who)
+
+        async with asyncio.TaskGroup() as group:
+            for who in range(10):
+                group.create_task(take(who))
+            await settled()
+            for _ in range(10):
+                factory.allow(1)
+                await settled()
+        assert order == list(range(10))
+        assert pool.ready == 0
+        await pool.close()
+
+    run(test)
+
+
+def test_every_cell_is_handed_out_once() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=4, parallel=3)
+        factory.allow(10_000)
+        taken = await asyncio.gather(*(pool.acquire(FOR_EVER_S) for _ in range(200)))
+        assert len({number(cell) for cell in taken}) == 200
+        await pool.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_cancel_in_the_moment_of_being_served_loses_no_cell(turns: int) -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+        going = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        staying = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        await settled()
+        factory.allow(1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        going.cancel()
+        await settled()
+        if going.cancelled():
+            assert number(await staying) == 0
+        else:
+            factory.allow(1)
+            assert {number(await going), number(await staying)} == {0, 1}
+        await pool.close()
+        assert all(c.destroyed == 0 for c in factory.cells)
+
+    run(test)
+
+
+def test_a_deadline_in_the_moment_of_being_served_loses_no_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cell comes in the same turn of the loop in which the time is over."""
+
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+        deadlines: list[asyncio.Timeout] = []
+
+        def remember(delay_s: float) -> asyncio.Timeout:
+            deadlines.append(asyncio.timeout_at(asyncio.get_running_loop().time() + delay_s))
+            return deadlines[-1]
+
+        monkeypatch.setattr(pool_module.asyncio, "timeout", remember)
+        waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        await settled()
+        (waiter,) = pool._waiters
+        deadlines[0].reschedule(asyncio.get_running_loop().time())
+        waiter.add_done_callback(lambda _: None)
+        pool._offer(cast(FramedCell, CountedCell(7)))  # served, not yet awake
+        deadlines[0]._on_timeout()  # type: ignore[attr-defined]
+        with pytest.raises(SandboxFailure, match="in time"):
+            await waiting
+        assert pool.ready == 1
+        monkeypatch.undo()
+        assert number(await pool.acquire(1)) == 7
+        await pool.close()
+
+    run(test)
+
+
+def test_a_task_once_cancelled_gets_its_cell_alone() -> None:
+    """A task that survived a cancel still counts it; its cell is not another's too."""
+
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+
+        async def survivor() -> FramedCell:
+            try:
+                await asyncio.sleep(FOR_EVER_S)
+            except asyncio.CancelledError:
+                return await pool.acquire(FOR_EVER_S)
+            raise AssertionError
+
+        task = asyncio.create_task(survivor())
+        await settled()
+        task.cancel()
+        await settled()
+        factory.allow(1)
+        assert number(await task) == 0
+        assert pool.ready == 0
+        await pool.close()
+
+    run(test)
+
+
+def test_no_cell_in_time_is_a_failure_that_says_so() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=1, parallel=1)
+        with pytest.raises(SandboxFailure, match="none was made in time"):
+            await pool.acquire(0.01)
+        factory.allow(1)
+        await settled()
+        assert pool.ready == 1, "what was made too late waits for the next"
+        await pool.close()
+
+    run(test)
+
+
+def test_dead_cells_are_passed_over_and_destroyed() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=3, parallel=3)
+        factory.allow(100)
+        pool.refill()
+        await settled()
+        factory.cells[0].is_alive = factory.cells[1].is_alive = False
+        assert number(await pool.acquire(1)) == 2
+        await settled()
+        assert [c.destroyed for c in factory.cells[:3]] == [1, 1, 0]
+        for cell in factory.cells[3:5]:
+            cell.is_alive = False
+        pool.discard_dead()
+        await settled()
+        assert [c.destroyed for c in factory.cells[3:5]] == [1, 1]
+        assert pool.ready == 3
+        await pool.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("failure", [SandboxFailure("fork a cell", "no"), OSError("no uid")])
+def test_failures_pause_growingly_and_are_told_after_a_few(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.01)
+
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=1, parallel=1)
+        factory.failures = [failure] * MAX_FAILURES
+        factory.allow(1000)
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(SandboxFailure, match="no"):
+            await pool.acquire(FOR_EVER_S)
+        assert factory.calls == MAX_FAILURES
+        assert asyncio.get_running_loop().time() - began_s >= 0.01 + 0.02
+        assert number(await pool.acquire(FOR_EVER_S)) == 0, "it goes on trying"
+        await pool.close()
+
+    run(test)
+
+
+def test_a_single_failure_is_not_the_waiters_affair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.001)
+
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+        factory.failures = [SandboxFailure("fork a cell", "once")]
+        factory.allow(2)
+        assert number(await pool.acquire(FOR_EVER_S)) == 0
+        await pool.close()
+
+    run(test)
+
+
+def test_close_leaves_nothing_and_nobody_waiting() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=2, parallel=2)
+        factory.allow(2)
+        pool.refill()
+        await settled()
+        taken = [await pool.acquire(1), await pool.acquire(1)]
+        waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        await settled()
+        factory.allow(1)
+        await settled()
+        late = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        await settled()
+        await pool.close()
+        assert number(await waiting) == 2
+        with pytest.raises(SandboxFailure, match="closed"):
+            await late
+        with pytest.raises(SandboxFailure, match="closed"):
+            await pool.acquire(FOR_EVER_S)
+        assert factory.cancelled == 2
+        assert [c.destroyed for c in factory.cells] == [0, 0, 0], "those are their takers'"
+        assert len(taken) == 2
+        await pool.close()
+
+    run(test)
+
+
+def test_close_waits_for_cells_that_are_being_destroyed() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=2, parallel=2)
+        factory.allow(2)
+        pool.refill()
+        await settled()
+        factory.cells[0].is_alive = False
+        pool.discard_dead()
+        await pool.close()
+        assert [c.destroyed for c in factory.cells] == [1, 1]
+
+    run(test)
+
+
+def test_what_is_given_back_after_close_is_destroyed() -> None:
+    async def test(factory: Factory) -> None:
+        pool = WarmPool(factory.make, size=0, parallel=1)
+        waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
+        await settled()
+        factory.allow(1)
+        while not factory.cells:
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await pool.close()
+        await settled()
+        if waiting.cancelled():
+            assert factory.cells[0].destroyed == 1
+
+    run(test)
