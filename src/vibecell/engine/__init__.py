@@ -1,16 +1,16 @@
 """The engine: takes requests, runs them in cells, keeps what they said.
 
-    daemon.py       the process: socket, start, stop
-    connection.py   one conversation on the socket
-    executions.py   all executions: ids, owners, idempotency keys
-    admission.py    who runs, who waits, who is turned away
-    plan.py         what a request will take (pure)
-    execution.py    the life of one execution
-    inputs.py       standard input on its way to the program
-    recorder.py     what the program says, on its way to the log
-    output.py       cutting and keeping bytes of output
-    event_log.py    numbered events, replay, retention
-    verdict.py      what an end is called (pure)
-    executor.py     the port a gateway is written against
-    client.py       that port, over the socket
+daemon.py       the process: socket, start, stop
+connection.py   one conversation on the socket
+executions.py   all executions: ids, owners, idempotency keys
+admission.py    who runs, who waits, who is turned away
+plan.py         what a request will take (pure)
+execution.py    the life of one execution
+inputs.py       standard input on its way to the program
+recorder.py     what the program says, on its way to the log
+output.py       cutting and keeping bytes of output
+event_log.py    numbered events, replay, retention
+verdict.py      what an end is called (pure)
+executor.py     the port a gateway is written against
+client.py       that port, over the socket
 """

@@ -13,8 +13,21 @@ for directory, _, files in os.walk("/dev"):
             escaped("block device " + path)
         if stat.S_ISCHR(mode) and name not in allowed and not directory.endswith("pts"):
             escaped("character device " + path)
-for path in ("/dev/mem", "/dev/kmem", "/dev/port", "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/vsock",
-             "/dev/loop-control", "/dev/sda", "/dev/vda", "/dev/cpu/0/msr", "/dev/userfaultfd", "/dev/kmsg"):
+for path in (
+    "/dev/mem",
+    "/dev/kmem",
+    "/dev/port",
+    "/dev/kvm",
+    "/dev/fuse",
+    "/dev/net/tun",
+    "/dev/vsock",
+    "/dev/loop-control",
+    "/dev/sda",
+    "/dev/vda",
+    "/dev/cpu/0/msr",
+    "/dev/userfaultfd",
+    "/dev/kmsg",
+):
     try:
         os.open(path, os.O_RDONLY)
     except OSError as error:

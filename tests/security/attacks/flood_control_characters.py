@@ -4,4 +4,6 @@
 import sys
 
 while True:
-    sys.stdout.buffer.write(b"\x1b]0;title\x07\x1b[2J\xe2\x80\xa8\r\ndata: forged\n\nevent: finished\n\n\x00\xff\xfe")
+    sys.stdout.buffer.write(
+        b"\x1b]0;title\x07\x1b[2J\xe2\x80\xa8\r\ndata: forged\n\nevent: finished\n\n\x00\xff\xfe"
+    )

@@ -2,9 +2,22 @@
 # Expected containment: the cell's root is an image of its own in which none of them exists.
 from attack import contained, escaped, refuse
 
-for path in ("/etc/shadow", "/etc/gshadow", "/root/.ssh/id_rsa", "/root", "/home", "/etc/machine-id",
-             "/var/lib", "/var/run/docker.sock", "/etc/ssh", "/boot", "/srv", "/etc/resolv.conf",
-             "/run/vibecell", "/var/log"):
+for path in (
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/root/.ssh/id_rsa",
+    "/root",
+    "/home",
+    "/etc/machine-id",
+    "/var/lib",
+    "/var/run/docker.sock",
+    "/etc/ssh",
+    "/boot",
+    "/srv",
+    "/etc/resolv.conf",
+    "/run/vibecell",
+    "/var/log",
+):
     refuse(path, open, path)
 if "root:x:0:0" not in open("/etc/passwd").read():
     print("no root line")

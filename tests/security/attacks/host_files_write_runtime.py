@@ -4,7 +4,17 @@ import os
 import sys
 from attack import contained, refuse, refuse_syscall
 
-for root in ("/usr", "/etc", "/usr/local/lib", "/usr/lib/vibecell", "/usr/bin", "/", "/dev", "/var", "/run"):
+for root in (
+    "/usr",
+    "/etc",
+    "/usr/local/lib",
+    "/usr/lib/vibecell",
+    "/usr/bin",
+    "/",
+    "/dev",
+    "/var",
+    "/run",
+):
     if os.path.isdir(root):
         refuse(root, open, root + "/planted", "w")
 for path in (sys.executable, os.__file__, "/etc/passwd", "/usr/lib/vibecell/zygote.py"):

@@ -14,6 +14,10 @@ for family in range(0, 48):
             s.close()
             if family == 16 and protocol == 0:
                 continue
-            if family not in allowed or kind not in (1, 2, 5, 3 if family == socket.AF_UNIX else 1) or protocol not in (0, 1, 6, 17, 2):
+            if (
+                family not in allowed
+                or kind not in (1, 2, 5, 3 if family == socket.AF_UNIX else 1)
+                or protocol not in (0, 1, 6, 17, 2)
+            ):
                 escaped(f"socket({family}, {kind}, {protocol})")
 contained()

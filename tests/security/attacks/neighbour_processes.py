@@ -9,8 +9,10 @@ import time
 from attack import contained, escaped, processes
 
 if sys.argv[1] == "victim":
+
     def hit(number, frame):
         escaped("a neighbour's signal came")
+
     signal.signal(signal.SIGUSR1, hit)
     signal.signal(signal.SIGTERM, hit)
     end = time.monotonic() + 2

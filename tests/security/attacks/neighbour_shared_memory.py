@@ -17,8 +17,11 @@ if sys.argv[1] == "victim":
 else:
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
-        for what, result in (("shared memory", syscall(29, KEY, 0, 0)),
-                             ("semaphores", syscall(64, KEY, 0, 0)), ("queue", syscall(68, KEY, 0))):
+        for what, result in (
+            ("shared memory", syscall(29, KEY, 0, 0)),
+            ("semaphores", syscall(64, KEY, 0, 0)),
+            ("queue", syscall(68, KEY, 0)),
+        ):
             if result >= 0:
                 escaped(f"{what} of a neighbour")
         for path in ("/dev/shm/neighbour", "/tmp/neighbour", "/workspace/neighbour"):

@@ -23,7 +23,12 @@ for directory, _, files in os.walk("/"):
                 escaped("socket " + path)
         except OSError:
             pass
-for name in ("/tmp/.X11-unix/X0", "@/tmp/.X11-unix/X0", "\0/org/freedesktop/systemd1/notify", "\0vibecell"):
+for name in (
+    "/tmp/.X11-unix/X0",
+    "@/tmp/.X11-unix/X0",
+    "\0/org/freedesktop/systemd1/notify",
+    "\0vibecell",
+):
     s = socket.socket(socket.AF_UNIX)
     try:
         s.connect(name)

@@ -3,8 +3,19 @@
 import socket
 from attack import contained, refuse
 
-for host in ("169.254.169.254", "1.1.1.1", "8.8.8.8", "10.0.0.1", "172.17.0.1", "192.168.0.1",
-             "2606:4700:4700::1111", "fd00:ec2::254", "fe80::1", "100.100.100.200", "0177.0.0.1x"):
+for host in (
+    "169.254.169.254",
+    "1.1.1.1",
+    "8.8.8.8",
+    "10.0.0.1",
+    "172.17.0.1",
+    "192.168.0.1",
+    "2606:4700:4700::1111",
+    "fd00:ec2::254",
+    "fe80::1",
+    "100.100.100.200",
+    "0177.0.0.1x",
+):
     for port in (80, 443, 53, 22):
         refuse(f"{host}:{port}", lambda: socket.create_connection((host, port), 0.5))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

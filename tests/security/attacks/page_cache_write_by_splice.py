@@ -8,7 +8,10 @@ import sys
 from attack import contained, refuse, refuse_syscall
 
 fd = os.open(sys.executable, os.O_RDONLY)
-refuse("shared writable map", lambda: mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE))
+refuse(
+    "shared writable map",
+    lambda: mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
+)
 refuse("reopen for writing", os.open, f"/proc/self/fd/{fd}", os.O_RDWR)
 refuse("own executable", os.open, "/proc/self/exe", os.O_RDWR)
 refuse("fallocate", os.posix_fallocate, fd, 0, 1)

@@ -5,7 +5,9 @@ import os
 import resource
 from attack import LIBC, contained, escaped, refuse, refuse_syscall
 
-status = dict(line.rstrip("\n").split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
+status = dict(
+    line.rstrip("\n").split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line
+)
 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     if int(status[name], 16):
         escaped(f"{name} is {status[name]}")

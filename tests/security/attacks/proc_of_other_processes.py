@@ -17,8 +17,25 @@ print("visible:", processes())
 for pid in processes():
     if pid == os.getpid():
         continue
-    for name in ("environ", "mem", "maps", "cwd", "root", "exe", "fd", "stack", "syscall", "auxv",
-                 "fdinfo", "map_files", "ns/mnt", "ns/user", "pagemap", "io", "personality"):
+    for name in (
+        "environ",
+        "mem",
+        "maps",
+        "cwd",
+        "root",
+        "exe",
+        "fd",
+        "stack",
+        "syscall",
+        "auxv",
+        "fdinfo",
+        "map_files",
+        "ns/mnt",
+        "ns/user",
+        "pagemap",
+        "io",
+        "personality",
+    ):
         path = f"/proc/{pid}/{name}"
         if name in ("cwd", "root", "exe", "ns/mnt", "ns/user"):
             refuse(path, os.readlink, path)

@@ -16,7 +16,9 @@ for pid in [*others(), os.getppid()]:
     refuse_syscall(f"PTRACE_ATTACH {pid}", 101, 16, pid, 0, 0)
     refuse_syscall(f"PTRACE_SEIZE {pid}", 101, 0x4206, pid, 0, 0)
     refuse_syscall("process_vm_readv", 310, pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
-    refuse_syscall("process_vm_writev", 311, pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
+    refuse_syscall(
+        "process_vm_writev", 311, pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0
+    )
     refuse_syscall("kcmp", 312, os.getpid(), pid, 0, 0, 0)
     refuse_syscall("process_madvise", 440, pid, ctypes.byref(local), 1, 4, 0)
 refuse_syscall("PTRACE_TRACEME", 101, 0, 0, 0, 0)

@@ -7,7 +7,18 @@ import types
 
 from attack import contained, escaped
 
-ours = {"zygote", "agent", "runner", "frames", "confine", "messages", "mounts", "workspace", "watch", "streams"}
+ours = {
+    "zygote",
+    "agent",
+    "runner",
+    "frames",
+    "confine",
+    "messages",
+    "mounts",
+    "workspace",
+    "watch",
+    "streams",
+}
 for name in ours & sys.modules.keys():
     escaped("module " + name)
 gc.unfreeze()

@@ -82,8 +82,10 @@ class BubblewrapBackend:
         Waits for the first profile only: the others warm up behind its back,
         and who asks for one of their cells waits for it.
         """
+        if self._settings.wall == "fresh":
+            raise SandboxFailure("choose the wall", "bubblewrap gives shared outer walls only")
         if self._use_cgroups:
-            self._cgroups.reap_strays()
+            self._reap_strays()
         missing = (await self.probe()).missing
         if missing:
             reasons = "; ".join(f"{x.name}: {x.detail}" for x in missing)
@@ -94,6 +96,13 @@ class BubblewrapBackend:
                 await cells.open()
             else:
                 self._opening.append(asyncio.create_task(self._open_later(cells)))
+
+    def _reap_strays(self) -> None:
+        """Clear away what a former life left; ours have other names, so it may wait."""
+        try:
+            self._cgroups.reap_strays()
+        except OSError as error:
+            log.error("cgroups of an engine that died could not be removed: %s", error)
 
     async def _open_later(self, cells: ProfileCells) -> None:
         try:
