@@ -87,9 +87,11 @@ class LiveService:
     mounts_before: str
     engines: set[int] = field(default_factory=set)
 
-    def run(self, code: str, timeout_s: float = 60.0, **request: Any) -> dict[str, Any]:
+    def run(
+        self, code: str | None = None, timeout_s: float = 60.0, **request: Any
+    ) -> dict[str, Any]:
         """POST /execute; the answer's JSON with its status as ``status``."""
-        body = {"code": code, **request}
+        body = request if code is None else {"code": code, **request}
         answer = requests.post(f"{self.url}/execute", json=body, timeout=timeout_s)
         return {"status": answer.status_code, **answer.json()}
 

@@ -26,7 +26,8 @@ def stream(cut: list[tuple[int, int, bytes]]) -> bytes:
 @given(sent=FRAMES, sizes=st.lists(st.integers(1, 50), min_size=1))
 @quick
 def test_frames_survive_any_cutting(sent: list[tuple[int, int, bytes]], sizes: list[int]) -> None:
-    data, received, end = stream(sent), [], parser()
+    data, end = stream(sent), parser()
+    received: list[tuple[int, int, bytes]] = []
     while data:
         size = sizes[len(received) % len(sizes)]
         received += end.feed(data[:size])

@@ -12,12 +12,18 @@ documents for "there is no sitecustomize": the import is forgotten entirely.
 Source: https://docs.python.org/3/library/site.html#module-sitecustomize
 """
 
+import os
 import sys
 
 _at_start = frozenset(sys.modules)
 
 import zygote  # noqa: E402 - what it loads must not count as there from the start
 
-zygote.live(_at_start)
-zygote.vanish()
+try:
+    zygote.live(_at_start)
+    zygote.vanish()
+except BaseException as error:
+    # nothing but a program may go on from here
+    os.write(2, f"zygote: {error!r}\n".encode())
+    os._exit(1)
 raise ImportError(name="sitecustomize")

@@ -40,7 +40,7 @@ def display(data: dict[str, str]) -> None:
         os.close(fd)
 
 
-class FigureManager(FigureManagerBase):
+class FigureManager(FigureManagerBase):  # type: ignore[misc, unused-ignore]
     """Shows a figure by displaying a picture of it."""
 
     def show(self) -> None:
@@ -58,7 +58,7 @@ class FigureManager(FigureManagerBase):
         pyplot.close("all")
 
 
-class FigureCanvas(FigureCanvasAgg):
+class FigureCanvas(FigureCanvasAgg):  # type: ignore[misc, unused-ignore]
     """Agg's canvas with our manager."""
 
     manager_class = FigureManager

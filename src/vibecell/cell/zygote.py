@@ -75,7 +75,10 @@ def live(at_start: frozenset[str]) -> None:
     except BrokenPipeError:
         os._exit(0)  # the engine has gone, or changed its mind
     while True:
-        message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, MAX_FDS)
+        try:
+            message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, MAX_FDS)
+        except ConnectionError:
+            message = b""
         if not message:
             os._exit(0)
         if _fork(setup, json.loads(message), fds, control, own_pid_namespace):

@@ -123,8 +123,10 @@ def _parsed_imports(source: bytes) -> set[str]:
 
 def _spec(request: ExecutionRequest, language: Language, entrypoint: str) -> ProcessSpec:
     # A warm interpreter was started under the default name; only for that one
-    # is running in it the same as running it.
-    warm = language.mode in ("in_place", "warm_exec") and entrypoint == language.entrypoint
+    # is running in it the same as running it. A program started ahead cannot
+    # be given a terminal any more.
+    modes = ("in_place",) if request.interactive else ("in_place", "warm_exec")
+    warm = language.mode in modes and entrypoint == language.entrypoint
     command = tuple(part.replace("{entrypoint}", entrypoint) for part in language.argv)
     return ProcessSpec(
         mode="in_place" if warm else "exec",
