@@ -129,6 +129,6 @@ def test_unknown_languages_are_refused(language: str, version: str | None) -> No
 
 def test_a_warm_program_is_not_used_for_a_terminal() -> None:
     (stage,) = plan("console.log(1)", "javascript", interactive=True).stages
-    assert stage.process.mode == "exec"
+    assert stage.spec.mode == "exec"
     (stage,) = plan("print(1)", interactive=True).stages
-    assert stage.process.mode == "in_place"
+    assert stage.spec.mode == "in_place"
