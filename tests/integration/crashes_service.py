@@ -86,6 +86,7 @@ class LiveService:
     uid_base: int
     mounts_before: str
     engines: set[int] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
 
     def run(
         self, code: str | None = None, timeout_s: float = 60.0, **request: Any
@@ -115,7 +116,15 @@ class LiveService:
         assert len(pids) == 1, f"{len(pids)} processes are the {role}"
         if role == "engine":
             self.engines.add(pids[0])
+        self.known |= self.family()
         return pids[0]
+
+    def family(self) -> set[int]:
+        """Every process under this service, at this moment."""
+        seen, members = processes(), {self.process.pid}
+        while more := {p.pid for p in seen.values() if p.parent in members} - members:
+            members |= more
+        return members - {self.process.pid}
 
     def walls(self) -> list[int]:
         """Every bubblewrap."""
@@ -161,7 +170,7 @@ class LiveService:
         left = [
             f"process {p.pid} {p.name} ({p.state})"
             for p in processes().values()
-            if self.uid_base <= p.uid < self.uid_base + _UID_RANGE or p.pid in self.engines
+            if self.uid_base <= p.uid < self.uid_base + _UID_RANGE or p.pid in self.known
         ]
         left += [f"cgroup {path}" for path in _cgroups(self.engines)]
         left += [f"file {path.name}" for path in self.run_dir.iterdir() if path.name != LOCK]

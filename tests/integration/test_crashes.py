@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 import requests
 
-from host import lacking
-
 from .crashes_service import LiveService, descriptors, processes, serving, until
 
 WHOLE_AGAIN_S = 2.0
@@ -30,14 +28,8 @@ time.sleep(30)
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _root(prepared: object) -> None:
-    if os.geteuid() != 0:
-        lacking("root, to see whose processes are whose")
-
-
 @pytest.fixture(scope="module")
-def live() -> Iterator[LiveService]:
+def live(prepared: object) -> Iterator[LiveService]:
     """One service that every test of this module finds whole and leaves whole."""
     with serving() as service:
         yield service
@@ -197,7 +189,7 @@ def _run_many(service: LiveService, pool: ThreadPoolExecutor, count: int) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_leaves_nothing(number: int) -> None:
+def test_a_stop_leaves_nothing(prepared: object, number: int) -> None:
     with serving(uid_base=1_952_000_000) as service, ThreadPoolExecutor(4) as pool:
         answers = [_begin(service, pool, f"mark-stop-{i}") for i in range(3)]
         began_s = time.monotonic()
@@ -209,7 +201,7 @@ def test_a_stop_leaves_nothing(number: int) -> None:
         assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
 
 
-def test_a_killed_supervisor_takes_everything_with_it() -> None:
+def test_a_killed_supervisor_takes_everything_with_it(prepared: object) -> None:
     with serving(uid_base=1_954_000_000) as service, ThreadPoolExecutor(2) as pool:
         answer = _begin(service, pool, "mark-supervisor")
         service.role("engine")
