@@ -4,6 +4,7 @@ Whatever dies, what it took with it ends with a result, nothing waits for ever,
 the service is whole again within two seconds, and nothing stays behind.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -166,20 +167,11 @@ def test_many_executions_leave_the_engine_as_it_was(
 ) -> None:
     engine = live.role("engine")
 
-    def quiet_count() -> tuple[int, int, int]:
-        until(lambda: len(live.cells()) == len(live.agents()) * _hierarchies(live), SETTLE_S)
-        time.sleep(0.5)
-        return descriptors(engine), len(live.cells()), len(live.agents())
-
     _run_many(live, pool, 20)
-    before = quiet_count()
+    before = _settled_descriptors(live, engine)
     _run_many(live, pool, 500)
-    after = quiet_count()
+    after = _settled_descriptors(live, engine)
     assert after == before
-
-
-def _hierarchies(service: LiveService) -> int:
-    return len({path.parent for path in service.cells()})
 
 
 def _run_many(service: LiveService, pool: ThreadPoolExecutor, count: int) -> None:
@@ -211,3 +203,51 @@ def test_a_killed_supervisor_takes_everything_with_it(prepared: object) -> None:
             answer.exception(), requests.RequestException
         )
         assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
+
+
+def test_replaced_zygotes_leave_nothing(prepared: object) -> None:
+    """A zygote is replaced after some forks; its wall goes when its last cell does."""
+    with (
+        serving(uid_base=1_962_000_000, zygote_max_forks="6") as service,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        first = set(service.zygotes())
+        _run_many(service, pool, 60)
+        assert until(lambda: len(service.walls()) <= 2 * len(first), SETTLE_S)
+        assert not first <= set(service.zygotes())
+        assert service.stop() == 0
+        assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
+
+
+def test_deaths_amid_many_executions_are_told_and_leak_nothing(prepared: object) -> None:
+    """Zygotes and agents die while cells are forked, taken, used and destroyed."""
+    with serving(uid_base=1_964_000_000) as service, ThreadPoolExecutor(8) as pool:
+        _run_many(service, pool, 20)
+        engine = service.role("engine")
+        before = _settled_descriptors(service, engine)
+        answers = [pool.submit(service.run, f"print({i})") for i in range(120)]
+        while not all(answer.done() for answer in answers):
+            for pid in [*service.zygotes()[:1], *service.agents()[-2:]]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.3)
+        for i, answer in enumerate(answers):
+            result = answer.result()
+            told = (result["verdict"], result["output"])
+            assert told == ("accepted", f"{i}\n") or told[0] == "internal_error", result
+        assert until(service.is_whole)
+        assert service.role("engine") == engine
+        assert until(lambda: _settled_descriptors(service, engine) == before, SETTLE_S), (
+            before,
+            _settled_descriptors(service, engine),
+        )
+        assert service.stop() == 0
+        assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
+
+
+def _settled_descriptors(service: LiveService, engine: int) -> tuple[int, int, int]:
+    """What the engine holds, once every pool is full again."""
+    full = len(service.walls()) * 4
+    until(lambda: len(service.agents()) == full, SETTLE_S)
+    time.sleep(0.5)
+    return descriptors(engine), len(service.cells()), len(service.agents())

@@ -57,6 +57,7 @@ class FramedCell:
         self._sending = asyncio.Lock()
         self._waiting = 0
         self._destroying: asyncio.Task[None] | None = None
+        self._process: FramedProcess | None = None
         self._cpu_base_ns = 0
         self._on_oom: Callable[[], None] | None = None
 
@@ -92,6 +93,7 @@ class FramedCell:
                 await self._expect(frames.STARTED)
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start the program", str(error)) from error
+        self._process = process
         process.began()
         process.feed(spec)
         return process
@@ -237,7 +239,8 @@ class FramedCell:
 
     async def _destroy(self) -> None:
         try:
-            self.watch_oom(None)
+            if self._process is not None:
+                self._process.abandon()
             self.kill()
             await wait_for_exit(self._pidfd, DEATH_DEADLINE_S)
             await self.identity.release()

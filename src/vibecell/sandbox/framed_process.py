@@ -158,6 +158,13 @@ class FramedProcess:
                 self._cell.kill()
             self._after("hard", END_GRACE_S, self._cell.kill)
 
+    def abandon(self) -> None:
+        """Measure and feed it no more: its cell is being destroyed."""
+        self._ended = True
+        self._stop_clocks()
+        if self._feeding is not None:
+            self._feeding.cancel()
+
     def _stop_clocks(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
