@@ -237,12 +237,21 @@ def test_deaths_amid_many_executions_are_told_and_leak_nothing(prepared: object)
             assert told == ("accepted", f"{i}\n") or told[0] == "internal_error", result
         assert until(service.is_whole)
         assert service.role("engine") == engine
+        _take_every_waiting_cell(service)
         assert until(lambda: _settled_descriptors(service, engine) == before, SETTLE_S), (
             before,
             _settled_descriptors(service, engine),
         )
         assert service.stop() == 0
         assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
+
+
+def _take_every_waiting_cell(service: LiveService) -> None:
+    """A waiting cell that died is noticed by who would have had it."""
+    for _ in range(5):
+        assert service.run("import numpy")["success"]
+        for language in ("python", "javascript", "bash"):
+            assert service.run("1" if language != "bash" else ":", language=language)["success"]
 
 
 def _settled_descriptors(service: LiveService, engine: int) -> tuple[int, int, int]:

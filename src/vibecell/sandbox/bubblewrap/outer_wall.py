@@ -105,8 +105,12 @@ async def build(bubblewrap: str, image: Path, uids: UidBlock | None) -> OuterWal
         os.close(info_write)
         info_write = -1
         wall = OuterWall(process, here, asyncio.create_task(_relay_diagnostics(process)))
-        if uids is not None:
-            await _map_ids(wall, uids, info_read, block_write)
+        try:
+            if uids is not None:
+                await _map_ids(wall, uids, info_read, block_write)
+        except BaseException:  # a cancel too: no wall stays without an owner
+            await wall.close()
+            raise
         return wall
     except OSError as error:
         here.close()
@@ -155,11 +159,7 @@ async def _map_ids(wall: OuterWall, uids: UidBlock, info_read: int, block_write:
             text = await asyncio.to_thread(_read_all, info_read)
         write_id_maps(json.loads(text)["child-pid"], uids)
     except (OSError, ValueError, KeyError, TimeoutError) as error:
-        await wall.close()
         raise SandboxFailure("map uids into the outer wall", str(error)) from error
-    except BaseException:  # a cancel: nobody else knows of this wall yet
-        await wall.close()
-        raise
     os.write(block_write, b"1")
 
 
