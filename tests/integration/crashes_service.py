@@ -151,7 +151,7 @@ class LiveService:
     def cells(self) -> list[Path]:
         """The cgroups of this service's cells."""
         self.role("engine")
-        return _cgroups(self.engines, "cell-*")
+        return [cell for pid in self.engines for d in cgroups_of(pid) for cell in d.glob("cell-*")]
 
     def is_whole(self) -> bool:
         """It runs a program."""
@@ -172,19 +172,20 @@ class LiveService:
             for p in processes().values()
             if self.uid_base <= p.uid < self.uid_base + _UID_RANGE or p.pid in self.known
         ]
-        left += [f"cgroup {path}" for path in _cgroups(self.engines)]
+        left += [f"cgroup {path}" for pid in self.engines for path in cgroups_of(pid)]
         left += [f"file {path.name}" for path in self.run_dir.iterdir() if path.name != LOCK]
         if Path("/proc/self/mounts").read_text() != self.mounts_before:
             left.append("a mount")
         return left
 
 
-def _cgroups(engines: set[int], pattern: str = ".") -> list[Path]:
-    found = []
-    for pid in engines:
-        for parent in CGROUPS.rglob(f"vibecell.{pid}"):
-            found += [parent] if pattern == "." else list(parent.glob(pattern))
-    return found
+def cgroups_of(engine: int) -> list[Path]:
+    """The directories that hold an engine's cells, one in each hierarchy.
+
+    Others' cgroups go while we look, which ``os.walk`` passes over.
+    """
+    name = f"vibecell.{engine}"
+    return [Path(place, name) for place, folders, _ in os.walk(CGROUPS) if name in folders]
 
 
 def descriptors(pid: int) -> int:

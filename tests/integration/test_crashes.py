@@ -10,13 +10,12 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from .crashes_service import LiveService, descriptors, processes, serving, until
+from .crashes_service import LiveService, cgroups_of, descriptors, processes, serving, until
 
 WHOLE_AGAIN_S = 2.0
 SETTLE_S = 5.0
@@ -158,8 +157,7 @@ def test_killed_engine_ends_everything_it_ran(live: LiveService, pool: ThreadPoo
     assert live.role("engine") != engine
     gone = [engine, *below, *walls]
     assert until(lambda: not any(pid in processes() for pid in gone), SETTLE_S)
-    strays = [p for p in Path("/sys/fs/cgroup").rglob(f"vibecell.{engine}") if p.is_dir()]
-    assert strays == [], "the engine's next life reaps what the former left"
+    assert cgroups_of(engine) == [], "the engine's next life reaps what the former left"
 
 
 def test_many_executions_leave_the_engine_as_it_was(
