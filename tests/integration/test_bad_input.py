@@ -66,7 +66,7 @@ def raw(service: Service, data: bytes, seconds: float = 5.0) -> bytes:
         (b'{"code":1}', 422),
         (b'{"code":null}', 422),
         (b'{"code":"x","unknown":1}', 422),
-        (b'{"code":"x","files":[]}', 422),
+        (b'{"code":"x","files":[{"path":"main.py","content":"y"}]}', 422),
         (b'{"code":"x","language":"cobol"}', 422),
         (b'{"code":"x","version":"99"}', 422),
         (b'{"code":"x","interactive":1}', 422),

@@ -133,6 +133,11 @@ def test_code_goes_where_entrypoint_says() -> None:
     assert request.files[0].path == request.entrypoint == "pkg/run.py"
 
 
+def test_code_may_come_with_files() -> None:
+    request = to_request({"code": "import tools", "files": [{"path": "tools.py", "content": ""}]})
+    assert request.files == (SourceFile("main.py", b"import tools"), SourceFile("tools.py", b""))
+
+
 def test_everything_optional_arrives() -> None:
     request = to_request(
         {
@@ -168,7 +173,7 @@ def test_unknown_fields_are_refused_by_name() -> None:
     [
         ([], "request"),
         ({}, "request"),
-        ({"code": "1", "files": []}, "request"),
+        ({"code": "1", "files": [{"path": "main.py", "content": "2"}]}, "files"),
         ({"code": 1}, "code"),
         ({"code": None, "files": None}, "request"),
         ({"files": []}, "files"),

@@ -86,8 +86,8 @@ class ExecuteBody(StrictModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> "ExecuteBody":
-        if (self.code is None) == (self.files is None):
-            raise ValueError("must have exactly one of code and files")
+        if self.code is None and self.files is None:
+            raise ValueError("must have code, files or both")
         if self.stdin is not None and self.stdin_base64 is not None:
             raise ValueError("must have at most one of stdin and stdin_base64")
         return self
@@ -176,14 +176,13 @@ def to_execution_request(
     limits = _limits(body.limits, defaults)
     limits.require_within(ceiling)
     entrypoint = body.entrypoint
+    files = tuple(_file(f, i) for i, f in enumerate(body.files or ()))
     if body.code is not None:
-        files: tuple[SourceFile, ...] = (
-            _source_file(entrypoint or language.entrypoint, _utf8(body.code, "code"), "entrypoint"),
-        )
-    else:
-        files = tuple(_file(f, i) for i, f in enumerate(body.files or ()))
-        if entrypoint is None and language.entrypoint not in {f.path for f in files}:
-            raise InvalidRequest(_missing_entrypoint(language, files))
+        # the program itself, beside the files it may use
+        path = entrypoint or language.entrypoint
+        files = (_source_file(path, _utf8(body.code, "code"), "entrypoint"), *files)
+    elif entrypoint is None and language.entrypoint not in {f.path for f in files}:
+        raise InvalidRequest(_missing_entrypoint(language, files))
     return ExecutionRequest(
         language=language.name,
         version=body.version,
