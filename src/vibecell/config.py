@@ -19,6 +19,7 @@ from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
 PREFIX = "VIBECELL_"
 BACKENDS = ("bubblewrap", "fake")
 MIN_API_KEY_CHARACTERS = 16
+MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
 _LIMIT_TABLES = ("limits", "ceiling")
 
 
@@ -44,6 +45,8 @@ class Settings:
         ceiling: above which no request may ask.
         max_concurrent: executions running at once.
         queue_size: executions that may wait for their turn.
+        max_per_owner: executions, running and waiting, that one API key may
+            have; lower it below the queue's size where several keys compete.
         pool_size: warm cells kept ready per profile.
         pool_parallel: warm cells being made at once per profile.
         zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
@@ -70,6 +73,7 @@ class Settings:
     ceiling: Limits = DEFAULT_CEILING
     max_concurrent: int = field(default_factory=_default_max_concurrent)
     queue_size: int = 256
+    max_per_owner: int = 1024
     pool_size: int = 4
     pool_parallel: int = 2
     zygote_max_forks: int = 2_000
@@ -144,12 +148,15 @@ def _problems(settings: Settings) -> list[str]:
     at_least = {
         "max_concurrent": 1,
         "queue_size": 0,
+        "max_per_owner": 1,
         "pool_size": 0,
         "body_limit_bytes": 1,
         "event_log_bytes": MIB,
         "uid_base": 100_000,
         "gateway_uid": 1,
     }
+    if settings.body_limit_bytes > MAX_BODY_LIMIT_BYTES:
+        wrong.append(f"body_limit_bytes: must be at most {MAX_BODY_LIMIT_BYTES}")
     for name, least in at_least.items():
         if getattr(settings, name) < least:
             wrong.append(f"{name}: must be at least {least}")

@@ -303,8 +303,9 @@ class TestTerminal:
             "import os, signal, time\n"
             "say = lambda *_: os.write(1, str(os.get_terminal_size()).encode())\n"
             "signal.signal(signal.SIGWINCH, say)\n"
-            "print('ready', flush=True)\n"
-            "try:\n    while True: time.sleep(0.05)\n"
+            "try:\n"
+            "    print('ready', flush=True)\n"
+            "    while True: time.sleep(0.05)\n"
             "except KeyboardInterrupt: print('interrupted')\n"
         )
 

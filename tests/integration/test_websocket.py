@@ -95,6 +95,16 @@ class TestRunning:
             result = until_finished(websocket)[-1]["result"]
             assert (result["verdict"], result["stdout"]) == ("cancelled", "a\n")
 
+    def test_a_cancel_is_heard_behind_input_that_is_not_read(self, service: Service) -> None:
+        with opened(service) as websocket:
+            begun(websocket, **{**SLEEPER, "interactive": True})
+            while hear(websocket)["type"] != "stream":
+                pass
+            for _ in range(4):
+                say(websocket, type="stdin", data="x" * 200_000)
+            say(websocket, type="cancel")
+            assert until_finished(websocket)[-1]["result"]["verdict"] == "cancelled"
+
     def test_a_fragmented_message(self, service: Service) -> None:
         with opened(service) as websocket:
             text = json.dumps({"type": "execute", "code": "print('é')"}, ensure_ascii=False)

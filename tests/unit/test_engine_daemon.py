@@ -366,6 +366,22 @@ def test_the_queue_is_told_and_bounded_and_can_be_left() -> None:
             assert result_of(list(third.events())).stdout == b"2\n"
 
 
+def test_one_owner_leaves_room_for_another() -> None:
+    with engine(max_concurrent=2, queue_size=8, max_per_owner=2) as running:
+        client = running.client
+        mine = [client.execute(request("sleep(30)"), ME) for _ in range(2)]
+        with pytest.raises(QueueFull):
+            client.submit(request("print(1)"), ME)
+        waiting = client.execute(request("print(2)"), "another")
+        for conversation in mine:
+            conversation.send(Cancel())
+            list(conversation.events())
+        assert result_of(list(waiting.events())).stdout == b"2\n"
+        assert result_of(run(client, "print(3)")).stdout == b"3\n"
+        for conversation in (*mine, waiting):
+            conversation.close()
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.15, 0.25])
 def test_cancel_at_every_stage(delay_s: float) -> None:
     with engine(FakeBackend(acquire_s=0.2), max_concurrent=1) as running:

@@ -40,6 +40,15 @@ class TestAuthenticator:
         assert len(owners) == 2
         assert not any(KEY in owner for owner in owners)
 
+    def test_wrong_keys_do_not_lock_out_right_ones(self) -> None:
+        asked = Authenticator(Policy(api_keys=(KEY,)))
+        for _ in range(100):
+            with pytest.raises((Unauthorized, TooManyRequests)):
+                asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
+        with pytest.raises(TooManyRequests):
+            asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
+        assert asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}"))
+
     @pytest.mark.parametrize("given", ["", KEY, f"Basic {KEY}", f"Bearer  {KEY}", f"Bearer {KEY} "])
     def test_other_headers_are_refused(self, given: str) -> None:
         with pytest.raises(Unauthorized):
@@ -117,6 +126,16 @@ class TestRegistry:
         registry.leave(record, finished=False)
         gevent.sleep(0.05)
         assert executor.sent == [("e", Cancel())]
+
+    def test_a_second_name_for_it_keeps_its_watchers(self) -> None:
+        registry, executor = self.made()
+        record = registry.remember("e", "o", self.REQUEST)
+        registry.arrive(record)
+        again = registry.remember("e", "o", self.REQUEST)
+        registry.arrive(again)
+        registry.leave(record, finished=False)
+        gevent.sleep(0.05)
+        assert executor.sent == []
 
     def test_coming_back_keeps_it(self) -> None:
         registry, executor = self.made()

@@ -199,6 +199,8 @@ def test_unknown_fields_are_refused_by_name() -> None:
         ({"code": "1", "interactive": "yes"}, "interactive"),
         ({"code": "1", "encoding": "latin-1"}, "encoding"),
         ({"code": "1", "stdin": "a", "stdin_base64": "YQ=="}, "request"),
+        ({"code": "1", "args": ["x" * 100_000] * 2}, "args"),
+        ({"code": "1", "env": {"A": "é" * 60_000}}, "args"),
     ],
 )
 def test_wrong_fields_are_named(body: object, path: str) -> None:

@@ -104,6 +104,14 @@ class Execution:
             # The client has its answer; the place is free only when the cell is
             # gone, and nothing may interrupt that.
             await asyncio.shield(asyncio.create_task(self._clean_up(ticket)))
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep the log alone: retention counts nothing else."""
+        self._plan = replace(self._plan, stages=(), page=None)
+        self._expected = None
+        self._recorder = Recorder(self.log, 0)
+        self._acquiring = self._work = None
 
     async def control(self, control: Control) -> None:
         """Do what a client says; what comes after the end is ignored, but for input.
@@ -184,6 +192,8 @@ class Execution:
         self._acquiring = asyncio.ensure_future(backend.acquire(self._plan.profile))
         cell = await asyncio.shield(self._acquiring)
         for stage in self._plan.stages:
+            if self._cancelled is not None:  # it came in the moment a stage ended
+                raise asyncio.CancelledError
             outcome = await self._run_stage(cell, stage)
             if outcome.verdict is not Verdict.ACCEPTED:
                 break

@@ -7,6 +7,7 @@ anybody what is another owner's, or that it exists.
 import asyncio
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog, Retention
 from vibecell.engine.execution import Execution
 from vibecell.engine.plan import make_plan
-from vibecell.model.errors import Conflict, ShuttingDown, UnknownExecution
+from vibecell.model.errors import Conflict, QueueFull, ShuttingDown, UnknownExecution
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Language
 from vibecell.sandbox.backend import Backend
@@ -50,6 +51,8 @@ class Executions:
         self._catalogue = catalogue
         self._ceiling = settings.ceiling
         self._admission = Admission(settings.max_concurrent, settings.queue_size)
+        self._max_per_owner = settings.max_per_owner
+        self._live: Counter[str] = Counter()
         self._retention = Retention(settings.result_ttl_s, settings.event_log_bytes, self._forget)
         self._kept: dict[str, _Kept] = {}
         self._keys: dict[tuple[str, str], tuple[bytes, str]] = {}
@@ -130,18 +133,30 @@ class Executions:
     def _admit(
         self, request: ExecutionRequest, owner: str, key: tuple[str, str] | None
     ) -> Execution:
+        if self._live[owner] >= self._max_per_owner:
+            raise QueueFull(
+                f"at most {self._max_per_owner} executions at once are yours",
+                self._admission.retry_after_s(),
+            )
         plan = make_plan(request, self._catalogue)
         log = EventLog(self._retention.grown)
         execution = Execution(secrets.token_urlsafe(ID_BYTES), owner, request, plan, log)
         ticket = self._admission.admit(execution.queued) if plan.profile is not None else None
         self._begun += 1
+        self._live[owner] += 1
         self._kept[execution.id] = _Kept(execution, key)
         self._retention.begun()
         task = asyncio.create_task(execution.run(ticket, self._backend))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._left(owner))
         task.add_done_callback(lambda _: self._retention.ended(execution.id, log))
         return execution
+
+    def _left(self, owner: str) -> None:
+        self._live[owner] -= 1
+        if not self._live[owner]:
+            del self._live[owner]
 
     def _replay(self, known: tuple[bytes, str], mark: bytes) -> Execution:
         known_mark, execution_id = known

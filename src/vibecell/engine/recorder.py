@@ -28,6 +28,9 @@ MAX_DISPLAY_BYTES = 8 * 1024 * 1024
 # six times as much when every character is escaped, which still fits one line
 MAX_ONE_DISPLAY_BYTES = 2 * 1024 * 1024
 _MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
+_FLAT_OBJECT = re.compile(
+    rb'\s*\{(?:\s*"(?:[^"\\]++|\\.)*+"\s*:\s*"(?:[^"\\]++|\\.)*+"\s*[,}]){1,16}\s*\Z', re.DOTALL
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -113,12 +116,12 @@ class Recorder:
         if not self._displays_left or len(data) > most_bytes:
             self._cut = True
             return
+        self._displays_left -= 1
+        self._display_bytes_left -= len(data)
         content = _display_content(data)
         if content is None:
             _LOG.info("a display that is none was left out")
             return
-        self._displays_left -= 1
-        self._display_bytes_left -= len(data)
         self.event(Display(MappingProxyType(content)))
 
     def event(self, event: Event) -> None:
@@ -184,6 +187,9 @@ def _pieces(data: bytes) -> list[bytes]:
 
 
 def _display_content(data: bytes) -> dict[str, str] | None:
+    # looked at before it is parsed: nested JSON would hold up everybody for seconds
+    if not _FLAT_OBJECT.match(data):
+        return None
     try:
         value = strict_json_loads(data)
     except MalformedRequest:

@@ -64,7 +64,10 @@ class Registry:
     def remember(
         self, execution_id: str, owner: str, request: ExecutionRequest, page_entry: str = ""
     ) -> Record:
-        """Note an execution that was just begun."""
+        """Note an execution that was just begun, or named again by an idempotency key."""
+        known = self.owned(execution_id, owner)
+        if known is not None:
+            return known  # somebody may be watching it
         self._forget(execution_id)
         files = {f.path: f.content for f in request.files} if page_entry else {}
         record = Record(

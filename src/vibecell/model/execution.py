@@ -5,6 +5,7 @@ and names that could mean something outside a workspace. Whatever passes
 these constructors needs no second check behind them.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ MAX_PATH_COMPONENTS = 8
 MAX_PATH_BYTES = 512
 MAX_ARGS = 256
 MAX_ENV = 128
+MAX_ARGS_AND_ENV_BYTES = 192 * 1024
 _COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -114,6 +116,11 @@ class ExecutionRequest:
             if not _ENV_NAME.match(name):
                 raise InvalidRequest(FieldProblem("env", "names must match [A-Za-z_][A-Za-z0-9_]*"))
             _reject_nul(value, f"env.{name}")
+        # as it travels to the cell, where one message is bounded
+        if len(json.dumps([self.args, dict(self.env)])) > MAX_ARGS_AND_ENV_BYTES:
+            raise InvalidRequest(
+                FieldProblem("args", f"and env must have at most {MAX_ARGS_AND_ENV_BYTES} bytes")
+            )
 
     def _check_files(self) -> None:
         if not self.files:

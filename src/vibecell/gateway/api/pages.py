@@ -81,7 +81,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
 def _displayed(gateway: Gateway, execution_id: str) -> bytes:
     """The page as the engine shows it, where this gateway did not begin it."""
-    with gateway.executor.attach(execution_id, gateway.owner()) as conversation:
+    owner = gateway.owner()
+    if gateway.executor.inspect(execution_id, owner).state != "finished":  # a page is, at once
+        raise UnknownExecution("this execution is no page")
+    with gateway.executor.attach(execution_id, owner) as conversation:
         for numbered in conversation.events():
             event = numbered.event
             if isinstance(event, Display) and "text/html" in event.data:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import gevent
 from flask import Blueprint, Response, request
+from gevent.queue import Full, Queue
 from werkzeug.exceptions import Forbidden, HTTPException
 
 from vibecell.engine.executor import Conversation
@@ -24,9 +25,12 @@ from vibecell.gateway.transports.websocket import (
     origin_is_allowed,
 )
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
-from vibecell.model.events import Finished
+from vibecell.model.events import Cancel, Control, Finished, Signal
 from vibecell.model.execution import Encoding
 from vibecell.wire import compact_json, decode_control, encode_event, strict_json_loads
+
+MAX_WAITING_INPUTS = 4
+INPUT_WAIT_S = 5.0
 
 
 class _Refused(HTTPException):
@@ -178,15 +182,38 @@ class _Relay:
             self._websocket.send(_text(encode_event(event, self._encoding)))
 
     def _controls(self) -> None:
+        """Pass controls on; input waits aside, so that a cancel is always heard."""
+        inputs: Queue[Control] = Queue(MAX_WAITING_INPUTS)
+        feeder = gevent.spawn(self._feed, inputs)
         try:
             while True:
                 value = strict_json_loads(self._websocket.receive().encode())
                 if isinstance(value, dict) and value.get("type") == "execute":
                     raise Conflict("this connection has its execution already")
-                self._conversation.send(decode_control(value))
+                control = decode_control(value)
+                if isinstance(control, Cancel | Signal):
+                    self._conversation.send(control)
+                else:
+                    self._put(inputs, control)
         except WebSocketClosed:
             # wakes the other direction, which may be waiting for the engine
             self._conversation.close()
+        except Exception as error:
+            _refuse(self._websocket, error)
+            self._conversation.close()
+        finally:
+            feeder.kill()
+
+    def _put(self, inputs: "Queue[Control]", control: Control) -> None:
+        try:
+            inputs.put(control, timeout=INPUT_WAIT_S)
+        except Full:
+            raise Conflict("the program does not read its input") from None
+
+    def _feed(self, inputs: "Queue[Control]") -> None:
+        try:
+            for control in inputs:
+                self._conversation.send(control)
         except Exception as error:
             _refuse(self._websocket, error)
             self._conversation.close()

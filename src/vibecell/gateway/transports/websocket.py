@@ -59,7 +59,7 @@ class WebSocketLimits:
     """
 
     message_bytes: int = 1024 * 1024
-    inbox_messages: int = 64
+    inbox_messages: int = 4
     inbox_wait_s: float = 30.0
     ping_every_s: float = 20.0
     pings_per_interval: int = 200
