@@ -22,7 +22,8 @@ def test_a_request_decides_files_processes_sizes_and_seconds() -> None:
     limits = Limits(cpu_time_ms=1001, processes=7, open_files=33, workspace_bytes=4096)
     assert rlimits_for(limits) == {
         "RLIMIT_NOFILE": (33, 33),
-        "RLIMIT_NPROC": (8, 8),
+        "RLIMIT_NPROC": (7, 7),
         "RLIMIT_FSIZE": (4096, 4096),
         "RLIMIT_CPU": (3, 3),
     }
+    assert rlimits_for(limits, spare_processes=1)["RLIMIT_NPROC"] == (8, 8)

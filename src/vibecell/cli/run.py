@@ -211,9 +211,14 @@ def _interrupts(conversation: Conversation) -> Iterator[None]:
     def terminate(_number: int, _frame: object) -> None:
         threading.Thread(target=conversation.send, args=(Cancel(),)).start()
 
-    previous = (signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGTERM, terminate))
+    handlers = {
+        signal.SIGINT: interrupt,
+        signal.SIGTERM: terminate,
+        signal.SIGHUP: terminate,
+    }
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous[0])
-        signal.signal(signal.SIGTERM, previous[1])
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -17,6 +17,7 @@ from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
+from vibecell.engine.daemon import require_free
 from vibecell.model.errors import EngineUnavailable, PlatformError
 
 START_DEADLINE_S = 60.0
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> int:
         listener = _listen(settings)
         settings = replace(settings, port=listener.getsockname()[1])
         _make_run_dir(settings)
+        require_free(settings.run_dir)
         image, _ = prepare(settings)
         try:
             supervisor.add(Child("engine", lambda: children.start("engine", settings)))

@@ -28,9 +28,9 @@ def raw_terminal() -> Iterator[None]:
 
 
 def terminal_size() -> tuple[int, int]:
-    """Columns and rows of standard output's terminal; 80 and 24 without one."""
+    """Columns and rows of standard output's terminal; 80 and 24 where it has none."""
     try:
         size = os.get_terminal_size(sys.stdout.fileno())
     except OSError:
         return 80, 24
-    return size.columns, size.lines
+    return size.columns or 80, size.lines or 24  # a fresh terminal is 0 by 0

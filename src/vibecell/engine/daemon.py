@@ -72,6 +72,16 @@ async def _capable(backend: Backend) -> Capabilities:
     return capabilities
 
 
+def require_free(run_dir: Path) -> None:
+    """Make sure that no engine runs in this directory.
+
+    Raises:
+        PlatformError: one does, or the directory cannot be used.
+    """
+    with _only_engine(run_dir):
+        pass
+
+
 @contextlib.contextmanager
 def _only_engine(run_dir: Path) -> Iterator[None]:
     """Hold the run directory's lock, so that no other engine takes our socket."""

@@ -44,8 +44,12 @@ def setup_message(
     }
 
 
-def start_message(spec: ProcessSpec) -> dict[str, object]:
-    """What an agent is told to start a process."""
+def start_message(spec: ProcessSpec, watch: bool) -> dict[str, object]:
+    """What an agent is told to start a process.
+
+    Args:
+        watch: as in ``setup_message``.
+    """
     terminal = {"TERM": "xterm-256color"} if spec.interactive else {}
     limits = spec.limits
     return {
@@ -53,7 +57,7 @@ def start_message(spec: ProcessSpec) -> dict[str, object]:
         "entrypoint": spec.entrypoint,
         "argv": list(spec.argv),
         "env": {**BASE_ENV, **terminal, **spec.env},
-        "rlimits": rlimits.rlimits_for(limits),
+        "rlimits": rlimits.rlimits_for(limits, spare_processes=0 if watch else 1),
         "interactive": spec.interactive,
         "columns": spec.columns,
         "rows": spec.rows,

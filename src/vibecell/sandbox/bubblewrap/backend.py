@@ -20,6 +20,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vibecell.config import Settings
@@ -130,7 +131,8 @@ class BubblewrapBackend:
         except BaseException:
             self._give_back(uids)
             raise
-        link = ZygoteLink(wall.control, start_message, on_end)
+        watch = not self._use_cgroups
+        link = ZygoteLink(wall.control, partial(start_message, watch=watch), on_end)
 
         async def close() -> None:
             link.close()
@@ -143,7 +145,7 @@ class BubblewrapBackend:
                     profile,
                     self._settings.limits.workspace_bytes,
                     self._landlock_abi,
-                    watch=not self._use_cgroups,
+                    watch=watch,
                 )
             )
         except BaseException:  # a cancel too: no wall stays without an owner

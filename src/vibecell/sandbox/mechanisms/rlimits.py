@@ -35,18 +35,22 @@ def constant_rlimits() -> dict[str, tuple[int, int]]:
     return dict(_CONSTANT)
 
 
-def rlimits_for(limits: Limits) -> dict[str, tuple[int, int]]:
+def rlimits_for(limits: Limits, spare_processes: int = 0) -> dict[str, tuple[int, int]]:
     """Those that a request's limits decide.
 
     CPU seconds are rounded up and one is added, so that the exact accounting of
     the cell is what ends a program, and this only what ends a process that
-    escaped it. NPROC counts threads of the cell's uid in its user namespace; it
-    is one above the limit, so that the cgroup refuses first: that is counted.
+    escaped it. NPROC counts threads of the cell's uid in its user namespace.
+
+    Args:
+        spare_processes: how far NPROC stays above the limit: 1 where a cgroup
+            counts too, so that the cgroup refuses first and tells of it.
     """
+    processes = limits.processes + spare_processes
     cpu_s = -(-limits.cpu_time_ms // 1000) + 1
     return {
         "RLIMIT_NOFILE": (limits.open_files, limits.open_files),
-        "RLIMIT_NPROC": (limits.processes + 1, limits.processes + 1),
+        "RLIMIT_NPROC": (processes, processes),
         "RLIMIT_FSIZE": (limits.workspace_bytes, limits.workspace_bytes),
         "RLIMIT_CPU": (cpu_s, cpu_s),
     }
