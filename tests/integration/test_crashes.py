@@ -123,9 +123,12 @@ def test_every_zygote_killed_at_once(live: LiveService, pool: ThreadPoolExecutor
 
 def test_a_waiting_cell_that_died_is_handed_to_nobody(live: LiveService) -> None:
     assert until(lambda: len(live.agents()) >= 12)
-    for agent in live.agents():
+    waiting = live.agents()
+    for agent in waiting:
         for runner in live.children(agent):
             os.kill(runner.pid, signal.SIGKILL)
+    # an agent ends with its runner, as soon as it is given time to notice
+    assert until(lambda: not set(waiting) & set(live.agents()))
     assert live.run("print('hello')")["output"] == "hello\n"
 
 
