@@ -262,7 +262,8 @@ class Agent:
                         raise RuntimeError(f"the warm runner ended with status {status}")
                     self._exit_status = status
 
-    def _sample(self) -> None:
+    def _sample(self, just_ended: int = 0) -> None:
+        """Look at the processes, if it is time; ``just_ended`` were there a moment ago."""
         start, now_s = self._start, time.monotonic()
         if start is None or not self._setup.watch or now_s < self._next_sample_s:
             return
@@ -274,7 +275,7 @@ class Agent:
             max(self._peak.cpu_time_ms, cpu_ms),
             max(self._peak.processes, sample.processes),
         )
-        self._process_limit_hit |= sample.processes >= start.processes
+        self._process_limit_hit |= sample.processes + just_ended >= start.processes
         if self._stopped_by is None and sample.memory_bytes > start.memory_bytes:
             self._stopped_by = "memory"
             _kill_everything()
@@ -285,7 +286,7 @@ class Agent:
     def _finish(self, status: int) -> None:
         """Kill the rest, drain at most what pipes hold, report."""
         self._next_sample_s = 0.0
-        self._sample()
+        self._sample(just_ended=1)
         confine.kill_all()
         self._streams.finish()
         facts: dict[str, object] = {
