@@ -23,6 +23,7 @@ import sys
 
 import agent
 import confine
+import ending
 import messages
 
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
@@ -31,7 +32,7 @@ MAX_FDS = 16
 CLONE_NEWPID = 0x20000000
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace"),
-    *("watch", "mounts", "messages", "frames", "confine"),
+    *("watch", "mounts", "messages", "frames", "confine", "ending"),
 )
 
 
@@ -51,6 +52,7 @@ def live(at_start: frozenset[str]) -> None:
     confine.close_range(3, control.fileno() - 1)
     confine.close_range(control.fileno() + 1, 0xFFFFFFFF)
     confine.set_dumpable(False)
+    ending.prepare()
     message = control.recv(MAX_MESSAGE_BYTES)
     if not message:
         os._exit(0)
@@ -124,7 +126,9 @@ def vanish() -> None:
     sys.path_importer_cache.pop(directory, None)
     for name in OURS:
         sys.modules.pop(name, None)
+    gc.freeze()  # what made the cell is not the program's, nor for its collector to find
     _renew_main()
+    ending.note_modules()
     if (threading := sys.modules.get("threading")) is not None:
         threading.main_thread()._set_native_id()
 

@@ -1,0 +1,118 @@
+"""The end of a program that leaves nothing behind which could act on it.
+
+Owns the short way out of an interpreter. Taking an interpreter apart writes
+to nearly every page it shares with its zygote, and the kernel must copy each
+of them: several times the cost of a small program. So where nobody can tell
+the difference, the process ends at once. Refuses to guess: an end it does not
+understand, or one that a finaliser, a callback or a foreign library could
+still see, goes the interpreter's own way.
+
+How an end is understood. When ``main.py`` has run, CPython removes
+``__file__`` and ``__cached__`` from its namespace before it exits, except after
+``SystemExit``, which it obeys while they are still there; whatever other
+exception was printed stands in ``sys.last_value`` by then.
+
+Source: CPython, Python/pythonrun.c, ``_PyRun_SimpleFile`` and ``PyErr_PrintEx``;
+Python/pylifecycle.c, ``Py_FinalizeEx``.
+"""
+
+import atexit
+import ctypes
+import gc
+import io
+import os
+import sys
+import weakref
+from importlib.machinery import BuiltinImporter, ExtensionFileLoader
+from types import BuiltinFunctionType, FunctionType
+
+_HARMLESS_KINDS = frozenset({io.StringIO, io.BytesIO})
+_HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
+
+_libc = ctypes.CDLL(None)
+_there_before: set[str] = set()
+
+
+def prepare() -> None:
+    """Have the end of a program looked at after its own exit functions.
+
+    For the zygote, before anything else registers an exit function. A trace
+    function that is still set must not be shown our frames.
+    """
+    atexit.register(_end)
+    atexit.register(sys.settrace, None)
+    atexit.register(sys.setprofile, None)
+
+
+def note_modules() -> None:
+    """Remember what is imported before the program; for the runner."""
+    _there_before.update(sys.modules)
+
+
+def _end() -> None:
+    try:
+        code = _exit_code()
+        if code is None or _imported_libraries() or not _nothing_acts(gc.get_objects()):
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        return  # whatever this was, the interpreter meets it too, and says it its own way
+    _libc.fflush(None)
+    os._exit(code)
+
+
+def _exit_code() -> int | None:
+    """What the interpreter will exit with; ``None`` where that cannot be known."""
+    main = vars(sys.modules["__main__"])
+    if main["__name__"] != "__main__" or "__file__" in main or "__cached__" in main:
+        return None
+    if not hasattr(sys, "last_type"):
+        return 0
+    error = sys.last_value
+    if not isinstance(error, Exception) or error.__traceback__ is None:
+        return None
+    # of another frame: printed by a console that the program has made itself
+    return 1 if error.__traceback__.tb_frame.f_globals is main else None
+
+
+def _imported_libraries() -> bool:
+    """Whether the program imported compiled code; its objects may end in any way."""
+    for name in sys.modules.keys() - _there_before:
+        loader = getattr(getattr(sys.modules[name], "__spec__", None), "loader", None)
+        if isinstance(loader, ExtensionFileLoader) or loader is BuiltinImporter:
+            return True
+    return False
+
+
+def _nothing_acts(alive: list[object]) -> bool:
+    """Whether no object would do anything when it is taken apart.
+
+    Args:
+        alive: every container but those frozen in the zygote.
+    """
+    kinds = set(map(type, alive))
+    if any(_has_finaliser(kind) for kind in kinds - _HARMLESS_KINDS):
+        return False
+    metaclasses = tuple(kind for kind in kinds if issubclass(kind, type))
+    references = tuple(kind for kind in kinds if issubclass(kind, weakref.ref))
+    # instances without any attribute are no containers: their class tells
+    return not any(
+        (type(x) in metaclasses and _has_finaliser(x))  # type: ignore[arg-type]
+        or (type(x) in references and _calls_back(x))
+        for x in alive
+    )
+
+
+def _has_finaliser(kind: type) -> bool:
+    return any("__del__" in vars(base) for base in kind.__mro__)
+
+
+def _calls_back(reference: object) -> bool:
+    """Whether a weak reference calls something that only the standard library knows."""
+    call = getattr(reference, "__callback__", None)
+    if isinstance(call, BuiltinFunctionType):
+        return call.__name__ != "_destroy"  # the cache of an abstract class
+    if isinstance(call, FunctionType):
+        return call.__globals__["__name__"] not in _HARMLESS_CALLBACK_HOMES
+    return call is not None
