@@ -153,7 +153,7 @@ def _judge_files(run: Run, expected: dict[str, Any]) -> None:
         assert all(name.isprintable() and ".." not in name.split("/") for name in names)
 
 
-def _judge_outside(runs: list[Run], mounts: list[str]) -> None:
+def _judge_outside(cells: Cells, runs: list[Run], mounts: list[str]) -> None:
     namespaces = {
         line.split()[1].decode()
         for run in runs
@@ -167,7 +167,7 @@ def _judge_outside(runs: list[Run], mounts: list[str]) -> None:
     assert host_mounts() == mounts
     while left_behind := empty_cgroups():
         assert time.monotonic() < deadline, f"cgroups left: {left_behind}"
-        time.sleep(0.05)
+        cells.do(asyncio.sleep(0.05))  # its loop stands still between two programs
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=[a.name for a in ATTACKS])
@@ -182,7 +182,7 @@ def test_attack_is_contained(cells: Cells, attack: Path, canary: Path) -> None:
     if expected.get("mode") == "differ":
         first, second = (set(run.stdout.splitlines()) - {b"CONTAINED"} for run in runs)
         assert not first & second
-    _judge_outside(runs, mounts)
+    _judge_outside(cells, runs, mounts)
     assert canary.read_text() == "a secret of the host"
     assert canary.stat().st_mtime_ns == before.st_mtime_ns
     assert cells.run_python("print('hello', 6 * 7)").stdout == b"hello 42\n"

@@ -63,12 +63,12 @@ def test_a_missing_runtime_makes_a_language_unavailable_with_a_mend() -> None:
 def test_profiles_are_listed_once_each() -> None:
     found = catalogue(DESCRIPTIONS, VERSIONS)
     profiles = [p.name for p in found.profiles]
-    assert profiles == ["python-light", "python-data", "shell", "node"]
+    assert profiles == ["python-light", "python-data", "python-library", "shell", "node"]
 
 
 def test_the_light_profile_has_no_package_in_it() -> None:
     python = catalogue(DESCRIPTIONS, VERSIONS).by_name["python"]
-    light, data = python.profiles
+    light, data, _library = python.profiles
     heavy = {"numpy", "pandas", "matplotlib", "PIL", "sympy"}
     assert not heavy & set(light.modules)
     assert not light.triggers

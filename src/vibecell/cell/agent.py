@@ -18,7 +18,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import time
 
 import confine
@@ -28,87 +27,36 @@ import mounts
 import runner
 import streams
 import watch
+from inner_wall import InnerWall
 from workspace import Workspace
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
-CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_PTRACE = 5, 6, 7, 19
-CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_SETFCAP = 21, 24, 31
-_ALWAYS = frozenset({CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SYS_RESOURCE})
-HOSTNAME = "sandbox"
-
-
-def live(setup: messages.Setup, request: messages.ForkRequest, fds: list[int]) -> bool:
-    """Be the agent of one cell; returns (true) only in a program run in place."""
-    engine = socket.socket(fileno=fds[0])
-    step = "make the cell's namespaces"
-    try:
-        confine.unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
-        confine.sethostname(HOSTNAME)
-        confine.bring_loopback_up()
-        step = "mount the cell's file systems"
-        display = mounts.make_private_filesystems(request.uid, setup.tmpfs_bytes)
-        step = "drop privileges of the agent"
-        confine.set_no_new_privs()
-        confine.drop_capabilities(_lasting(setup, request.uid) | {CAP_SYS_ADMIN})
-        confine.set_dumpable(False)
-        agent = Agent(setup, request, engine, fds[1:], display)
-        step = "start the runner"
-        if agent.spawn(bool(setup.warm_argv)):
-            return True
-        agent.hello()
-        return agent.serve()
-    except BaseException as error:
-        report: dict[str, object] = {
-            "step": step,
-            "detail": f"{type(error).__name__}: {error}"[:500],
-        }
-        with contextlib.suppress(OSError):
-            engine.sendall(frames.encode_control(frames.FAILURE, report))
-        os._exit(1)
-
-
-def _lasting(setup: messages.Setup, uid: int) -> frozenset[int]:
-    """Capabilities an agent keeps after the start of a program.
-
-    Sampling reads the memory maps of others; a runner that maps the outer
-    wall's uid 0 into its user namespace must have had CAP_SETFCAP.
-
-    Source: user_namespaces(7), "Defining user and group ID mappings", Linux 5.12
-    """
-    more = ({CAP_SYS_PTRACE} if setup.watch else set()) | ({CAP_SETFCAP} if uid == 0 else set())
-    return _ALWAYS | more
+HELLO = frames.encode_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
+STARTED = frames.encode(frames.STARTED)
+REHEARSALS = 30
 
 
 class Agent:
-    """The state of one cell between frames."""
+    """The state of one cell between frames.
 
-    def __init__(
-        self,
-        setup: messages.Setup,
-        request: messages.ForkRequest,
-        engine: socket.socket,
-        cgroup_fds: list[int],
-        display: int,
-    ) -> None:
+    Made by the zygote and completed in the fork: what is made there is not
+    made, and its pages are not copied, in every cell.
+    """
+
+    def __init__(self, setup: messages.Setup, wall: InnerWall) -> None:
         self._setup = setup
-        self._uid = request.uid
-        self._engine = engine
-        self._cgroup_fds = cgroup_fds
-        self._display = display
+        self._wall = wall
+        self._uid = 0
+        self._engine = -1
+        self._cgroup_fds: list[int] = []
+        self._display = -1
         self._parser = frames.FrameParser(frames.TO_AGENT)
-        confine.set_fs_ids(self._uid, self._uid)
         self._workspace = Workspace()
-        self._wakeup, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wakeup_write)
-        self._wakeup_write = wakeup_write
+        self._wakeup = self._wakeup_write = -1
         self._poll = select.poll()
-        self._poll.register(engine, streams.READ_EVENTS)
-        self._poll.register(self._wakeup, select.POLLIN)
         self._runner: runner.Runner | None = None
         self._is_warm_program = False
         self._start: messages.Start | None = None
-        self._streams = streams.Streams(self._poll, engine.fileno(), display, self._send)
+        self._streams = streams.Streams(self._poll, self._send)
         self._exit_status: int | None = None
         self._stopped_by: str | None = None
         self._process_limit_hit = False
@@ -116,13 +64,47 @@ class Agent:
         self._next_sample_s = 0.0
         self._cpu_base_ms = 0.0
 
+    def live(self, request: messages.ForkRequest, fds: list[int]) -> bool:
+        """Be the agent of one cell; returns (true) only in a program run in place."""
+        self._engine, *self._cgroup_fds = fds
+        self._uid = request.uid
+        step = "make the cell's walls"
+        try:
+            self._display = self._wall.enclose_cell(self._uid)
+            self._settle()
+            step = "start the runner"
+            if self.spawn(bool(self._setup.warm_argv)):
+                return True
+            self._send_all(HELLO)
+            return self.serve()
+        except BaseException as error:
+            report: dict[str, object] = {
+                "step": step,
+                "detail": f"{type(error).__name__}: {error}"[:500],
+            }
+            with contextlib.suppress(OSError):
+                self._send_control(frames.FAILURE, report)
+            os._exit(1)
+
+    def _settle(self) -> None:
+        """Open what every cell has of its own."""
+        confine.set_fs_ids(self._uid, self._uid)
+        self._workspace.open()
+        self._wakeup, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        runner.set_handler(signal.SIGCHLD, _no_handler)
+        signal.set_wakeup_fd(self._wakeup_write)
+        self._poll.register(self._engine, streams.READ_EVENTS)
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._streams.connect(self._engine, self._display)
+
     def spawn(self, warm: bool) -> bool:
         """Start a runner; true in the program it becomes."""
-        own = [self._engine.fileno(), self._display, self._wakeup, self._wakeup_write]
+        own = [self._engine, self._display, self._wakeup, self._wakeup_write]
         cgroups = [os.dup(fd) for fd in self._cgroup_fds]
-        spawned = runner.spawn(self._setup, self._uid, cgroups, warm, [*own, *self._cgroup_fds])
+        spawned = runner.spawn(
+            self._setup, self._wall, self._uid, cgroups, warm, [*own, *self._cgroup_fds]
+        )
         if spawned is None:
-            self._engine.detach()  # closed by its number already
             return True
         for fd in cgroups:
             os.close(fd)
@@ -130,15 +112,11 @@ class Agent:
         self._runner, self._is_warm_program = spawned, warm
         return False
 
-    def hello(self) -> None:
-        """Tell the engine that the cell is warm."""
-        self._send_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
-
     def serve(self) -> bool:
         """Obey the engine until it hangs up; true in a program run in place."""
         while True:
             for fd, _event in self._poll.poll(self._timeout_ms()):
-                if fd == self._engine.fileno():
+                if fd == self._engine:
                     if self._hear():
                         return True
                 elif fd == self._wakeup:
@@ -157,14 +135,14 @@ class Agent:
 
     def _hear(self) -> bool:
         try:
-            data = self._engine.recv(streams.CHUNK_BYTES)
+            data = os.read(self._engine, streams.CHUNK_BYTES)
         except OSError:
             data = b""
         if not data:
             os._exit(0)  # the kernel ends the cell with us
         for kind, stream, payload in self._parser.feed(data):
             if kind == frames.START:
-                if self._begin(messages.Start.from_message(frames.decode_control(payload))):
+                if self._begin(payload):
                     return True
             else:
                 self._handle(kind, stream, payload)
@@ -195,23 +173,23 @@ class Agent:
         assert isinstance(path, str) and isinstance(size, int)
         self._workspace.begin(stream, path, size)
 
-    def _begin(self, start: messages.Start) -> bool:
+    def _begin(self, message: bytes) -> bool:
+        start = messages.Start.from_message(frames.decode_control(message))
         if start.workspace_bytes != self._setup.tmpfs_bytes:
             mounts.resize_workspace(start.workspace_bytes)
         master = slave = None
         if start.interactive:
             master, slave = mounts.open_terminal(self._uid)
             streams.set_size(master, start.columns, start.rows)
-        confine.drop_capabilities(_lasting(self._setup, self._uid))
+        self._wall.restrict_agent(self._uid)
         if self._needs_other_runner(start) and self._respawn():
             return True
         assert self._runner is not None
         self._start = start
         confine.prlimit(self._runner.pid, start.rlimits)
         self._cpu_base_ms = runner.children_cpu_time_ms() + runner.cpu_time_ms(self._runner.pid)
-        message = {name: getattr(start, name) for name in messages.Start.__slots__}
         self._runner.start(message, slave)
-        self._engine.sendall(frames.encode(frames.STARTED))
+        self._send_all(STARTED)
         if slave is not None:
             os.close(slave)
         self._streams.attach(self._runner, master)
@@ -231,8 +209,7 @@ class Agent:
         return self.spawn(warm=False)
 
     def _close_runner(self, ended: runner.Runner) -> None:
-        ended.control.close()
-        for fd in (ended.stdin, ended.stdout, ended.stderr):
+        for fd in (ended.control, ended.stdin, ended.stdout, ended.stderr):
             os.close(fd)
 
     # the program's other controls
@@ -322,13 +299,41 @@ class Agent:
 
     def _send(self, kind: int, payload: bytes) -> None:
         header = frames.HEADER.pack(len(payload), kind, 0)
-        sent = self._engine.sendmsg([header, payload])
-        rest = (header + payload)[sent:]
-        if rest:
-            self._engine.sendall(rest)
+        sent = os.writev(self._engine, [header, payload])
+        if sent < len(header) + len(payload):
+            self._send_all((header + payload)[sent:])
 
     def _send_control(self, kind: int, message: dict[str, object]) -> None:
-        self._engine.sendall(frames.encode_control(kind, message))
+        self._send_all(frames.encode_control(kind, message))
+
+    def _send_all(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._engine, data) :]
+
+
+def rehearse(setup: messages.Setup) -> None:
+    """Do over and over what every cell will do and what leaves no trace.
+
+    CPython adapts code and caches look-ups as they are used (PEP 659), which
+    writes to them; done here, no fork has to do it again.
+    """
+    start = dict.fromkeys(messages.Start.__slots__) | {"argv": [], "env": setup.env}
+    call = frames.encode_control(frames.WRITE, {"path": "main.py", "size_bytes": 1}, 1)
+    call += frames.encode(frames.DATA, b"1", 1) + frames.encode_control(frames.START, start)
+    for _ in range(REHEARSALS):
+        for kind, _stream, payload in frames.FrameParser(frames.TO_AGENT).feed(call):
+            if kind == frames.START:
+                messages.Start.from_message(frames.decode_control(payload))
+            elif kind == frames.WRITE:
+                frames.decode_control(payload)
+        runner.children_cpu_time_ms()
+        runner.cpu_time_ms(os.getpid())
+        mounts.is_full()
+        frames.encode_control(frames.EXIT, {"exit_code": 0, "signal": None})
+
+
+def _no_handler(_signal: int, _frame: object) -> None:
+    """To be woken by: an ignored signal would wake nobody."""
 
 
 def _kill_everything() -> None:

@@ -7,24 +7,25 @@ engine. Runs behind the walls, so it imports the standard library only.
 
 Every function raises ``OSError`` whose ``filename`` is the step that failed,
 so that a failure can be reported as a sentence. The order of the steps is the
-caller's; each function says what it needs before it.
+caller's; each function says what it needs before it. All but those that say
+otherwise can be recorded (``kernel.recording``) and made again in every cell.
 """
 
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
-import random
-import re
 import resource
 import signal
 import socket
+import stat
 import struct
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import kernel
+from kernel import Argument, Given, Text, call, call_now
 
 CLONE_NEWUSER = 0x10000000
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 22, 23, 24
@@ -37,53 +38,16 @@ _MOST_CAPABILITIES = 64
 _SECCOMP_MODE_FILTER = 2
 _SOCK_FILTER_BYTES = 8
 _LANDLOCK_RULE_PATH_BENEATH = 1
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
-_MADV_COLLAPSE = 25
-_HUGE_PAGE_BYTES = 2 << 20
-_ANONYMOUS_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0\s*(?:\[heap\])?$")
+_RULE_FD = 63  # a rule names its directory by number, inside a structure
+_SIOCSIFFLAGS, _IFF_UP, _IFF_LOOPBACK = 0x8914, 0x1, 0x8
+_AT_FDCWD = -100
+_NO_LIMIT = 0xFFFFFFFFFFFFFFFF
 _OPENAT2_ATTEMPTS = 8
 _REAP_DEADLINE_S = 2.0
 _REAP_POLL_S = 0.0005
 _UNCHANGED_ID = 0xFFFFFFFF
 
-# these differ: number on x86-64, on AArch64; newer ones are the same everywhere
-_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-_SYS_CAPGET = {"x86_64": 125, "aarch64": 90}
-_SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
-_SYS_CLOSE_RANGE, _SYS_OPENAT2 = 436, 437
-_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
-_MACHINE = os.uname().machine
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
-
-def _check(result: int, step: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), step)
-    return result
-
-
-@contextlib.contextmanager
-def _named(step: str) -> Iterator[None]:
-    """Give the errors of the standard library the name of the step."""
-    try:
-        yield
-    except OSError as error:
-        number = error.errno or errno.EIO
-        raise OSError(number, os.strerror(number), step) from error
-
-
-def _syscall(step: str, number: int, *arguments: int | bytes) -> int:
-    """A call that libc has no function for; integers are passed as long."""
-    wide = (ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)
-    return _check(_libc.syscall(ctypes.c_long(number), *wide), step)
-
-
-def _prctl(step: str, option: int, *arguments: int) -> int:
-    padded = (*arguments, 0, 0, 0, 0)[:4]
-    return _check(_libc.prctl(option, *(ctypes.c_ulong(a) for a in padded)), step)
+_Pair = ctypes.c_int * 2
 
 
 def unshare(flags: int) -> None:
@@ -91,7 +55,7 @@ def unshare(flags: int) -> None:
 
     Source: unshare(2)
     """
-    _check(_libc.unshare(flags), f"unshare({flags:#x})")
+    call(f"unshare({flags:#x})", "unshare", flags)
 
 
 def setns(fd: int, kind: int) -> None:
@@ -99,39 +63,24 @@ def setns(fd: int, kind: int) -> None:
 
     Source: setns(2)
     """
-    _check(_libc.setns(fd, kind), f"setns({kind:#x})")
+    call(f"setns({kind:#x})", "setns", fd, kind)
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, data: str | None) -> None:
+def mount(source: str, target: str, kind: str | None, flags: int, data: str | Text | None) -> None:
     """Mount, bind, remount or change propagation.
 
     Source: mount(2)
     """
-    result = _libc.mount(
-        source.encode(),
-        target.encode(),
-        kind.encode() if kind is not None else None,
-        ctypes.c_ulong(flags),
-        data.encode() if data is not None else None,
-    )
-    _check(result, f"mount {target}")
+    names = (source.encode(), target.encode(), kind.encode() if kind is not None else 0)
+    options: Argument = data.encode() if isinstance(data, str) else data or 0
+    call(f"mount {target}", "mount", *names, flags, options)
 
 
-def umount2(target: str, flags: int) -> None:
-    """Unmount.
-
-    Source: umount(2)
-    """
-    _check(_libc.umount2(target.encode(), flags), f"unmount {target}")
-
-
-def pivot_root(new_root: str, put_old: str) -> None:
-    """Make another mount the root; there is no way back, as there is from chroot.
-
-    Source: pivot_root(2)
-    """
-    number = _SYS_PIVOT_ROOT[_MACHINE]
-    _syscall(f"pivot_root {new_root}", number, new_root.encode(), put_old.encode())
+def make_fifo(path: str, mode: int) -> None:
+    """Make a FIFO of exactly this mode. Source: mknod(2), chmod(2)."""
+    step = f"make {path}"
+    call(step, "mknodat", _AT_FDCWD, path.encode(), stat.S_IFIFO | mode, 0)
+    call(step, "fchmodat", _AT_FDCWD, path.encode(), mode, 0)
 
 
 def sethostname(name: str) -> None:
@@ -139,8 +88,7 @@ def sethostname(name: str) -> None:
 
     Source: sethostname(2)
     """
-    with _named("sethostname"):
-        socket.sethostname(name)
+    call("sethostname", "sethostname", name.encode(), len(name.encode()))
 
 
 def bring_loopback_up() -> None:
@@ -148,33 +96,59 @@ def bring_loopback_up() -> None:
 
     Source: netdevice(7)
     """
-    with (
-        _named("bring loopback up"),
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control,
-    ):
-        request = struct.pack("16sh22x", b"lo", 0)
-        (flags,) = struct.unpack_from("h", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+    step = "bring loopback up"
+    request = struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_LOOPBACK)
+    fd = call(step, "socket", socket.AF_INET, socket.SOCK_DGRAM, 0)
+    call(step, "ioctl", fd, _SIOCSIFFLAGS, request)
+    call(step, "close", fd)
 
 
-def enter_user_namespace(inner_uid: int, outer_uid: int, inner_gid: int, outer_gid: int) -> None:
-    """Enter a new user namespace in which one uid and one gid exist.
+class OneId:
+    """A map of a user namespace in which one id exists."""
 
-    ``outer_*`` must be this process's own effective ids; then mapping them
+    def __init__(self, inner_id: int) -> None:
+        self._inner_id = inner_id
+        self.text = Text(len(self._line(0)))
+
+    def _line(self, outer_id: int) -> bytes:
+        return b"%10d %10d %10d\n" % (self._inner_id, outer_id, 1)
+
+    def to(self, outer_id: int) -> "OneId":
+        """Map it to the id ``outer_id`` outside."""
+        self.text.fill(self._line(outer_id))
+        return self
+
+
+def enter_user_namespace(ids: OneId) -> None:
+    """Enter a new user namespace in which one uid, and a gid of the same number, exist.
+
+    The outer ids must be this process's own effective ids; then mapping them
     needs no privilege. The process must be dumpable, or /proc/self belongs to
     root. Afterwards it holds every capability in the new namespace.
 
     Source: user_namespaces(7); setgroups must be denied first since Linux 3.19
     """
     unshare(CLONE_NEWUSER)
-    for name, content in (
-        ("setgroups", b"deny"),
-        ("uid_map", b"%d %d 1" % (inner_uid, outer_uid)),
-        ("gid_map", b"%d %d 1" % (inner_gid, outer_gid)),
+    size = len(ids.text.buffer) - 1
+    for name, content, length in (
+        ("setgroups", b"deny", 4),
+        ("uid_map", ids.text, size),
+        ("gid_map", ids.text, size),
     ):
         path = f"/proc/self/{name}"
-        with _named(f"write {path}"), open(path, "wb", buffering=0) as file:
-            file.write(content)
+        fd = call(f"open {path}", "openat", _AT_FDCWD, path.encode(), os.O_WRONLY | os.O_CLOEXEC)
+        call(f"write {path}", "write", fd, content, length)
+        call(f"close {path}", "close", fd)
+
+
+def change_identity(identity: int | Given) -> None:
+    """Become another uid, and the gid of the same number, with no other group.
+
+    Source: setgroups(2), setresuid(2)
+    """
+    call("drop groups", "setgroups", 0, 0)
+    call("change the gid", "setresgid", identity, identity, identity)
+    call("change the uid", "setresuid", identity, identity, identity)
 
 
 def set_fs_ids(uid: int, gid: int) -> None:
@@ -182,12 +156,10 @@ def set_fs_ids(uid: int, gid: int) -> None:
 
     Source: setfsuid(2), which reports no error: a second call tells the value
     """
-    for step, call, wanted in (
-        (f"setfsgid({gid})", _libc.setfsgid, gid),
-        (f"setfsuid({uid})", _libc.setfsuid, uid),
-    ):
-        call(ctypes.c_uint(wanted))
-        if call(ctypes.c_uint(_UNCHANGED_ID)) & 0xFFFFFFFF != wanted:
+    for name, wanted in (("setfsgid", gid), ("setfsuid", uid)):
+        step = f"{name}({wanted})"
+        call_now(step, name, wanted)
+        if call_now(step, name, _UNCHANGED_ID) != wanted:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM), step)
 
 
@@ -196,7 +168,7 @@ def set_dumpable(dumpable: bool) -> None:
 
     Source: PR_SET_DUMPABLE(2const)
     """
-    _prctl("set dumpable", _PR_SET_DUMPABLE, int(dumpable))
+    call("set dumpable", "prctl", _PR_SET_DUMPABLE, int(dumpable))
 
 
 def set_no_new_privs() -> None:
@@ -204,7 +176,7 @@ def set_no_new_privs() -> None:
 
     Source: PR_SET_NO_NEW_PRIVS(2const)
     """
-    _prctl("set no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
+    call("set no_new_privs", "prctl", _PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities(keep: frozenset[int]) -> None:
@@ -216,23 +188,45 @@ def drop_capabilities(keep: frozenset[int]) -> None:
 
     Source: capabilities(7); capset(2), version 3
     """
-    for number in range(_MOST_CAPABILITIES):
-        bounding = _libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0)
-        if bounding < 0:
-            break  # beyond the last this kernel knows
-        if bounding:
-            _prctl(f"drop capability {number}", _PR_CAPBSET_DROP, number)
-    if _prctl("read securebits", _PR_GET_SECUREBITS) != _SECUREBITS:
-        _prctl("lock securebits", _PR_SET_SECUREBITS, _SECUREBITS)
-    _prctl("clear ambient capabilities", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    for number in _bounding_set():
+        call(f"drop capability {number}", "prctl", _PR_CAPBSET_DROP, number)
+    if kernel.is_recording() or _securebits() != _SECUREBITS:
+        call("lock securebits", "prctl", _PR_SET_SECUREBITS, _SECUREBITS)
+    call("clear ambient capabilities", "prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    limit_capabilities(keep)
+
+
+def limit_capabilities(keep: frozenset[int]) -> None:
+    """Keep only these, where held, as effective and permitted.
+
+    A recording remembers which of them the recording process held.
+
+    Source: capset(2), version 3
+    """
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     held = ctypes.create_string_buffer(_CAPABILITY_DATA.size)
-    _syscall("read capabilities", _SYS_CAPGET[_MACHINE], header, ctypes.addressof(held))
+    call_now("read capabilities", "capget", header, ctypes.addressof(held))
     _, permitted_low, _, _, permitted_high, _ = _CAPABILITY_DATA.unpack(held.raw)
     mask = sum(1 << number for number in keep)
     low, high = mask & permitted_low, mask >> 32 & permitted_high
     data = _CAPABILITY_DATA.pack(low, low, 0, high, high, 0)
-    _syscall("drop capabilities", _SYS_CAPSET[_MACHINE], header, data)
+    call("drop capabilities", "capset", header, data)
+
+
+def _bounding_set() -> list[int]:
+    """Capabilities to drop from it; all that exist, for a recording."""
+    step = "read the bounding set"
+    every = kernel.is_recording()
+    found = []
+    with contextlib.suppress(OSError):  # beyond the last this kernel knows
+        for number in range(_MOST_CAPABILITIES):
+            if call_now(step, "prctl", _PR_CAPBSET_READ, number) or every:
+                found.append(number)
+    return found
+
+
+def _securebits() -> int:
+    return call_now("read securebits", "prctl", _PR_GET_SECUREBITS)
 
 
 def apply_rlimits(limits: Mapping[str, Sequence[int]]) -> None:
@@ -245,12 +239,12 @@ def prlimit(pid: int, limits: Mapping[str, Sequence[int]]) -> None:
 
     Source: prlimit(2)
     """
-    for name, wanted in limits.items():
+    for name, (wanted_soft, wanted_hard) in limits.items():
         kind = getattr(resource, name)
-        with _named(f"set {name}"):
-            ceiling = resource.prlimit(pid, kind)[1]
-            soft, hard = (_lower(value, ceiling) for value in wanted)
-            resource.prlimit(pid, kind, (soft, hard))
+        ceiling = resource.getrlimit(kind)[1] if pid == 0 else resource.prlimit(pid, kind)[1]
+        soft, hard = _lower(wanted_soft, ceiling), _lower(wanted_hard, ceiling)
+        values = struct.pack("QQ", soft & _NO_LIMIT, hard & _NO_LIMIT)
+        call(f"set {name}", "prlimit64", pid, kind, values, 0)
 
 
 def _lower(value: int, ceiling: int) -> int:
@@ -259,34 +253,38 @@ def _lower(value: int, ceiling: int) -> int:
     return ceiling if value == resource.RLIM_INFINITY else min(value, ceiling)
 
 
-def restrict_landlock(spec: Mapping[str, Any]) -> None:
+def restrict_landlock(spec: Mapping[str, Any], made: frozenset[str] = frozenset()) -> None:
     """Apply a ruleset made by ``mechanisms/landlock.py``; needs no_new_privs.
 
     A rule for a path that does not exist is passed over: it would only grant.
+
+    Args:
+        spec: the ruleset.
+        made: paths that exist by the time of the replay, if not yet.
 
     Source: landlock(7)
     """
     size = spec["attribute_bytes"]
     attribute = struct.pack("QQQ", spec["handled_fs"], 0, spec["scoped"])[:size]
-    ruleset = _syscall("create a Landlock ruleset", _SYS_LANDLOCK_CREATE, attribute, size, 0)
-    try:
-        for path, rights in spec["rules"]:
-            with contextlib.suppress(FileNotFoundError):
-                _allow_beneath(ruleset, path, rights)
-        step = "restrict by Landlock"
-        _syscall(step, _SYS_LANDLOCK_RESTRICT, ruleset, spec["restrict_flags"])
-    finally:
-        os.close(ruleset)
+    step = "create a Landlock ruleset"
+    ruleset = call(step, "landlock_create_ruleset", attribute, size, 0)
+    for path, rights in spec["rules"]:
+        if path in made or os.path.exists(path):
+            _allow_beneath(ruleset, path, rights)
+    step = "restrict by Landlock"
+    call(step, "landlock_restrict_self", ruleset, spec["restrict_flags"])
+    call(step, "close", ruleset)
 
 
-def _allow_beneath(ruleset: int, path: str, rights: int) -> None:
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rule = struct.pack("=Qi", rights, fd)
-        kind = _LANDLOCK_RULE_PATH_BENEATH
-        _syscall(f"allow {path} by Landlock", _SYS_LANDLOCK_ADD, ruleset, kind, rule, 0)
-    finally:
-        os.close(fd)
+def _allow_beneath(ruleset: Argument, path: str, rights: int) -> None:
+    step = f"allow {path} by Landlock"
+    fd = call(step, "openat", _AT_FDCWD, path.encode(), os.O_PATH | os.O_CLOEXEC)
+    call(step, "dup3", fd, _RULE_FD, os.O_CLOEXEC)
+    call(step, "close", fd)
+    rule = struct.pack("=Qi", rights, _RULE_FD)
+    kind = _LANDLOCK_RULE_PATH_BENEATH
+    call(step, "landlock_add_rule", ruleset, kind, rule, 0)
+    call(step, "close", _RULE_FD)
 
 
 def load_seccomp(program: bytes) -> None:
@@ -299,10 +297,31 @@ def load_seccomp(program: bytes) -> None:
     count, rest = divmod(len(program), _SOCK_FILTER_BYTES)
     if rest or not count:
         raise OSError(errno.EINVAL, "not an array of sock_filter", "load the seccomp filter")
-    code = ctypes.create_string_buffer(program, len(program))
-    head = ctypes.create_string_buffer(struct.pack("HP", count, ctypes.addressof(code)))
-    address = ctypes.addressof(head)
-    _prctl("load the seccomp filter", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address)
+    address = kernel.address_of(program)
+    head = struct.pack("HP", count, address)
+    call("load the seccomp filter", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, head)
+
+
+def make_pair() -> tuple[int, int]:
+    """Two connected stream sockets, not inherited by exec; not recorded.
+
+    Source: socketpair(2)
+    """
+    pair = _Pair()
+    kind = socket.SOCK_STREAM | socket.SOCK_CLOEXEC
+    address = ctypes.addressof(pair)
+    call_now("make a pair of sockets", "socketpair", socket.AF_UNIX, kind, 0, address)
+    return pair[0], pair[1]
+
+
+def set_umask(mask: int) -> None:
+    """Set the bits that new files are made without. Source: umask(2)."""
+    call("set the umask", "umask", mask)
+
+
+def change_directory(path: str) -> None:
+    """Set the working directory. Source: chdir(2)."""
+    call(f"change to {path}", "chdir", path.encode())
 
 
 def close_range(first: int, last: int) -> None:
@@ -311,11 +330,13 @@ def close_range(first: int, last: int) -> None:
     Source: close_range(2), Linux 5.9
     """
     if first <= last:
-        _syscall("close descriptors", _SYS_CLOSE_RANGE, first, last, 0)
+        call("close descriptors", "close_range", first, last, 0)
 
 
 def openat2(folder: int, path: str, flags: int, mode: int, resolve: int) -> int:
     """Open beneath a descriptor, under the kernel's own rules of resolution.
+
+    Not recorded.
 
     Raises:
         OSError: ELOOP for a link, EXDEV for a way out, and open's own;
@@ -330,7 +351,7 @@ def openat2(folder: int, path: str, flags: int, mode: int, resolve: int) -> int:
     for _attempt in range(_OPENAT2_ATTEMPTS):
         # EAGAIN: a rename raced the walk and the kernel could not vouch for it
         with contextlib.suppress(BlockingIOError):
-            return _syscall(f"open {path!r}", _SYS_OPENAT2, folder, name, how, len(how))
+            return call_now(f"open {path!r}", "openat2", folder, name, how, len(how))
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), f"open {path!r}")
 
 
@@ -357,39 +378,3 @@ def kill_all() -> None:
             return
         time.sleep(_REAP_POLL_S)
     raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), "end all processes")
-
-
-def reseed() -> None:
-    """Give this fork randomness, temporary names and UUIDs of its own.
-
-    ``os.fork`` reseeds ``random``; numpy's legacy state, the sequence of
-    temporary names and the clock of ``uuid1`` are shared unless renewed here.
-    """
-    random.seed()
-    if (numpy_random := sys.modules.get("numpy.random")) is not None:
-        numpy_random.seed()
-    if (tempfile := sys.modules.get("tempfile")) is not None:
-        vars(tempfile)["_name_sequence"] = None
-    if (uuid := sys.modules.get("uuid")) is not None:
-        vars(uuid)["_last_timestamp"] = None
-
-
-def madvise_collapse_heap() -> int:
-    """Put large anonymous mappings into huge pages, so that forks copy less.
-
-    An optimisation: where the kernel refuses, nothing is lost.
-
-    Returns:
-        How many mappings were collapsed.
-
-    Source: madvise(2), MADV_COLLAPSE, Linux 6.1
-    """
-    collapsed = 0
-    with open("/proc/self/maps") as maps:
-        found = [m for line in maps if (m := _ANONYMOUS_MAPPING.match(line.strip()))]
-    for match in found:
-        start, end = int(match[1], 16), int(match[2], 16)
-        if end - start >= _HUGE_PAGE_BYTES:
-            address, length = ctypes.c_void_p(start), ctypes.c_size_t(end - start)
-            collapsed += _libc.madvise(address, length, _MADV_COLLAPSE) == 0
-    return collapsed

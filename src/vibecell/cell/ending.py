@@ -30,7 +30,7 @@ _HARMLESS_KINDS = frozenset({io.StringIO, io.BytesIO})
 _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 
 _libc = ctypes.CDLL(None)
-_there_before: set[str] = set()
+_newest_before = ""
 
 
 def prepare() -> None:
@@ -46,7 +46,8 @@ def prepare() -> None:
 
 def note_modules() -> None:
     """Remember what is imported before the program; for the runner."""
-    _there_before.update(sys.modules)
+    global _newest_before
+    _newest_before = next(reversed(sys.modules))
 
 
 def _end() -> None:
@@ -78,7 +79,9 @@ def _exit_code() -> int | None:
 
 def _imported_libraries() -> bool:
     """Whether the program imported compiled code; its objects may end in any way."""
-    for name in sys.modules.keys() - _there_before:
+    for name in reversed(sys.modules):  # the latest first
+        if name == _newest_before:
+            return False
         loader = getattr(getattr(sys.modules[name], "__spec__", None), "loader", None)
         if isinstance(loader, ExtensionFileLoader) or loader is BuiltinImporter:
             return True

@@ -10,6 +10,7 @@ import os
 import struct
 
 import confine
+from kernel import Text
 
 WORKSPACE = "/workspace"
 DISPLAY_FIFO = "/run/display"
@@ -21,14 +22,15 @@ _INODES_PER_MIB = 64
 _SHM = "size=16m,nr_inodes=1k,mode=1777"
 
 
-def make_private_filesystems(uid: int, tmpfs_bytes: int) -> int:
+def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
     """Mount workspace, /tmp, /dev/shm, /run and /proc for this cell alone.
 
     ``subset=pid`` leaves nothing of /proc but the processes: no /proc/sys,
     kcore, keys or sysrq, so there is nothing to mask.
 
-    Returns:
-        Descriptor of the display FIFO, read end.
+    Args:
+        workspace: mount options of the workspace.
+        tmpfs_bytes: size of /tmp.
 
     Raises:
         OSError: names the mount that failed.
@@ -37,16 +39,26 @@ def make_private_filesystems(uid: int, tmpfs_bytes: int) -> int:
     """
     confine.mount("none", "/", None, MS_REC | MS_PRIVATE, None)
     size = _tmpfs_size(tmpfs_bytes)
-    confine.mount("tmpfs", WORKSPACE, "tmpfs", _SAFE, f"{size},mode=755,uid={uid},gid={uid}")
+    confine.mount("tmpfs", WORKSPACE, "tmpfs", _SAFE, workspace)
     confine.mount("tmpfs", "/tmp", "tmpfs", _SAFE | MS_NOEXEC, f"{size},mode=1777")
     confine.mount("tmpfs", "/dev/shm", "tmpfs", _SAFE | MS_NOEXEC, _SHM)
     confine.mount("tmpfs", "/run", "tmpfs", _SAFE | MS_NOEXEC, "size=64k,nr_inodes=16,mode=755")
-    os.mkfifo(DISPLAY_FIFO, 0o622)
-    os.chmod(DISPLAY_FIFO, 0o622)
-    display = os.open(DISPLAY_FIFO, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    confine.make_fifo(DISPLAY_FIFO, 0o622)
     confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)
     confine.mount("proc", "/proc", "proc", _SAFE | MS_NOEXEC, "subset=pid")
-    return display
+
+
+def workspace_options(size_bytes: int, uid: int) -> str:
+    """Mount options of a workspace that belongs to ``uid``."""
+    return f"{_tmpfs_size(size_bytes)},mode=755,uid={uid},gid={uid}"
+
+
+def open_display() -> int:
+    """The FIFO that programs show things through, read end.
+
+    Opened for writing too, so that it never reports an end.
+    """
+    return os.open(DISPLAY_FIFO, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _tmpfs_size(size_bytes: int) -> str:

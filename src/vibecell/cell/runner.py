@@ -9,11 +9,9 @@ program* (node) is executed at once and waits for its source by itself, on
 descriptor 3.
 """
 
-import array
 import errno
 import fcntl
 import io
-import json
 import os
 import resource
 import signal
@@ -24,22 +22,23 @@ import termios
 import time
 
 import confine
+import forking
+import frames
 import messages
+from inner_wall import InnerWall
 
-INNER_ID = 1000
-CLONE_NEWCGROUP = 0x02000000
 WARM_PROGRAM_FD = 3
 READY = b"R"
 _LENGTH = struct.Struct("!I")
+# without the conversion to enumerations around it
+set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
 _RESTORED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class Runner:
     """The agent's hold on a runner: its pid and the ends of its pipes."""
 
-    def __init__(
-        self, pid: int, control: socket.socket, stdin: int, stdout: int, stderr: int
-    ) -> None:
+    def __init__(self, pid: int, control: int, stdin: int, stdout: int, stderr: int) -> None:
         self.pid = pid
         self.control = control
         self.stdin = stdin
@@ -52,27 +51,35 @@ class Runner:
         Raises:
             RuntimeError: says which step of its confinement failed.
         """
-        word = self.control.recv(1)
+        word = os.read(self.control, 1)
         if word != READY:
-            detail = word + self.control.recv(2000) if word else b"it died"
+            detail = word + os.read(self.control, 2000) if word else b"it died"
             raise RuntimeError(detail.decode("utf-8", "replace"))
 
-    def start(self, message: dict[str, object], terminal: int | None) -> None:
-        """Send the start message, with the terminal's slave if there is one."""
-        payload = json.dumps(message).encode()
-        fds = [] if terminal is None else [terminal]
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self.control.sendmsg([_LENGTH.pack(len(payload))], ancillary)
-        self.control.sendall(payload)
-        self.control.close()
+    def start(self, message: bytes, terminal: int | None) -> None:
+        """Send the start message as it came, and the terminal's slave if there is one."""
+        whole = _LENGTH.pack(len(message)) + message
+        while whole:
+            whole = whole[os.write(self.control, whole) :]
+        if terminal is not None:
+            with socket.socket(fileno=self.control) as control:
+                socket.send_fds(control, [READY], [terminal])
+        else:
+            os.close(self.control)
 
 
 def spawn(
-    setup: messages.Setup, uid: int, cgroup_fds: list[int], warm: bool, others: list[int]
+    setup: messages.Setup,
+    wall: InnerWall,
+    uid: int,
+    cgroup_fds: list[int],
+    warm: bool,
+    others: list[int],
 ) -> Runner | None:
     """Fork a runner; return the agent's hold on it, or ``None`` in the program.
 
     Args:
+        wall: what confines it.
         uid: the program's, in the outer wall's terms.
         cgroup_fds: ``cgroup.procs`` of each hierarchy, to join by writing.
         warm: execute the profile's warm program instead of waiting.
@@ -81,109 +88,96 @@ def spawn(
     stdin_read, stdin_write = os.pipe()
     stdout_read, stdout_write = os.pipe()
     stderr_read, stderr_write = os.pipe()
-    here, there = socket.socketpair()
-    pid = os.fork()
+    here, there = confine.make_pair()
+    pid = forking.fork_bare()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        here.close()
-        for fd in (*others, stdin_write, stdout_read, stderr_read):
+        set_handler(signal.SIGCHLD, signal.SIG_DFL)
+        for fd in (here, *others, stdin_write, stdout_read, stderr_read):
             os.close(fd)
-        _become(setup, uid, cgroup_fds, warm, there, (stdin_read, stdout_write, stderr_write))
+        stdio = (stdin_read, stdout_write, stderr_write)
+        _become(setup, wall, uid, cgroup_fds, warm, there, stdio)
         return None
-    there.close()
-    for fd in (stdin_read, stdout_write, stderr_write):
+    for fd in (there, stdin_read, stdout_write, stderr_write):
         os.close(fd)
     return Runner(pid, here, stdin_write, stdout_read, stderr_read)
 
 
 def _become(
     setup: messages.Setup,
+    wall: InnerWall,
     uid: int,
     cgroup_fds: list[int],
     warm: bool,
-    control: socket.socket,
+    control: int,
     stdio: tuple[int, int, int],
 ) -> None:
     """Confine, wait, and return only to run in place."""
     try:
-        _confine(setup, uid, cgroup_fds, stdio)
+        _enter_cgroups(cgroup_fds)
+        _take_stdio(stdio)
+        wall.confine_program(uid)
         if warm:
             _execute_warm(setup, control)
-        control.send(READY)
-        message, terminal = _receive(control)
+        forking.reseed()
+        os.write(control, READY)
+        message = _receive(control)
     except BaseException as error:
-        control.send(f"{type(error).__name__}: {error}".encode()[:2000])
+        os.write(control, f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)
-    control.close()
     if message is None:
         os._exit(0)
+    terminal = _receive_terminal(control) if message.interactive else None
     _apply(setup, message, terminal)
 
 
-def _confine(
-    setup: messages.Setup, uid: int, cgroup_fds: list[int], stdio: tuple[int, int, int]
-) -> None:
-    """Give up everything; the order is a law.
-
-    The cgroup first, so that whatever follows is already counted; the user
-    namespace before the capabilities go; no_new_privs before seccomp, which
-    demands it; seccomp last, since it forbids the steps before it.
-
-    Source: credentials(7), user_namespaces(7), seccomp(2)
-    """
+def _enter_cgroups(cgroup_fds: list[int]) -> None:
+    """Join each hierarchy, first of all: whatever follows is already counted."""
     for fd in cgroup_fds:
         os.write(fd, b"0")
         os.close(fd)
+
+
+def _take_stdio(stdio: tuple[int, int, int]) -> None:
     os.setsid()
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)
         os.close(fd)
-    if uid != 0:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    confine.set_dumpable(True)
-    confine.enter_user_namespace(INNER_ID, uid, INNER_ID, uid)
-    confine.unshare(CLONE_NEWCGROUP)
-    confine.drop_capabilities(frozenset())
-    confine.set_no_new_privs()
-    confine.set_dumpable(True)  # a change of credentials has cleared it
-    confine.apply_rlimits(setup.rlimits)
-    confine.reseed()
-    os.umask(0o022)
-    os.chdir("/workspace")
-    if setup.landlock is not None:
-        confine.restrict_landlock(setup.landlock)
-    confine.load_seccomp(setup.seccomp)
 
 
-def _execute_warm(setup: messages.Setup, control: socket.socket) -> None:
-    if control.fileno() != WARM_PROGRAM_FD:
-        os.dup2(control.fileno(), WARM_PROGRAM_FD)
+def _execute_warm(setup: messages.Setup, control: int) -> None:
+    if control != WARM_PROGRAM_FD:
+        os.dup2(control, WARM_PROGRAM_FD)
     os.set_inheritable(WARM_PROGRAM_FD, True)
     confine.close_range(WARM_PROGRAM_FD + 1, 0xFFFFFFFF)
     _restore_signals()
     os.execvpe(setup.warm_argv[0], setup.warm_argv, setup.env | setup.warm_env)
 
 
-def _receive(control: socket.socket) -> tuple[messages.Start | None, int | None]:
-    header, fds, _, _ = socket.recv_fds(control, _LENGTH.size, 1)
-    if not header:
-        return None, None
+def _receive(control: int) -> messages.Start | None:
+    header = os.read(control, _LENGTH.size)
+    if len(header) < _LENGTH.size:
+        return None
     (length,) = _LENGTH.unpack(header)
-    payload = bytearray()
+    payload = b""
     while len(payload) < length:
-        piece = control.recv(length - len(payload))
+        piece = os.read(control, length - len(payload))
         if not piece:
-            return None, None
+            return None
         payload += piece
-    return messages.Start.from_message(json.loads(payload)), (fds[0] if fds else None)
+    return messages.Start.from_message(frames.decode_control(payload))
+
+
+def _receive_terminal(control: int) -> int:
+    with socket.socket(fileno=control) as link:
+        _, fds, _, _ = socket.recv_fds(link, len(READY), 1)
+    return fds[0]
 
 
 def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -> None:
-    os.environ.clear()
-    os.environ.update(start.env)
+    for name, value in start.env.items():
+        if setup.env.get(name) != value:  # the zygote has set those
+            os.environ[name] = value
     if terminal is not None:
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         for fd in (0, 1, 2):

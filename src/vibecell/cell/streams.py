@@ -31,21 +31,16 @@ class Streams:
 
     Args:
         poll: the agent's; descriptors come and go in it.
-        engine: descriptor of the engine's socket.
-        display: read end of the display FIFO.
         send: sends one frame to the engine, blocking.
     """
 
     def __init__(
         self,
         poll: select.poll,
-        engine: int,
-        display: int,
         send: Callable[[int, bytes], None],
     ) -> None:
         self._poll = poll
-        self._engine = engine
-        self._display = display
+        self._engine = self._display = -1
         self._send = send
         self._display_buffer = bytearray()
         self._outputs: dict[int, int] = {}
@@ -53,6 +48,11 @@ class Streams:
         self._pending_stdin = bytearray()
         self._eof_requested = False
         self._terminal: int | None = None
+
+    def connect(self, engine: int, display: int) -> None:
+        """Take the engine's socket and the display FIFO's read end."""
+        self._engine = engine
+        self._display = display
 
     def attach(self, program: runner.Runner, terminal: int | None) -> None:
         """Begin with a program: its pipes, or the master of its terminal."""

@@ -26,9 +26,13 @@ class Workspace:
     """The workspace of one cell, held by descriptor."""
 
     def __init__(self) -> None:
-        self._root = os.open(mounts.WORKSPACE, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._root = -1
         self._known: dict[str, tuple[int, int, int]] = {}
         self._open: dict[int, tuple[int, str, int]] = {}
+
+    def open(self) -> None:
+        """Take hold of the directory, as it is mounted now."""
+        self._root = os.open(mounts.WORKSPACE, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def begin(self, stream: int, path: str, size_bytes: int) -> None:
         """Create a source file; its content follows by ``append``."""

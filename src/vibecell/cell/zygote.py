@@ -24,7 +24,10 @@ import sys
 import agent
 import confine
 import ending
+import forking
+import frames
 import messages
+from inner_wall import InnerWall
 
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -32,7 +35,17 @@ MAX_FDS = 16
 CLONE_NEWPID = 0x20000000
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace"),
-    *("watch", "mounts", "messages", "frames", "confine", "ending"),
+    *(
+        "watch",
+        "mounts",
+        "messages",
+        "frames",
+        "confine",
+        "ending",
+        "kernel",
+        "inner_wall",
+        "forking",
+    ),
 )
 
 
@@ -64,11 +77,16 @@ def live(at_start: frozenset[str]) -> None:
             importlib.import_module(module)
         loaded = {name for name in sys.modules if "." not in name}
         setup = dataclasses.replace(setup, preloaded=frozenset(loaded - at_start - {*OURS}))
+        os.environ.clear()
+        os.environ.update(setup.env)
+        unborn = agent.Agent(setup, InnerWall(setup))
+        agent.rehearse(setup)
         own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _reap)
+        _hide()
         gc.collect()
         gc.freeze()
-        confine.madvise_collapse_heap()
+        forking.madvise_collapse_heap()
     except Exception as error:
         control.send(json.dumps({"failure": "warm up", "detail": repr(error)[:500]}).encode())
         os._exit(1)
@@ -83,13 +101,14 @@ def live(at_start: frozenset[str]) -> None:
             message = b""
         if not message:
             os._exit(0)
-        if _fork(setup, json.loads(message), fds, control, own_pid_namespace):
+        request = messages.ForkRequest.from_message(frames.decode_control(message))
+        if _fork(unborn, request, fds, control, own_pid_namespace):
             return
 
 
 def _fork(
-    setup: messages.Setup,
-    request: dict[str, object],
+    unborn: agent.Agent,
+    request: messages.ForkRequest,
     fds: list[int],
     control: socket.socket,
     own_pid_namespace: int,
@@ -103,14 +122,13 @@ def _fork(
     """
     confine.setns(own_pid_namespace, CLONE_NEWPID)
     confine.unshare(CLONE_NEWPID)
-    if os.fork() != 0:
+    if forking.fork_bare() != 0:
         for fd in fds:
             os.close(fd)
         return False
-    control.close()
+    os.close(control.detach())
     os.close(own_pid_namespace)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return agent.live(setup, messages.ForkRequest.from_message(request), fds)
+    return unborn.live(request, fds)
 
 
 def _reap(_signal: int, _frame: object) -> None:
@@ -119,16 +137,20 @@ def _reap(_signal: int, _frame: object) -> None:
             pass
 
 
-def vanish() -> None:
-    """Leave the program an interpreter like any that has just started."""
+def _hide() -> None:
+    """Take from the interpreter what no other has that has just started."""
     directory = os.path.dirname(__file__)
     sys.path[:] = [p for p in sys.path if p != directory]
     sys.path_importer_cache.pop(directory, None)
     for name in OURS:
         sys.modules.pop(name, None)
+    ending.note_modules()
+
+
+def vanish() -> None:
+    """Leave the program an interpreter like any that has just started."""
     gc.freeze()  # what made the cell is not the program's, nor for its collector to find
     _renew_main()
-    ending.note_modules()
     if (threading := sys.modules.get("threading")) is not None:
         threading.main_thread()._set_native_id()
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.cell import confine
+import vibecell.cell
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
-CELL_PROGRAMS = str(Path(confine.__file__).parent)
-SOURCES = str(Path(confine.__file__).parents[2])
+CELL_PROGRAMS = str(Path(vibecell.cell.__file__).parent)
+SOURCES = str(Path(vibecell.cell.__file__).parents[2])
 PRELUDE = """
 import ctypes, errno, os, signal, socket, sys, time
 sys.path[:0] = {paths!r}

@@ -183,3 +183,30 @@ os._exit(1)
     assert left
     assert cgroups.reap_strays() == 1
     assert [str(d) for d in left if d.exists()] == []
+
+
+def test_one_program_alone_leaves_a_cgroup_as_new(cell: Cgroup) -> None:
+    assert run_in(cell, "x = bytearray(b'1' * (20 << 20))").wait() == 0
+    assert cell.processes() == 0
+    if not cell.is_as_new():
+        pytest.skip("this kernel sets no peak of memory back")
+    before_ns = cell.cpu_time_ns()
+    cell.set_limits(memory_bytes=64 * MIB, processes=16)
+    assert cell.memory_peak_bytes() < 5 * MIB
+    assert run_in(cell, "x = bytearray(b'1' * (10 << 20))").wait() == 0
+    assert 10 * MIB <= cell.memory_peak_bytes() < 30 * MIB
+    assert cell.cpu_time_ns() > before_ns
+
+
+def test_two_programs_or_one_that_lives_do_not(cell: Cgroup) -> None:
+    child = run_in(cell, "import os\nif os.fork() == 0: os._exit(0)\nos.wait()\ninput()")
+    try:
+        deadline = time.monotonic() + 5
+        while cell.processes_peak() not in (None, 2) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert not cell.is_as_new()
+    finally:
+        cell.kill()
+        child.wait()
+    assert cell.processes() == 0, "what is read a second time is fresh"
+    assert cell.processes_peak() is None or not cell.is_as_new()
