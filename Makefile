@@ -11,6 +11,8 @@ VENV := .venv
 STAMPS := .stamps
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+CASE ?=
+QUICK ?=
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,10 +29,13 @@ test: ready-to-test lint ## everything: lint, types, and one run of all tests
 	$(BIN)/python -m pytest tests/unit tests/conformance tests/languages tests/integration \
 		tests/security tests/e2e $(PYTEST_ARGS)
 
+bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run
+	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick)
+
 lint: $(STAMPS)/test ## style, types and the import graph
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src
+	$(BIN)/mypy src bench
 	cd src/vibecell/cell && $(CURDIR)/$(BIN)/mypy --strict --python-version 3.11 \
 		--cache-dir $(CURDIR)/.mypy_cache/cell *.py
 	$(BIN)/lint-imports --no-cache
@@ -66,6 +71,11 @@ $(STAMPS)/test: pyproject.toml constraints.txt $(STAMPS)/run
 		--constraint constraints.txt --editable '.[test]'
 	@touch $@
 
+$(STAMPS)/bench: pyproject.toml constraints.txt $(STAMPS)/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
 $(STAMPS)/bubblewrap: $(STAMPS)/venv
 	@.ci/install-bubblewrap $(BIN)
 	@touch $@
@@ -84,5 +94,5 @@ $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 
-.PHONY: help serve doctor image test lint format unit conformance languages integration \
+.PHONY: help serve doctor image test bench lint format unit conformance languages integration \
 	security e2e ready-to-test clean

@@ -1,0 +1,19 @@
+"""The benchmark: what a sealed run costs beside an unsealed one, in ratios of one run.
+
+General layout::
+
+    __main__        the command line: which cases, how long, what is written
+    case            what a case is, and finding them in ``cases/``
+    cases/          one case, one small file
+    rounds          contenders taken in turns, and what each of them cost
+    load            the load generator: a program of its own, standard library only
+    drive           starting it, and believing nothing it calls wrong
+    websocket       a WebSocket client that costs little
+    reference       the service most people write, started and stopped
+    reference_service, ways     that service itself, and what it may run programs with
+    vibecell_service            Vibecell, started as a person starts it
+    processes       processor time and memory of a tree of processes, from /proc
+    statistics, rows, machine, report     numbers, lines of the table, where, and the writing
+
+It imports of Vibecell what anybody may; nothing of Vibecell imports it.
+"""

@@ -1,0 +1,113 @@
+"""Vibecell, started as a person starts it: ``vibecell serve``.
+
+Owns its settings, its address and its parts' pids; refuses shortcuts: no
+part of it is started otherwise than in production.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import vibecell
+from bench import processes
+from bench.case import Bench, BenchFailed
+from bench.contender import Contender, clean_environment, command_of, ended_after
+
+START_DEADLINE_S = 90.0
+_ADDRESS = re.compile(r"ready after .*: http://([^:]+):(\d+)")
+_SOURCES = Path(vibecell.__file__).parent.parent
+_LINES_KEPT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class VibecellContender(Contender):
+    """A running Vibecell, which is more than one process."""
+
+    def part(self, role: str) -> int:
+        """The pid of the ``gateway`` or the ``engine``.
+
+        Raises:
+            BenchFailed: there is none.
+        """
+        for process in processes.tree(self.root):
+            words = processes.arguments(process.pid)
+            if "internal" in words and role in words:
+                return process.pid
+        raise BenchFailed(f"the service has no {role}")
+
+
+@contextlib.contextmanager
+def running(
+    bench: Bench, api_key: str | None = None, **settings: str
+) -> Iterator[VibecellContender]:
+    """A running service on a free port, with a run directory of its own.
+
+    Args:
+        api_key: sent with every request.
+        settings: beside the defaults, by their names: ``max_concurrent="16"``.
+
+    Raises:
+        BenchFailed: it does not start; quotes what it said.
+    """
+    # short, because a socket's name has at most 107 bytes (unix(7))
+    with tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place:
+        os.chmod(place, 0o711)  # as root the gateway is another user
+        variables = {f"VIBECELL_{name.upper()}": value for name, value in settings.items()}
+        environment = clean_environment(
+            PYTHONPATH=str(_SOURCES),
+            PYTHONUNBUFFERED="1",
+            VIBECELL_STATE_DIR=str(bench.settings.state_dir),
+            VIBECELL_RUN_DIR=f"{place}/run",
+            VIBECELL_PORT="0",
+            **variables,
+        )
+        process = subprocess.Popen(
+            command_of("-m", "vibecell.cli.main", "serve"),
+            env=environment,
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with ended_after(process):
+            address = _Lines(process).address()
+            headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+            yield VibecellContender("Vibecell", address, process.pid, headers)
+
+
+class _Lines:
+    """What the service says, read on, so that it never waits for a reader."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._kept: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._found: tuple[str, int] | None = None
+        self._told = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._kept.append(line)
+                match = _ADDRESS.search(line)
+                if match is not None:
+                    self._found = match.group(1), int(match.group(2))
+                    self._told.set()
+        self._told.set()
+
+    def address(self) -> tuple[str, int]:
+        deadline_s = time.monotonic() + START_DEADLINE_S
+        self._told.wait(deadline_s - time.monotonic())
+        if self._found is None:
+            last = " / ".join(line.strip() for line in list(self._kept)[-3:])
+            raise BenchFailed(f"vibecell serve did not start: {last}")
+        return self._found
