@@ -98,7 +98,7 @@ class Cells:
     def _make(self, kind: str, profiles: tuple[WarmProfile, ...], pool_size: int) -> Backend:
         if kind == "fake":
             return FakeBackend()
-        settings = replace(load(os.environ), pool_size=pool_size)
+        settings = replace(load(os.environ), pool_min_idle=pool_size, pool_max_idle=pool_size)
         image, _ = prepare(settings)
         return BubblewrapBackend(settings, image.root, profiles)
 

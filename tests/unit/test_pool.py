@@ -8,8 +8,10 @@ import pytest
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import pool as pool_module
+from vibecell.sandbox.demand import IdleBounds
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.pool import MAX_FAILURES, WarmPool
+from vibecell.sandbox.refill import TAKER_FIRST_S, Refill
 
 FOR_EVER_S = 5.0
 
@@ -63,7 +65,17 @@ def run(test: Callable[[Factory], Awaitable[None]]) -> None:
     asyncio.run(within_bounds())
 
 
+def fixed(factory: Factory, size: int, parallel: int, most: int | None = None) -> WarmPool:
+    """A pool that keeps ``size`` cells, whatever the demand; ``most`` lets it keep more."""
+    bounds = IdleBounds(size, size if most is None else most)
+    return WarmPool(factory.make, Refill(bounds, parallel, cores=64))
+
+
 async def settled() -> None:
+    """Everything that follows now has followed; also what waits for a taker to go on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await asyncio.sleep(2 * TAKER_FIRST_S)
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -74,8 +86,8 @@ def number(cell: Any) -> int:
 
 def test_it_keeps_its_size_and_makes_no_more_at_once_than_told() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=3, parallel=2)
-        pool.refill()
+        pool = fixed(factory, size=3, parallel=2)
+        pool.fill()
         await settled()
         assert factory.calls == 2
         factory.allow(10)
@@ -91,7 +103,7 @@ def test_it_keeps_its_size_and_makes_no_more_at_once_than_told() -> None:
 
 def test_first_come_first_served() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1)
         order: list[int] = []
 
         async def take(who: int) -> None:
@@ -114,7 +126,7 @@ def test_first_come_first_served() -> None:
 
 def test_every_cell_is_handed_out_once() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=4, parallel=3)
+        pool = fixed(factory, size=4, parallel=3)
         factory.allow(10_000)
         taken = await asyncio.gather(*(pool.acquire(FOR_EVER_S) for _ in range(200)))
         assert len({number(cell) for cell in taken}) == 200
@@ -126,7 +138,7 @@ def test_every_cell_is_handed_out_once() -> None:
 @pytest.mark.parametrize("turns", range(6))
 def test_a_cancel_in_the_moment_of_being_served_loses_no_cell(turns: int) -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1)
         going = asyncio.create_task(pool.acquire(FOR_EVER_S))
         staying = asyncio.create_task(pool.acquire(FOR_EVER_S))
         await settled()
@@ -152,7 +164,7 @@ def test_a_deadline_in_the_moment_of_being_served_loses_no_cell(
     """The cell comes in the same turn of the loop in which the time is over."""
 
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1, most=1)
         deadlines: list[asyncio.Timeout] = []
 
         def remember(delay_s: float) -> asyncio.Timeout:
@@ -179,7 +191,7 @@ def test_a_task_once_cancelled_gets_its_cell_alone() -> None:
     """A task that survived a cancel still counts it; its cell is not another's too."""
 
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1)
 
         async def survivor() -> FramedCell:
             try:
@@ -202,7 +214,7 @@ def test_a_task_once_cancelled_gets_its_cell_alone() -> None:
 
 def test_no_cell_in_time_is_a_failure_that_says_so() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=1, parallel=1)
+        pool = fixed(factory, size=1, parallel=1)
         with pytest.raises(SandboxFailure, match="none was made in time"):
             await pool.acquire(0.01)
         factory.allow(1)
@@ -215,9 +227,9 @@ def test_no_cell_in_time_is_a_failure_that_says_so() -> None:
 
 def test_dead_cells_are_passed_over_and_destroyed() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=3, parallel=3)
+        pool = fixed(factory, size=3, parallel=3)
         factory.allow(100)
-        pool.refill()
+        pool.fill()
         await settled()
         factory.cells[0].is_alive = factory.cells[1].is_alive = False
         assert number(await pool.acquire(1)) == 2
@@ -241,7 +253,7 @@ def test_failures_pause_growingly_and_are_told_after_a_few(
     monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.01)
 
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=1, parallel=1)
+        pool = fixed(factory, size=1, parallel=1)
         factory.failures = [failure] * MAX_FAILURES
         factory.allow(1000)
         began_s = asyncio.get_running_loop().time()
@@ -259,7 +271,7 @@ def test_a_single_failure_is_not_the_waiters_affair(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.001)
 
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1)
         factory.failures = [SandboxFailure("fork a cell", "once")]
         factory.allow(2)
         assert number(await pool.acquire(FOR_EVER_S)) == 0
@@ -270,9 +282,9 @@ def test_a_single_failure_is_not_the_waiters_affair(monkeypatch: pytest.MonkeyPa
 
 def test_close_leaves_nothing_and_nobody_waiting() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=2, parallel=2)
+        pool = fixed(factory, size=2, parallel=2)
         factory.allow(2)
-        pool.refill()
+        pool.fill()
         await settled()
         taken = [await pool.acquire(1), await pool.acquire(1)]
         waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
@@ -297,9 +309,9 @@ def test_close_leaves_nothing_and_nobody_waiting() -> None:
 
 def test_close_waits_for_cells_that_are_being_destroyed() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=2, parallel=2)
+        pool = fixed(factory, size=2, parallel=2)
         factory.allow(2)
-        pool.refill()
+        pool.fill()
         await settled()
         factory.cells[0].is_alive = False
         pool.discard_dead()
@@ -311,7 +323,7 @@ def test_close_waits_for_cells_that_are_being_destroyed() -> None:
 
 def test_what_is_given_back_after_close_is_destroyed() -> None:
     async def test(factory: Factory) -> None:
-        pool = WarmPool(factory.make, size=0, parallel=1)
+        pool = fixed(factory, size=0, parallel=1)
         waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
         await settled()
         factory.allow(1)

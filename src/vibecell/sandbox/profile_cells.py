@@ -2,11 +2,13 @@
 
 Owns the succession of zygotes (one dies, one is recycled so that its address
 layout is not for ever) and the identity of each cell; refuses to know how an
-outer wall is made: it is given a function that makes one.
+outer wall is made: it is given a function that makes one. A zygote that is to
+be recycled goes on forking until its successor is ready, so that nobody waits.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -14,9 +16,13 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import CellIdentity
 from vibecell.sandbox.pool import WarmPool
+from vibecell.sandbox.refill import Refill
 from vibecell.sandbox.zygote_link import ZygoteLink
 
 ACQUIRE_DEADLINE_S = 30.0
+SUCCESSION_RETRY_S = 1.0
+# Where no successor comes, a zygote is used no longer than this many times over.
+MAX_OVERDUE = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +47,14 @@ class ProfileCells:
     Args:
         make_zygote: builds an outer wall with a ready zygote; is given what
             to call when that zygote ends by itself.
-        size: warm cells to keep.
-        parallel: cells to make at once.
+        refill: decides how many warm cells are kept, and when one is made.
         max_forks, max_age_s: when a zygote is replaced.
     """
 
     def __init__(
         self,
         make_zygote: Callable[[Callable[[ZygoteLink], None]], Awaitable[Zygote]],
-        size: int,
-        parallel: int,
+        refill: Refill,
         max_forks: int,
         max_age_s: float,
     ) -> None:
@@ -61,7 +65,10 @@ class ProfileCells:
         self._retired: list[Zygote] = []
         self._succession = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pool = WarmPool(self._make_cell, size, parallel)
+        self._refill = refill
+        self._succeeding: asyncio.Task[None] | None = None
+        self._succeed_from_s = 0.0
+        self._pool = WarmPool(self._make_cell, refill, self._in_use)
         self._closed = False
 
     async def open(self) -> None:
@@ -71,7 +78,7 @@ class ProfileCells:
             SandboxFailure: it could not be started.
         """
         await self._current_zygote()
-        self._pool.refill()
+        self._pool.fill()
 
     async def acquire(self) -> FramedCell:
         """A warm cell nobody has used.
@@ -86,24 +93,72 @@ class ProfileCells:
         """How many warm cells wait."""
         return self._pool.ready
 
+    def counts(self) -> dict[str, int]:
+        """What there is at this moment, by name."""
+        return {
+            "ready": self._pool.ready,
+            "making": self._pool.making,
+            "target": self._refill.target(self._pool),
+            "waiting": self._pool.waiting,
+            "in_use": self._in_use(),
+        }
+
+    def _in_use(self) -> int:
+        """Cells that were made, wait no longer, and are not destroyed yet."""
+        live = sum(zygote.link.live_cells for zygote in self._retired)
+        if self._zygote is not None:
+            live += self._zygote.link.live_cells
+        return max(0, live - self._pool.ready)
+
     async def _current_zygote(self) -> Zygote:
+        current = self._zygote
+        if current is not None and current.link.is_alive:
+            if self._is_spent(current):
+                self._begin_succession()
+            if not self._is_spent(current, MAX_OVERDUE):
+                return current
+        return await self._succeed()
+
+    async def _succeed(self) -> Zygote:
+        """Have a zygote that is neither dead nor spent.
+
+        Raises:
+            SandboxFailure: it could not be started.
+        """
         async with self._succession:
             current = self._zygote
             if current is not None and current.link.is_alive and not self._is_spent(current):
                 return current
             self._zygote = await self._make_zygote(self._zygote_ended)
+            self._zygote.link.on_cell_destroyed = self._refill.soon
             if current is not None:
                 self._retired.append(current)
             self._close_idle()
             return self._zygote
 
-    def _is_spent(self, zygote: Zygote) -> bool:
-        return zygote.link.forks >= self._max_forks or zygote.link.age_s > self._max_age_s
+    def _begin_succession(self) -> None:
+        """Start the next zygote behind everybody's back; not again at once after a failure."""
+        if self._succeeding is None and time.monotonic() >= self._succeed_from_s:
+            self._succeeding = asyncio.create_task(self._succeed_later())
+
+    async def _succeed_later(self) -> None:
+        try:
+            await self._succeed()
+        except Exception as error:
+            foreign = not isinstance(error, SandboxFailure)
+            log.warning("a zygote could not be replaced, it goes on: %s", error, exc_info=foreign)
+            self._succeed_from_s = time.monotonic() + SUCCESSION_RETRY_S
+        finally:
+            self._succeeding = None
+
+    def _is_spent(self, zygote: Zygote, times: float = 1.0) -> bool:
+        link = zygote.link
+        return link.forks >= self._max_forks * times or link.age_s > self._max_age_s * times
 
     def _close_idle(self) -> None:
         """End retired zygotes under which no cell lives any more."""
         for zygote in list(self._retired):
-            if not zygote.link.is_alive or zygote.link.live_cells == 0:
+            if not zygote.link.is_alive or zygote.link.is_idle:
                 self._retired.remove(zygote)
                 self._run(zygote.close())
 
@@ -133,6 +188,9 @@ class ProfileCells:
     async def close(self) -> None:
         """Destroy the waiting cells and end every zygote; idempotent."""
         self._closed = True
+        if self._succeeding is not None:
+            self._succeeding.cancel()
+            await asyncio.gather(self._succeeding, return_exceptions=True)
         await self._pool.close()
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         self._retired, self._zygote = [], None
