@@ -23,7 +23,7 @@ V1 = {
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
         "cgroup.event_control": "",
     },
-    "pids": {"pids.max": "max", "pids.events": "max 0\n", "pids.peak": "3"},
+    "pids": {"pids.max": "max", "pids.events": "max 0\n", "pids.peak": "3", "pids.current": "0"},
     "cpu": {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "-1"},
     "cpuacct": {"cpuacct.usage": "1234567"},
 }
@@ -36,6 +36,8 @@ V2 = {
     "memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n",
     "pids.max": "max",
     "pids.events": "max 0\n",
+    "pids.peak": "3",
+    "pids.current": "0",
     "cpu.max": "max 100000",
     "cpu.stat": "usage_usec 1234\nuser_usec 1\nsystem_usec 1\n",
     "cgroup.controllers": "cpu memory pids",
@@ -157,7 +159,7 @@ def test_v1_never_lets_memory_alone_exceed_memory_with_swap(
         real(path, value)
 
     monkeypatch.setattr(cgroup_files, "write", recording)
-    monkeypatch.setattr("vibecell.sandbox.mechanisms.cgroup.write", recording)
+    monkeypatch.setattr("vibecell.sandbox.mechanisms.cgroup_cell.write", recording)
     cell.set_limits(limit, 7)
     limits = [name.split(".")[1].split("_")[0] for name in written if "limit" in name]
     assert limits[: len(order)] == order
@@ -208,9 +210,10 @@ def test_peak_of_processes_is_unknown_on_an_older_kernel(root: Path) -> None:
     assert cgroups.usable()
     cell = cgroups.create("cell")
     assert cell.usage().processes_peak == 3
-    for peak in root.glob("pids/test.*/cell/pids.peak"):
+    older = cgroups.create("older")
+    for peak in root.glob("pids/test.*/older/pids.peak"):
         peak.unlink()
-    assert cell.usage().processes_peak is None
+    assert older.usage().processes_peak is None
 
 
 def test_a_cgroup_in_use_is_not_removed(root: Path) -> None:

@@ -23,14 +23,14 @@ class Ticket:
     Args:
         admission: whose ticket it is.
         tell: called with each new position in the queue, 0 is next; at most
-            ten times a second, except for 0.
+            ten times a second, except for the first and for 0.
     """
 
     def __init__(self, admission: "Admission", tell: Callable[[int], None]) -> None:
         self._admission = admission
         self._tell = tell
         self._granted = asyncio.get_running_loop().create_future()
-        self._told: tuple[int, float] | None = None
+        self._told: int | None = None
         self._granted_at = 0.0
         self._released = False
 
@@ -59,13 +59,9 @@ class Ticket:
         self._granted.set_result(None)
 
     def _move(self, position: int) -> None:
-        now = time.monotonic()
-        if self._told is not None:
-            last, at = self._told
-            if last == position or (position and now - at < POSITION_INTERVAL_S):
-                return
-        self._told = (position, now)
-        self._tell(position)
+        if self._told != position:
+            self._told = position
+            self._tell(position)
 
 
 class Admission:
@@ -82,6 +78,8 @@ class Admission:
         self._running = 0
         self._waiting: deque[Ticket] = deque()
         self._typical_s = 1.0
+        self._told_all_at = 0.0
+        self._telling: asyncio.TimerHandle | None = None
 
     @property
     def running(self) -> int:
@@ -124,5 +122,23 @@ class Admission:
         while self._waiting and self._running < self._max_concurrent:
             self._running += 1
             self._waiting.popleft()._grant()
+        if self._waiting:
+            self._waiting[0]._move(0)
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Tell all who wait where they are, once in an interval, however many leave."""
+        if self._telling is not None:
+            return
+        wait_s = self._told_all_at + POSITION_INTERVAL_S - time.monotonic()
+        if wait_s <= 0:
+            self._tell_all()
+        else:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(wait_s, self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._telling = None
+        self._told_all_at = time.monotonic()
         for position, waiting in enumerate(self._waiting):
             waiting._move(position)

@@ -9,15 +9,15 @@ Works in threads and, where sockets are cooperative, in greenlets.
 
 import contextlib
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from vibecell.engine.executor import Conversation, ExecutionState, Executor, Health
+from vibecell.engine.lines import REPLY_TIMEOUT_S, Lines, SharedLines
 from vibecell.engine.output import OutputKeeper
+from vibecell.engine.waiting import LOST_MESSAGE, EngineWaiting, IdleLines
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,
@@ -27,12 +27,11 @@ from vibecell.model.errors import (
 from vibecell.model.events import Cancel, Control, Finished, NumberedEvent, Signal, Stream
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Language
+from vibecell.model.marks import Moment
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import link_models as shapes
 from vibecell.wire.fields import StrictModel
-from vibecell.wire.json_text import compact_json
 from vibecell.wire.link import (
-    MAX_REPLY_LINE_BYTES,
     decode_internal_error,
     decode_internal_event,
     decode_internal_language,
@@ -45,71 +44,8 @@ from vibecell.wire.views import JsonObject
 
 __all__ = ["Conversation", "EngineClient", "ExecutionState", "Executor", "Health"]
 
-REPLY_TIMEOUT_S = 30.0
-_FOR_EVER_S = 7 * 86_400.0
-_CHUNK_BYTES = 64 * 1024
 _Reply = TypeVar("_Reply", bound=StrictModel)
-LOST_MESSAGE = "the platform failed while the program was running"
-
-
-class _Lines:
-    """Lines of a socket, bounded, in time; one reader and any number of senders.
-
-    Reader and senders have a socket object each, because a timeout is the
-    object's. Neither is ever without one, because "none" would change the
-    blocking mode, which both objects share.
-
-    Source: socket(7), dup(2): O_NONBLOCK belongs to the open file description.
-    """
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._link.settimeout(REPLY_TIMEOUT_S)
-        self._sender = link.dup()
-        self._sender.settimeout(_FOR_EVER_S)
-        self._buffer = bytearray()
-        self._searched = 0
-        self._sending = threading.Lock()
-
-    def send(self, message: JsonObject) -> None:
-        data = compact_json(message) + b"\n"
-        with self._sending:
-            self._sender.sendall(data)
-
-    def receive(self, timeout_s: float | None) -> bytes:
-        """One line, or nothing at the end of the stream.
-
-        Raises:
-            TimeoutError: it did not come in time; nothing is lost.
-            OSError: the connection broke.
-            ProtocolViolation: the line is too long.
-        """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            end = self._buffer.find(b"\n", self._searched)
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                self._searched = 0
-                return line
-            self._searched = len(self._buffer)
-            if self._searched > MAX_REPLY_LINE_BYTES:
-                raise ProtocolViolation("read a line of the engine")
-            left_s = _FOR_EVER_S if deadline is None else deadline - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            self._link.settimeout(left_s)
-            data = self._link.recv(_CHUNK_BYTES)
-            if not data:
-                return b""
-            self._buffer += data
-
-    def close(self) -> None:
-        # shutdown, so that a reader in another thread wakes up
-        with contextlib.suppress(OSError):
-            self._link.shutdown(socket.SHUT_RDWR)
-        self._link.close()
-        self._sender.close()
+_Link = TypeVar("_Link", bound=Lines)
 
 
 class EngineConversation:
@@ -121,7 +57,7 @@ class EngineConversation:
 
     def __init__(
         self,
-        lines: _Lines,
+        lines: SharedLines,
         execution_id: str,
         replayed: bool,
         after: int,
@@ -220,6 +156,24 @@ class EngineClient:
 
     def __init__(self, socket_path: Path) -> None:
         self._socket_path = socket_path
+        self._idle = IdleLines()
+
+    def close(self) -> None:
+        """End the connections that wait for a further call."""
+        self._idle.close()
+
+    def begin(
+        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+    ) -> EngineWaiting:
+        """See ``Executor.begin``."""
+        call = _execute_call(request, owner, idempotency_key, follow="result")
+        lines = self._idle.take() or self._connected(Lines)
+        reply = self._call(lines, call, shapes.AcceptedReply)
+
+        def cancel() -> None:
+            self.control(reply.id, owner, Cancel())
+
+        return EngineWaiting(lines, self._idle, reply.id, reply.replayed, cancel)
 
     def execute(
         self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
@@ -271,8 +225,17 @@ class EngineClient:
         reply = self._ask({"call": "health"}, shapes.HealthReply)
         return Health(reply.ready, reply.capabilities.model_dump(), reply.counts)
 
+    def traces(self) -> dict[str, dict[Moment, int]] | None:
+        """What was noted of the latest executions, by id; ``None``: nothing is noted.
+
+        Raises:
+            EngineUnavailable: it cannot be asked.
+        """
+        reply = self._ask({"call": "trace"}, shapes.TraceReply)
+        return {each.id: each.marks for each in reply.executions} if reply.on else None
+
     def _conversation(
-        self, lines: _Lines, reply: shapes.AcceptedReply, owner: str, after: int
+        self, lines: SharedLines, reply: shapes.AcceptedReply, owner: str, after: int
     ) -> EngineConversation:
         def aside(control: Control) -> None:
             self.control(reply.id, owner, control)
@@ -284,17 +247,33 @@ class EngineClient:
         lines.close()
         return reply
 
-    def _open(self, call: JsonObject, kind: type[_Reply]) -> tuple[_Lines, _Reply]:
+    def _open(self, call: JsonObject, kind: type[_Reply]) -> tuple[SharedLines, _Reply]:
+        lines = self._connected(SharedLines)
+        return lines, self._call(lines, call, kind)
+
+    def _connected(self, kind: type[_Link]) -> _Link:
+        """A new connection.
+
+        Raises:
+            EngineUnavailable: nobody answers.
+        """
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            link.settimeout(REPLY_TIMEOUT_S)
+            link.connect(str(self._socket_path))
+            return kind(link)
+        except OSError as error:
+            link.close()
+            raise EngineUnavailable("reach the engine") from error
+
+    def _call(self, lines: Lines, call: JsonObject, kind: type[_Reply]) -> _Reply:
         """Make one call; the reply is of ``kind``, or is raised.
 
         Raises:
             EngineUnavailable: nobody answers, or not in time.
             VibecellError: what the engine refused with.
         """
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        lines = _Lines(link)
         try:
-            link.connect(str(self._socket_path))
             lines.send(call)
             line = lines.receive(REPLY_TIMEOUT_S)
             if not line:
@@ -310,11 +289,11 @@ class EngineClient:
         except BaseException:
             lines.close()
             raise
-        return lines, reply
+        return reply
 
 
 def _execute_call(
-    request: ExecutionRequest, owner: str, idempotency_key: str | None, *, follow: bool
+    request: ExecutionRequest, owner: str, idempotency_key: str | None, *, follow: shapes.Follow
 ) -> JsonObject:
     return {
         "call": "execute",

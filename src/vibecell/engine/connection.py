@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from time import monotonic_ns
 
 from vibecell.engine.execution import Execution
 from vibecell.engine.executions import Executions
@@ -35,6 +36,7 @@ from vibecell.wire.link import (
 from vibecell.wire.views import JsonObject, encode_language
 
 CALL_TIMEOUT_S = 30.0
+NEXT_CALL_TIMEOUT_S = 5.0
 CONTROL_TIMEOUT_S = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -57,34 +59,62 @@ class Connection:
         self._executions = executions
         self._catalogue = catalogue
         self._capabilities = capabilities
+        self._between_calls: set[asyncio.StreamWriter] = set()
+
+    def hang_up(self) -> None:
+        """Close the connections on which no call is under way."""
+        for writer in self._between_calls:
+            writer.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hold the whole conversation; leaves closing to the caller."""
+        wait_s = CALL_TIMEOUT_S
+        while await self._converse(reader, writer, wait_s):
+            wait_s = NEXT_CALL_TIMEOUT_S
+
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait_s: float
+    ) -> bool:
+        """One call and what follows it; tells whether another call may come."""
+        self._between_calls.add(writer)
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
+            async with asyncio.timeout(wait_s):
                 line = await _line(reader)
         except TimeoutError:
-            return
+            return False
         except VibecellError as error:
             await _send(writer, encode_internal_error(error))
-            return
+            return False
+        finally:
+            self._between_calls.discard(writer)
         if not line:
-            return
+            return False
         try:
             reply, followed, after = await self._answer(line)
         except VibecellError as error:
             await _send(writer, encode_internal_error(error))
-            return
+            return False
         except Exception:
             _LOG.exception("a call failed")
             await _send(writer, encode_internal_error(PlatformError("answer the call")))
-            return
+            return False
         await _send(writer, reply)
-        if followed is not None:
-            await _follow(followed, after, reader, writer)
+        if followed is None:
+            return False
+        if after is None:
+            writer.write(await followed.log.last_line())
+            followed.marks.note_first("told")
+            await writer.drain()
+            return True
+        await _follow(followed, after, reader, writer)
+        return False
 
-    async def _answer(self, line: bytes) -> tuple[JsonObject, Execution | None, int]:
-        """The reply to a call, and what to follow after it, from where."""
+    async def _answer(self, line: bytes) -> tuple[JsonObject, Execution | None, int | None]:
+        """The reply to a call, and what to follow after it, from where.
+
+        From nowhere (``None``) where the result alone is wanted.
+        """
+        read_ns = monotonic_ns()
         call = decode_internal_call(line)
         match call:
             case shapes.ExecuteCall():
@@ -92,12 +122,16 @@ class Connection:
                 execution, replayed = self._executions.begin(
                     request, call.owner, call.idempotency_key
                 )
+                if not replayed:
+                    execution.marks.note("call", read_ns)
+                    execution.marks.note("admitted")
                 accepted: JsonObject = {
                     "reply": "accepted",
                     "id": execution.id,
                     "replayed": replayed,
                 }
-                return accepted, execution if call.follow else None, 0
+                after = None if call.follow == "result" else 0
+                return accepted, execution if call.follow else None, after
             case shapes.AttachCall():
                 execution = self._executions.find(call.id, call.owner)
                 if call.after > execution.log.last_seq:
@@ -113,6 +147,8 @@ class Connection:
                 return {"reply": "languages", "languages": known}, None, 0
             case shapes.HealthCall():
                 return self._health(), None, 0
+            case shapes.TraceCall():
+                return self._traced(), None, 0
 
     async def _control(self, call: shapes.ControlCall) -> None:
         execution = self._executions.find(call.id, call.owner)
@@ -121,6 +157,10 @@ class Connection:
                 await execution.control(control_from_link(call.control))
         except TimeoutError as error:
             raise Conflict("the program is not reading its input") from error
+
+    def _traced(self) -> JsonObject:
+        traces = self._executions.traces
+        return {"reply": "trace", "on": traces.on, "executions": traces.shown()}
 
     def _health(self) -> JsonObject:
         known = self._capabilities

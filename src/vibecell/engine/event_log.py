@@ -1,8 +1,9 @@
 """The numbered events of executions, kept for whoever reads them, when.
 
 Owns numbering, replay, and the memory all logs share; refuses events after
-the last one. Events are kept as the lines the engine link sends, so that any
-number of readers costs one encoding.
+the last one. An event becomes the line that the engine link sends when the first
+reader comes to it, and stays one: any number of readers costs one encoding,
+and no reader costs none.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 
-from vibecell.model.events import Event, Finished, NumberedEvent
+from vibecell.model.events import Display, Event, Finished, NumberedEvent, Stream
 from vibecell.wire.link import encode_internal_event
 
 # what an execution costs besides its events: objects, tables, the task
 FIXED_BYTES = 4096
 _LINE_BYTES = 64
+_SMALL_EVENT_BYTES = 512
 _MAX_BATCH_BYTES = 256 * 1024
 
 
@@ -28,9 +30,10 @@ class EventLog:
     """
 
     def __init__(self, grown: Callable[[int], None] = lambda _: None) -> None:
-        self._lines: list[bytes] = []
+        self._lines: list[bytes | NumberedEvent] = []
         self._grown = grown
         self._waiters: set[asyncio.Future[None]] = set()
+        self._ending: set[asyncio.Future[None]] = set()
         self._finished = False
         self.size_bytes = 0
 
@@ -53,12 +56,18 @@ class EventLog:
         if self._finished:
             raise RuntimeError("an event after the last one")
         seq = len(self._lines) + 1
-        line = encode_internal_event(NumberedEvent(seq, event))
-        self._lines.append(line)
+        numbered = NumberedEvent(seq, event)
+        if isinstance(event, Finished | Display):  # only encoding tells their size
+            line = encode_internal_event(numbered)
+            size_bytes = len(line) + _LINE_BYTES
+            self._lines.append(line)
+        else:
+            size_bytes = _most_bytes(event) + _LINE_BYTES
+            self._lines.append(numbered)
         self._finished = isinstance(event, Finished)
-        self.size_bytes += len(line) + _LINE_BYTES
-        self._grown(len(line) + _LINE_BYTES)
-        for waiter in self._waiters:
+        self.size_bytes += size_bytes
+        self._grown(size_bytes)
+        for waiter in (*self._waiters, *(self._ending if self._finished else ())):
             if not waiter.done():
                 waiter.set_result(None)
         return seq
@@ -76,28 +85,47 @@ class EventLog:
             elif self._finished:
                 return
             else:
-                await self._more()
+                await self._woken(self._waiters)
+
+    async def last_line(self) -> bytes:
+        """The line of the last event, once it is there; wakes for nothing else."""
+        if not self._finished:
+            await self._woken(self._ending)
+        return self._line(-1)
 
     def result_object(self) -> object:
         """The link form of the result, once finished; ``None`` before."""
-        return json.loads(self._lines[-1])["result"] if self._finished else None
+        return json.loads(self._line(-1))["result"] if self._finished else None
 
     def _batch(self, at: int) -> tuple[bytes, int]:
         taken: list[bytes] = []
         size_bytes = 0
         while at < len(self._lines) and size_bytes < _MAX_BATCH_BYTES:
-            taken.append(self._lines[at])
-            size_bytes += len(self._lines[at])
+            line = self._line(at)
+            taken.append(line)
+            size_bytes += len(line)
             at += 1
         return b"".join(taken), at
 
-    async def _more(self) -> None:
+    def _line(self, at: int) -> bytes:
+        line = self._lines[at]
+        if isinstance(line, NumberedEvent):
+            line = self._lines[at] = encode_internal_event(line)
+        return line
+
+    @staticmethod
+    async def _woken(waiters: set[asyncio.Future[None]]) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        waiters.add(waiter)
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            waiters.discard(waiter)
+
+
+def _most_bytes(event: Event) -> int:
+    """What the line of an event that is not encoded yet may take."""
+    return _SMALL_EVENT_BYTES + (len(event.data) * 4 // 3 if isinstance(event, Stream) else 0)
 
 
 class Retention:

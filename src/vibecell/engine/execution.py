@@ -38,8 +38,18 @@ from vibecell.model.events import (
     Stdin,
 )
 from vibecell.model.execution import ExecutionRequest, Outcome, OutputFile, Result, StageOutcome
+from vibecell.model.language import WarmProfile
+from vibecell.model.marks import SILENT, Marks
 from vibecell.model.verdicts import Verdict
-from vibecell.sandbox.backend import Backend, Cell, DisplayData, Exit, Output, Process
+from vibecell.sandbox.backend import (
+    Backend,
+    Cell,
+    DisplayData,
+    Exit,
+    Output,
+    Process,
+    ProcessSpec,
+)
 from vibecell.wire.views import State
 
 MAX_OUTPUT_FILES = 64
@@ -61,14 +71,22 @@ class Execution:
         request: what for.
         plan: how.
         log: where its events go.
+        marks: where its moments are noted.
     """
 
     def __init__(
-        self, execution_id: str, owner: str, request: ExecutionRequest, plan: Plan, log: EventLog
+        self,
+        execution_id: str,
+        owner: str,
+        request: ExecutionRequest,
+        plan: Plan,
+        log: EventLog,
+        marks: Marks = SILENT,
     ) -> None:
         self.id = execution_id
         self.owner = owner
         self.log = log
+        self.marks = marks
         self.state: State = "queued"
         self._plan = plan
         self._expected = request.expected_output
@@ -99,6 +117,7 @@ class Execution:
             result = await self._result(ticket, backend)
             self.state = "finished"
             self._recorder.event(Finished(result))
+            self.marks.note("result")
             await self._inputs.close()
         finally:
             # The client has its answer; the place is free only when the cell is
@@ -181,30 +200,53 @@ class Execution:
         if ticket is not None:
             await ticket.wait()
         self.state = "running"
+        self.marks.note("running")
         if self._plan.page is not None:
             self._recorder.event(Started(RENDER))
             self._recorder.event(Display(self._plan.page))
             self._stage_ended(RENDER, Outcome(Verdict.ACCEPTED))
         if self._plan.profile is None:
             return ()
-        # Shielded, so that a cell handed out in the moment of a cancel is not
-        # lost: the clean-up waits for it and destroys it.
-        self._acquiring = asyncio.ensure_future(backend.acquire(self._plan.profile))
-        cell = await asyncio.shield(self._acquiring)
+        cell = await self._take_cell(backend, self._plan.profile)
+        self.marks.note("cell")
         for stage in self._plan.stages:
             if self._cancelled is not None:  # it came in the moment a stage ended
                 raise asyncio.CancelledError
-            outcome = await self._run_stage(cell, stage)
+            try:
+                process = await cell.start(self._spec(stage))
+            except SandboxFailure as error:
+                if self._stages or self._cancelled is not None:
+                    raise
+                # Nothing was heard of the program, and a cell has no other way
+                # to be noticed: whatever it did is gone with its cell.
+                _LOG.warning("execution %s begins again in another cell: %s", self.id, error)
+                await cell.destroy()
+                cell = await self._take_cell(backend, self._plan.profile)
+                process = await cell.start(self._spec(stage))
+            outcome = await self._run_stage(process, stage)
             if outcome.verdict is not Verdict.ACCEPTED:
                 break
-        return await self._collect(cell)
+        files = await self._collect(cell)
+        self.marks.note("collected")
+        return files
 
-    async def _run_stage(self, cell: Cell, stage: Stage) -> Outcome:
+    async def _take_cell(self, backend: Backend, profile: WarmProfile) -> Cell:
+        # Shielded, so that a cell handed out in the moment of a cancel is not
+        # lost: the clean-up waits for it and destroys it.
+        self._acquiring = asyncio.ensure_future(backend.acquire(profile))
+        return await asyncio.shield(self._acquiring)
+
+    def _spec(self, stage: Stage) -> ProcessSpec:
         spec = stage.spec
-        if self._terminal_size is not None:
-            columns, rows = self._terminal_size
-            spec = replace(spec, columns=columns, rows=rows)
-        process = await cell.start(spec)
+        if self.marks is not SILENT:
+            spec = replace(spec, marks=self.marks)
+        if self._terminal_size is None:
+            return spec
+        columns, rows = self._terminal_size
+        return replace(spec, columns=columns, rows=rows)
+
+    async def _run_stage(self, process: Process, stage: Stage) -> Outcome:
+        spec = stage.spec
         self._process = process
         self._recorder.begin_stage(stage.name)
         self._recorder.event(Started(stage.name))
@@ -228,15 +270,22 @@ class Execution:
         return outcome
 
     async def _read(self, process: Process) -> Exit:
+        ended: Exit | None = None
+        # to its own end, which follows the Exit: a generator that is left before
+        # costs the loop a task to close it
         async for occurrence in process.read():
             match occurrence:
                 case Output(name, data):
+                    self.marks.note_first("output")
                     self._recorder.output(name, data)
                 case Exit():
-                    return occurrence
+                    self.marks.note("exit")
+                    ended = occurrence
                 case DisplayData(data):
                     self._recorder.display(data)
-        raise SandboxFailure("learn how the program ended")
+        if ended is None:
+            raise SandboxFailure("learn how the program ended")
+        return ended
 
     def _judged(self, exit_: Exit, stage: Stage) -> Outcome:
         outcome = judge(exit_, stage.spec.limits, stage.name, self._recorder.tail)
@@ -287,7 +336,9 @@ class Execution:
         try:
             if self._acquiring is not None:
                 cell = await self._acquiring
+                self.marks.note("destroying")
                 await cell.destroy()
+                self.marks.note("destroyed")
         except VibecellError as error:
             # no cell came, so there is none to destroy; its result says so already
             _LOG.info("execution %s had no cell: %s", self.id, error)

@@ -16,6 +16,7 @@ from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog, Retention
 from vibecell.engine.execution import Execution
 from vibecell.engine.plan import make_plan
+from vibecell.engine.traces import Traces
 from vibecell.model.errors import Conflict, QueueFull, ShuttingDown, UnknownExecution
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Language
@@ -59,6 +60,7 @@ class Executions:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._begun = 0
+        self.traces = Traces(settings.trace)
 
     @property
     def stopping(self) -> bool:
@@ -73,6 +75,7 @@ class Executions:
             "kept": len(self._kept),
             "begun": self._begun,
             "event_log_bytes": self._retention.used_bytes,
+            **self._backend.counts(),
         }
 
     def begin(
@@ -140,7 +143,8 @@ class Executions:
             )
         plan = make_plan(request, self._catalogue)
         log = EventLog(self._retention.grown)
-        execution = Execution(secrets.token_urlsafe(ID_BYTES), owner, request, plan, log)
+        name = secrets.token_urlsafe(ID_BYTES)
+        execution = Execution(name, owner, request, plan, log, self.traces.begin(name))
         ticket = self._admission.admit(execution.queued) if plan.profile is not None else None
         self._begun += 1
         self._live[owner] += 1

@@ -53,6 +53,8 @@ class Inputs:
 
     async def close(self) -> None:
         """The program has ended: writers give up."""
+        if not self._open and not self._buffer:
+            return  # nobody waits: writers are let in only while it is open
         async with self._changed:
             self._open = False
             self._buffer.clear()

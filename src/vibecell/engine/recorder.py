@@ -157,6 +157,8 @@ class Recorder:
                 return
 
     def _send_pending(self) -> None:
+        if not self._pending:
+            return
         for name, data in self._pending:
             for piece in _pieces(bytes(data)):
                 self._log.append(Stream(self._stage, name, piece))

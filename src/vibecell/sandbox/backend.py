@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 from vibecell.model.execution import OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
+from vibecell.model.marks import SILENT, Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class ProcessSpec:
         entrypoint: workspace-relative path of the program, for ``in_place``.
         stdin: fed first; followed by end of input unless ``interactive``.
         interactive: a terminal for stdin, stdout and stderr, input stays open.
+        marks: where its start is noted.
     """
 
     mode: Literal["in_place", "exec"]
@@ -43,6 +45,7 @@ class ProcessSpec:
     interactive: bool = False
     columns: int = 80
     rows: int = 24
+    marks: Marks = field(default=SILENT, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,10 @@ class Backend(Protocol):
         Raises:
             SandboxFailure: none could be made in time.
         """
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """What there is at this moment, by name: ``pool.<profile>.ready`` and more."""
         ...
 
     async def close(self) -> None:

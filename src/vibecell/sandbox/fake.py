@@ -303,6 +303,10 @@ class FakeBackend:
         self.most_cells = max(self.most_cells, len(self._cells))
         return cell
 
+    def counts(self) -> dict[str, int]:
+        """See ``Backend.counts``: nothing is kept warm."""
+        return {}
+
     async def close(self) -> None:
         """See ``Backend.close``."""
         self._open = False

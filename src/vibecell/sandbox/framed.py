@@ -5,8 +5,9 @@ believe what a frame claims beyond its shape. Whatever a hostile agent sends,
 the worst is the end of its own cell.
 
 End of a cell, in this order: the agent is killed by pidfd, with which the
-kernel ends its pid namespace; ``cgroup.kill`` is the second, independent means;
-only a cgroup proved empty is removed, and only then is the uid used again.
+kernel ends its pid namespace; ``cgroup.kill`` is the second, independent means,
+for whatever that has left; only a cgroup proved empty is given back, and only
+then is the uid used again.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
@@ -29,6 +31,9 @@ RECEIVE_BYTES = 256 * 1024
 START_DEADLINE_S = 10.0
 COLLECT_DEADLINE_S = 10.0
 DEATH_DEADLINE_S = 5.0
+# input no longer than this goes out with the start: it fits whatever pipe there is
+EARLY_STDIN_BYTES = 16 * 1024
+_EOF = frames.encode(frames.EOF)
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +53,23 @@ class FramedCell:
         self.identity = identity
         self._zygote_is_alive = zygote_is_alive
         self._link = link
+        self._link_fd = link.fileno()
         self._pidfd = pidfd
         self._start_message = start_message
         self._on_destroyed = on_destroyed
         self._loop = asyncio.get_running_loop()
         self._parser = frames.FrameParser(frames.TO_ENGINE)
-        self._early: list[tuple[int, bytes]] = []
+        self._arrived: list[tuple[int, bytes]] = []
+        self._fault: SandboxFailure | None = None
+        self._is_gone = False
+        self._is_listening = False
+        self._listener: asyncio.Future[None] | None = None
         self._sending = asyncio.Lock()
-        self._waiting = 0
+        self._senders = 0
         self._destroying: asyncio.Task[None] | None = None
         self._process: FramedProcess | None = None
         self._cpu_base_ns = 0
-        self._on_oom: Callable[[], None] | None = None
+        self.birth_ns = (0, 0)
 
     @property
     def is_alive(self) -> bool:
@@ -82,29 +92,29 @@ class FramedCell:
         """See ``backend.Cell.start``."""
         process = FramedProcess(self, spec)
         cgroup = self.identity.cgroup
+        deadline_s = self._loop.time() + START_DEADLINE_S
         try:
             if cgroup is not None:
                 cgroup.set_limits(
                     memory_bytes=spec.limits.memory_bytes, processes=spec.limits.processes
                 )
-                self._cpu_base_ns = cgroup.usage().cpu_time_ns
-            await self.send(_start_bytes(spec, self._start_message(spec)))
-            async with asyncio.timeout(START_DEADLINE_S):
-                await self._expect(frames.STARTED)
+                self._cpu_base_ns = cgroup.cpu_time_ns()
+            feeds_early = not spec.interactive and len(spec.stdin) <= EARLY_STDIN_BYTES
+            await self.send(_start_bytes(spec, self._start_message(spec), feeds_early))
+            spec.marks.note("start")
+            await self._expect(frames.STARTED, deadline_s)
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start the program", str(error)) from error
         self._process = process
         process.began()
-        process.feed(spec)
+        if not feeds_early:
+            process.feed(spec)
         return process
 
-    async def _expect(self, wanted: int) -> None:
-        while True:
-            received = await self.receive()
-            if received is None:
-                raise SandboxFailure("start the program", "the cell died")
-            if received:
-                break
+    async def _expect(self, wanted: int, deadline_s: float) -> None:
+        received = await self.receive(deadline_s)
+        if received is None:
+            raise SandboxFailure("start the program", "the cell died")
         kind, _ = received[0]
         if kind != wanted:
             raise SandboxFailure("start the program", f"unexpected frame {kind:#x}")
@@ -112,50 +122,125 @@ class FramedCell:
 
     def put_back(self, received: list[tuple[int, bytes]]) -> None:
         """Keep frames that came too early for their reader."""
-        self._early = received
+        self._arrived = received
 
-    async def receive(self) -> list[tuple[int, bytes]] | None:
-        """Frames as ``(type, payload)``; ``None`` when the cell is gone.
+    async def receive(self, deadline_s: float | None = None) -> list[tuple[int, bytes]] | None:
+        """Frames as ``(type, payload)``, at least one; ``None`` when the cell is gone.
+
+        For one caller at a time. While nobody calls, nothing is read: what a
+        program prints then waits in its pipe.
+
+        Args:
+            deadline_s: by the loop's clock; ``None`` waits for ever.
 
         Raises:
             SandboxFailure: the agent reports a failure or breaks the protocol.
+            TimeoutError: the deadline has passed.
         """
-        if self._early:
-            early, self._early = self._early, []
-            return early
-        self._waiting += 1
+        while not self._arrived:
+            if self._fault is not None:
+                raise self._fault
+            if self._is_gone:
+                return None
+            await self._heard(deadline_s)
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    async def _heard(self, deadline_s: float | None) -> None:
+        listener = self._listener = self._loop.create_future()
+        if not self._is_listening:
+            self._is_listening = True
+            self._loop.add_reader(self._link_fd, self._hear)
+        timer = None
+        if deadline_s is not None:
+            timer = self._loop.call_at(deadline_s, _expire, listener)
         try:
-            data = await self._loop.sock_recv(self._link, RECEIVE_BYTES)
-        except OSError:
-            return None
+            await listener
         finally:
-            self._waiting -= 1
+            self._listener = None
+            if timer is not None:
+                timer.cancel()
+
+    def _hear(self) -> None:
+        """Something is readable. It is watched on, as long as there is who takes it."""
+        listener = self._listener
+        if listener is None or listener.done():
+            self._listen_no_more()
+            return
+        try:
+            data = self._link.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
         if not data:
-            return None
+            self._is_gone = True
+            self._listen_no_more()
+        else:
+            self._understand(data)
+        if self._arrived or self._fault is not None or self._is_gone:
+            listener.set_result(None)
+
+    def _understand(self, data: bytes) -> None:
         try:
             received = [(kind, payload) for kind, _, payload in self._parser.feed(data)]
+            for kind, payload in received:
+                if kind == frames.FAILURE:
+                    raise claims.failure(payload)
+            self._arrived = received
         except frames.FrameError as error:
-            raise SandboxFailure("read from the cell", str(error)) from error
-        for kind, payload in received:
-            if kind == frames.FAILURE:
-                raise claims.failure(payload)
-        return received
+            self._fault = SandboxFailure("read from the cell", str(error))
+        except SandboxFailure as error:
+            self._fault = error
+
+    def _listen_no_more(self) -> None:
+        if self._is_listening:
+            self._is_listening = False
+            self._loop.remove_reader(self._link_fd)
 
     async def send(self, data: bytes) -> None:
-        """Send whole frames, one sender at a time; a cancel cuts none in two."""
-        await asyncio.shield(self._loop.create_task(self._send_whole(data)))
+        """Send whole frames, one sender at a time; a cancel cuts none in two.
+
+        Raises:
+            OSError: the cell is gone.
+        """
+        if not self._senders:
+            sent = 0
+            with contextlib.suppress(BlockingIOError):
+                sent = self._link.send(data)
+            if sent == len(data):
+                return
+            if sent:
+                # at once, so that nobody comes between: the lock is free
+                await self._sending.acquire()
+                await self._kept(self._send_rest(data[sent:]))
+                return
+        await self._kept(self._send_whole(data))
+
+    async def _kept(self, sending: Coroutine[Any, Any, None]) -> None:
+        self._senders += 1
+        task = self._loop.create_task(sending)
+        task.add_done_callback(self._sent)
+        await asyncio.shield(task)
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._senders -= 1
+        if not task.cancelled():
+            task.exception()  # told to who waits; who has gone is not to be told
 
     async def _send_whole(self, data: bytes) -> None:
-        self._waiting += 1
+        await self._sending.acquire()
+        await self._send_rest(data)
+
+    async def _send_rest(self, data: bytes) -> None:
         try:
-            async with self._sending:
-                await self._loop.sock_sendall(self._link, data)
+            await self._loop.sock_sendall(self._link, data)
         finally:
-            self._waiting -= 1
+            self._sending.release()
 
     def try_send(self, frame: bytes) -> bool:
         """Send one small frame now or not at all."""
-        if self._sending.locked():
+        if self._senders:
             return False
         try:
             return self._link.send(frame) == len(frame)
@@ -164,46 +249,33 @@ class FramedCell:
 
     def cpu_time_ms(self) -> float | None:
         """Processor time since the start of the process; ``None`` without cgroup."""
-        if self.identity.cgroup is None:
-            return None
-        return (self.identity.cgroup.usage().cpu_time_ns - self._cpu_base_ns) / 1e6
+        cgroup = self.identity.cgroup
+        return None if cgroup is None else (cgroup.cpu_time_ns() - self._cpu_base_ns) / 1e6
 
     def memory_peak_bytes(self) -> int | None:
         """Highest use of memory; ``None`` without cgroup."""
         cgroup = self.identity.cgroup
-        return None if cgroup is None else cgroup.usage().memory_peak_bytes
+        return None if cgroup is None else cgroup.memory_peak_bytes()
 
     def processes_peak(self) -> int | None:
         """Most processes at once; ``None`` where the kernel does not say."""
         cgroup = self.identity.cgroup
-        return None if cgroup is None else cgroup.usage().processes_peak
+        return None if cgroup is None else cgroup.processes_peak()
 
     def watch_oom(self, call: Callable[[], None] | None) -> None:
         """Have ``call`` called when the kernel kills for memory (cgroup v1)."""
-        fd = self.identity.oom_eventfd
-        if fd is None:
-            return
-        if self._on_oom is not None:
-            self._loop.remove_reader(fd)
-        self._on_oom = call
-        if call is not None:
-            self._loop.add_reader(fd, self._oom, fd)
-
-    def _oom(self, fd: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(fd, 8)
-        if self._on_oom is not None:
-            self._on_oom()
+        if self.identity.oom_alarm is not None:
+            self.identity.oom_alarm.call = call
 
     async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
         """See ``backend.Cell.collect``."""
         try:
-            async with asyncio.timeout(COLLECT_DEADLINE_S):
-                return await self._collect(max_files, max_bytes)
+            return await self._collect(max_files, max_bytes)
         except TimeoutError as error:
             raise SandboxFailure("collect files", "the cell does not answer") from error
 
     async def _collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+        deadline_s = self._loop.time() + COLLECT_DEADLINE_S
         message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
         try:
             await self.send(frames.encode_control(frames.COLLECT, message))
@@ -211,7 +283,7 @@ class FramedCell:
             raise SandboxFailure("collect files", str(error)) from error
         files: list[tuple[str, bytearray]] = []
         total = 0
-        while (received := await self.receive()) is not None:
+        while (received := await self.receive(deadline_s)) is not None:
             for kind, payload in received:
                 if kind == frames.COLLECTED:
                     return tuple(OutputFile(path, bytes(content)) for path, content in files)
@@ -225,9 +297,16 @@ class FramedCell:
         raise SandboxFailure("collect files", "the cell died")
 
     def kill(self) -> None:
-        """End every process of the cell now, by both means."""
+        """End every process of the cell now, by both means.
+
+        While it is destroyed by the first alone: that looks whether it was enough.
+        """
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._destroying is None:
+            self._kill_cgroup()
+
+    def _kill_cgroup(self) -> None:
         if self.identity.cgroup is not None:
             self.identity.cgroup.kill()
 
@@ -242,7 +321,11 @@ class FramedCell:
             if self._process is not None:
                 self._process.abandon()
             self.kill()
-            await wait_for_exit(self._pidfd, DEATH_DEADLINE_S)
+            try:
+                await readable(self._pidfd, DEATH_DEADLINE_S)
+            except TimeoutError:
+                self._kill_cgroup()
+                raise
             await self.identity.release()
         except Exception:
             log.exception("a cell could not be ended; its uid and cgroup are not used again")
@@ -257,38 +340,48 @@ class FramedCell:
         A descriptor closed under a waiting task would be taken for the next
         one that gets its number.
         """
+        self._listen_no_more()
+        self._is_gone = True
+        if self._listener is not None and not self._listener.done():
+            self._listener.set_result(None)
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
-        while self._waiting:
+        while self._senders:
             await asyncio.sleep(0)
         self._link.close()
 
 
-async def wait_for_exit(pidfd: int, deadline_s: float) -> None:
-    """Wait until the process behind a pidfd has ended.
+def _expire(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+async def readable(descriptor: int, deadline_s: float) -> None:
+    """Wait until a descriptor polls readable; a pidfd does when its process has ended.
 
     Raises:
-        TimeoutError: it has not, in time.
+        TimeoutError: it has not, in so many seconds.
 
-    Source: pidfd_open(2): a pidfd polls readable when its process ends
+    Source: pidfd_open(2)
     """
-    async with asyncio.timeout(deadline_s):
-        await readable(pidfd)
-
-
-async def readable(descriptor: int | socket.socket) -> None:
-    """Wait until a descriptor polls readable."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
+    waiter: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(deadline_s, _expire, waiter)
+    loop.add_reader(descriptor, _settle, waiter)
     try:
-        await ready.wait()
+        await waiter
     finally:
+        timer.cancel()
         loop.remove_reader(descriptor)
 
 
-def _start_bytes(spec: ProcessSpec, message: dict[str, object]) -> bytes:
-    """Files, then START: everything a start needs in one write."""
+def _settle(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _start_bytes(spec: ProcessSpec, message: dict[str, object], feeds: bool) -> bytes:
+    """Files, START, and input if it ``feeds``: everything a start needs in one write."""
     pieces = []
     for stream, file in enumerate(spec.files, start=1):
         head: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
@@ -297,4 +390,8 @@ def _start_bytes(spec: ProcessSpec, message: dict[str, object]) -> bytes:
             piece = file.content[at : at + WRITE_CHUNK_BYTES]
             pieces.append(frames.encode(frames.DATA, piece, stream))
     pieces.append(frames.encode_control(frames.START, message))
+    if feeds:
+        if spec.stdin:
+            pieces.append(frames.encode(frames.STDIN, spec.stdin))
+        pieces.append(_EOF)
     return b"".join(pieces)

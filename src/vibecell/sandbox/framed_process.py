@@ -35,6 +35,7 @@ class FramedProcess:
     def __init__(self, cell: "FramedCell", spec: ProcessSpec) -> None:
         self._cell = cell
         self._limits = spec.limits
+        self._marks = spec.marks
         self._loop = asyncio.get_running_loop()
         self._started_s = 0.0
         self._output_bytes = 0
@@ -48,16 +49,23 @@ class FramedProcess:
     def began(self) -> None:
         """Start the clocks; called once the agent has said STARTED."""
         self._started_s = time.monotonic()
+        self._note_start()
         self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")
         cgroup = self._cell.identity.cgroup
         if cgroup is not None:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._cell.watch_oom(lambda: self._stop("memory"))
 
+    def _note_start(self) -> None:
+        self._marks.note("started")
+        asked_ns, hello_ns = self._cell.birth_ns
+        self._marks.note("fork_asked", asked_ns)
+        self._marks.note("hello", hello_ns)
+
     def feed(self, spec: ProcessSpec) -> None:
         """Give the program its first input without waiting for it to read."""
         if spec.stdin or not spec.interactive:
-            self._feeding = asyncio.create_task(self._feed(spec))
+            self._feeding = self._loop.create_task(self._feed(spec))
 
     async def _feed(self, spec: ProcessSpec) -> None:
         if spec.stdin:

@@ -6,12 +6,12 @@ cell is proved empty; what cannot be proved stays taken for ever.
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
+from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 
 EMPTY_DEADLINE_S = 2.0
 _POLL_S = 0.002
@@ -25,14 +25,16 @@ class CellIdentity:
         uid: of its programs, in the outer wall's terms; 0 where only one uid
             could be mapped.
         cgroup: ``None`` where the host grants none.
-        oom_eventfd: readable when the kernel kills for memory (cgroup v1).
+        oom_alarm: rings when memory runs out (cgroup v1).
         give_back_uid: frees the uid for another cell.
+        give_back_cgroup: takes a cgroup in which there is no process.
     """
 
     uid: int
     cgroup: Cgroup | None
-    oom_eventfd: int | None
+    oom_alarm: OomAlarm | None
     give_back_uid: Callable[[], None]
+    give_back_cgroup: Callable[[Cgroup], None] = Cgroup.remove
 
     async def release(self) -> None:
         """Give everything back once no process is left.
@@ -40,11 +42,10 @@ class CellIdentity:
         Raises:
             SandboxFailure: processes are left; nothing was given back.
         """
-        if self.oom_eventfd is not None:
-            os.close(self.oom_eventfd)
         if self.cgroup is not None:
-            await self._wait_until_empty(self.cgroup)
-            self.cgroup.remove()
+            if self.cgroup.processes():
+                await self._wait_until_empty(self.cgroup)
+            self.give_back_cgroup(self.cgroup)
         self.give_back_uid()
 
     async def _wait_until_empty(self, cgroup: Cgroup) -> None:

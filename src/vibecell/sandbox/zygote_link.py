@@ -24,6 +24,8 @@ READY_DEADLINE_S = 60.0
 HELLO_DEADLINE_S = 10.0
 MAX_MESSAGE_BYTES = 256 * 1024
 _CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS_SPACE_BYTES = socket.CMSG_SPACE(_CREDENTIALS.size)
+_FIRST_FRAMES = frozenset({frames.HELLO, frames.FAILURE})
 
 
 class ZygoteLink:
@@ -32,6 +34,7 @@ class ZygoteLink:
     Attributes:
         forks: how many cells it has made.
         live_cells: how many of them have not been destroyed yet.
+        on_cell_destroyed: called when one has been.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class ZygoteLink:
         self._loop = asyncio.get_running_loop()
         self.forks = 0
         self.live_cells = 0
+        self._forking = 0
+        self.on_cell_destroyed: Callable[[], None] = lambda: None
         self.is_alive = False
 
     async def set_up(self, message: dict[str, object]) -> None:
@@ -74,6 +79,11 @@ class ZygoteLink:
         self._on_end(self)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no cell lives under it and none is being made."""
+        return not self.live_cells and not self._forking
+
+    @property
     def age_s(self) -> float:
         """Seconds since it was started."""
         return time.monotonic() - self._born_s
@@ -84,14 +94,15 @@ class ZygoteLink:
         Raises:
             SandboxFailure: the fork or the cell's set-up failed, or took too long.
         """
+        asked_ns = time.monotonic_ns()
         here, there = socket.socketpair()
+        self._forking += 1
         try:
             here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             here.setblocking(False)
             with there:
                 self._request_fork(identity, there)
-            async with asyncio.timeout(HELLO_DEADLINE_S):
-                pid = await self._hello(here)
+            pid = await self._hello(here)
             pidfd = os.pidfd_open(pid)
         except (OSError, TimeoutError) as error:
             here.close()
@@ -99,9 +110,11 @@ class ZygoteLink:
         except BaseException:  # a cancel too: what is forked ends when its link closes
             here.close()
             raise
+        finally:
+            self._forking -= 1
         self.forks += 1
         self.live_cells += 1
-        return FramedCell(
+        cell = FramedCell(
             here,
             pidfd,
             identity,
@@ -109,15 +122,13 @@ class ZygoteLink:
             self._cell_destroyed,
             lambda: self.is_alive,
         )
+        cell.birth_ns = (asked_ns, time.monotonic_ns())
+        return cell
 
     def _request_fork(self, identity: CellIdentity, there: socket.socket) -> None:
-        join_fds = identity.cgroup.open_procs() if identity.cgroup is not None else []
+        join_fds = identity.cgroup.join_descriptors() if identity.cgroup is not None else []
         message = json.dumps({"uid": identity.uid}).encode()
-        try:
-            socket.send_fds(self._control, [message], [there.fileno(), *join_fds])
-        finally:
-            for fd in join_fds:
-                os.close(fd)
+        socket.send_fds(self._control, [message], [there.fileno(), *join_fds])
 
     async def _hello(self, link: socket.socket) -> int:
         """Wait for the agent's first frame; return its pid as we see it.
@@ -125,10 +136,11 @@ class ZygoteLink:
         Source: unix(7), SO_PASSCRED: the kernel translates the pid into the
         receiver's namespace, so a cell cannot choose it.
         """
-        parser = frames.FrameParser(frozenset({frames.HELLO, frames.FAILURE}))
+        parser = frames.FrameParser(_FIRST_FRAMES)
+        deadline_s = self._loop.time() + HELLO_DEADLINE_S
         while True:
-            await readable(link)
-            data, ancillary, _, _ = link.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+            await readable(link.fileno(), deadline_s - self._loop.time())
+            data, ancillary, _, _ = link.recvmsg(4096, _CREDENTIALS_SPACE_BYTES)
             if not data:
                 raise SandboxFailure("make a cell", "it died before it was warm")
             try:
@@ -149,6 +161,7 @@ class ZygoteLink:
 
     def _cell_destroyed(self) -> None:
         self.live_cells -= 1
+        self.on_cell_destroyed()
 
     def close(self) -> None:
         """Let the zygote go, and with it every cell it made; idempotent."""

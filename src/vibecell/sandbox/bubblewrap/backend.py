@@ -17,7 +17,6 @@ Owns the pools; refuses to open while a required layer is missing.
 import asyncio
 import logging
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -28,13 +27,17 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import Capabilities
 from vibecell.sandbox.bubblewrap import outer_wall, probe
+from vibecell.sandbox.demand import IdleBounds
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import CellIdentity
 from vibecell.sandbox.mechanisms import landlock
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
+from vibecell.sandbox.mechanisms.cgroup_stock import CgroupStock
 from vibecell.sandbox.mechanisms.idmap import UidBlock, UidRange
+from vibecell.sandbox.mechanisms.pressure import MemoryWatch
 from vibecell.sandbox.profile_cells import ProfileCells, Zygote
 from vibecell.sandbox.programs import setup_message, start_message
+from vibecell.sandbox.refill import Refill
 from vibecell.sandbox.zygote_link import ZygoteLink
 
 CGROUP_PARENT = "vibecell"
@@ -55,12 +58,24 @@ class BubblewrapBackend:
         self._settings = settings
         self._image = image
         self._profiles = profiles
+        self._refill = Refill(
+            IdleBounds(settings.pool_min_idle, settings.pool_max_idle),
+            settings.pool_parallel,
+            len(os.sched_getaffinity(0)),
+            memory=MemoryWatch().look,
+        )
         self._cells: dict[str, ProfileCells] = {}
         self._opening: list[asyncio.Task[None]] = []
         self._capabilities: Capabilities | None = None
         self._uids = UidRange(settings.uid_base) if os.geteuid() == 0 else None
         self._cgroups = CgroupManager(parent_name=CGROUP_PARENT)
         self._use_cgroups = settings.require_cgroups is not False and self._cgroups.usable()
+        self._stock = CgroupStock(
+            self._cgroups,
+            settings.limits.memory_bytes,
+            settings.limits.processes,
+            settings.cell_cpus,
+        )
         self._landlock_abi = landlock.supported_abi()
         self._program = shutil.which("bwrap", path=settings.program_path) or ""
 
@@ -114,8 +129,7 @@ class BubblewrapBackend:
     def _profile_cells(self, profile: WarmProfile) -> ProfileCells:
         return ProfileCells(
             lambda on_end: self._make_zygote(profile, on_end),
-            size=self._settings.pool_size,
-            parallel=self._settings.pool_parallel,
+            self._refill,
             max_forks=self._settings.zygote_max_forks,
             max_age_s=self._settings.zygote_max_age_s,
         )
@@ -167,22 +181,11 @@ class BubblewrapBackend:
         if not self._use_cgroups:
             return CellIdentity(uid, None, None, give_back)
         try:
-            cgroup = self._cgroups.create(f"cell-{secrets.token_hex(8)}")
+            cgroup, alarm = self._stock.take()
         except OSError as error:
             give_back()
             raise SandboxFailure("make a cgroup", str(error)) from error
-        try:
-            limits = self._settings.limits
-            cgroup.set_limits(
-                memory_bytes=limits.memory_bytes,
-                processes=limits.processes,
-                cpus=self._settings.cell_cpus,
-            )
-            return CellIdentity(uid, cgroup, cgroup.oom_eventfd(), give_back)
-        except OSError as error:
-            cgroup.remove()
-            give_back()
-            raise SandboxFailure("bound a cgroup", str(error)) from error
+        return CellIdentity(uid, cgroup, alarm, give_back, self._stock.give_back)
 
     async def _one_cell(self) -> tuple[FramedCell, Callable[[], object]]:
         """A single cell outside any pool, for the probe; and what ends its wall."""
@@ -201,6 +204,14 @@ class BubblewrapBackend:
             raise SandboxFailure("take a warm cell", f"no profile named {profile.name}")
         return await cells.acquire()
 
+    def counts(self) -> dict[str, int]:
+        """See ``backend.Backend.counts``."""
+        return {
+            f"pool.{profile}.{name}": value
+            for profile, cells in self._cells.items()
+            for name, value in cells.counts().items()
+        }
+
     async def close(self) -> None:
         """See ``backend.Backend.close``."""
         for task in self._opening:
@@ -210,4 +221,5 @@ class BubblewrapBackend:
         for each in cells.values():
             await each.close()
         if self._use_cgroups:
+            self._stock.close()
             self._cgroups.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 _REMOVE_ATTEMPTS, _REMOVE_PAUSE_S = 50, 0.002
 _LOWER_ATTEMPTS = 3
 _PAGE_BYTES = 4096
+_READ_BYTES = 4096
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
 
 
@@ -66,13 +67,72 @@ def read_int(path: Path) -> int:
     return int(path.read_text())
 
 
-def read_key(path: Path, key: str) -> int:
-    """A value of a flat-keyed file; 0 where this kernel does not write the key."""
-    for line in path.read_text().splitlines():
-        name, _, value = line.partition(" ")
+def flat_value(content: bytes, key: bytes) -> int:
+    """A value in the text of a flat-keyed file; 0 where this kernel does not write the key."""
+    for line in content.splitlines():
+        name, _, value = line.partition(b" ")
         if name == key:
             return int(value)
     return 0
+
+
+def read_members(path: str) -> set[int]:
+    """The processes that a ``cgroup.procs`` names.
+
+    Opened every time: only the first read after that is sure to be fresh.
+
+    Source: kernel/cgroup/cgroup-v1.c, cgroup_pidlist_start()
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = piece = os.read(fd, _READ_BYTES)
+        while piece:
+            piece = os.read(fd, _READ_BYTES)
+            content += piece
+    finally:
+        os.close(fd)
+    return {int(pid) for pid in content.split()} if content else set()
+
+
+class KeptFiles:
+    """Descriptors that stay open, for files used again and again.
+
+    Every read asks the kernel anew, but not of ``cgroup.procs`` of version 1,
+    which answers a second read from a list that it keeps for a second; see
+    ``read_members``.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], int] = {}
+
+    def descriptor(self, path: str, flags: int = os.O_RDONLY) -> int:
+        """The descriptor of a file, opened at the first time it is asked for.
+
+        Raises:
+            OSError: it cannot be opened so.
+        """
+        fd = self._open.get((path, flags))
+        if fd is None:
+            fd = self._open[path, flags] = os.open(path, flags | os.O_CLOEXEC)
+        return fd
+
+    def read(self, path: str, flags: int = os.O_RDONLY) -> bytes:
+        """The first bytes of a file; as much as any but ``cgroup.procs`` ever holds."""
+        return os.pread(self.descriptor(path, flags), _READ_BYTES, 0)
+
+    def read_int(self, path: str, flags: int = os.O_RDONLY) -> int:
+        """The one number in a file."""
+        return int(self.read(path, flags))
+
+    def write(self, path: str, value: bytes, flags: int = os.O_WRONLY) -> None:
+        """Set a value; an absent file is an error."""
+        os.pwrite(self.descriptor(path, flags), value, 0)
+
+    def close(self) -> None:
+        """Let all of them go; whatever is asked for later is opened again."""
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
 
 
 def write(path: Path, value: int | str) -> None:

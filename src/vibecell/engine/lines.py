@@ -1,0 +1,119 @@
+"""Lines over a connection to the engine, for a blocking caller.
+
+Owns the client's socket: bounded lines, in time; refuses to know what they say.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+
+from vibecell.model.errors import ProtocolViolation
+from vibecell.wire.json_text import compact_json
+from vibecell.wire.link import MAX_REPLY_LINE_BYTES
+from vibecell.wire.views import JsonObject
+
+REPLY_TIMEOUT_S = 30.0
+_FOR_EVER_S = 7 * 86_400.0
+_FIRST_CHUNK_BYTES = 16 * 1024
+_MAX_CHUNK_BYTES = 512 * 1024
+
+
+class Lines:
+    """Lines of a socket for one caller at a time."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._link.settimeout(REPLY_TIMEOUT_S)
+        self._buffer = bytearray()
+        self._searched = 0
+        self._chunk_bytes = _FIRST_CHUNK_BYTES
+
+    def send(self, message: JsonObject) -> None:
+        """Send one message.
+
+        Raises:
+            TimeoutError: the engine takes nothing.
+            OSError: the connection broke.
+        """
+        self._link.settimeout(REPLY_TIMEOUT_S)
+        self._link.sendall(compact_json(message) + b"\n")
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """One line, or nothing at the end of the stream.
+
+        Raises:
+            TimeoutError: it did not come in time; nothing is lost.
+            OSError: the connection broke.
+            ProtocolViolation: the line is too long.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            end = self._buffer.find(b"\n", self._searched)
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                self._searched = 0
+                return line
+            self._searched = len(self._buffer)
+            if self._searched > MAX_REPLY_LINE_BYTES:
+                raise ProtocolViolation("read a line of the engine")
+            left_s = _FOR_EVER_S if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._link.settimeout(left_s)
+            data = self._link.recv(self._chunk_bytes)
+            if not data:
+                return b""
+            if len(data) == self._chunk_bytes:
+                # it has more to say than fits: fewer, larger reads from now on
+                self._chunk_bytes = min(2 * self._chunk_bytes, _MAX_CHUNK_BYTES)
+            self._buffer += data
+
+    def is_idle(self) -> bool:
+        """Whether the engine still holds its end and has said nothing unasked."""
+        if self._buffer:
+            return False
+        try:
+            self._link.settimeout(0.0)
+            self._link.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Leave; idempotent; may be called by another thread."""
+        # shutdown, so that a reader in another thread wakes up
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+        self._link.close()
+
+
+class SharedLines(Lines):
+    """The same for one reader and any number of senders.
+
+    Reader and senders have a socket object each, because a timeout is the
+    object's. Neither is ever without one, because "none" would change the
+    blocking mode, which both objects share.
+
+    Source: socket(7), dup(2): O_NONBLOCK belongs to the open file description.
+    """
+
+    def __init__(self, link: socket.socket) -> None:
+        super().__init__(link)
+        self._sender = link.dup()
+        self._sender.settimeout(_FOR_EVER_S)
+        self._sending = threading.Lock()
+
+    def send(self, message: JsonObject) -> None:
+        """See ``Lines.send``; waits as long as the engine takes nothing."""
+        data = compact_json(message) + b"\n"
+        with self._sending:
+            self._sender.sendall(data)
+
+    def close(self) -> None:
+        """See ``Lines.close``."""
+        super().close()
+        self._sender.close()

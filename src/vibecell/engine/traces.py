@@ -1,0 +1,36 @@
+"""The moments of the executions begun last, while tracing is on.
+
+Owns the bounded memory of them; refuses to keep anything where the settings do
+not ask for it, and to know whose executions they were.
+"""
+
+from collections import deque
+
+from vibecell.model.marks import SILENT, Marks
+from vibecell.wire.views import JsonObject
+
+MAX_TRACES = 1024
+
+
+class Traces:
+    """What was noted of the last ``MAX_TRACES`` executions.
+
+    Args:
+        on: whether anything is noted at all.
+    """
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+        self._kept: deque[tuple[str, Marks]] = deque(maxlen=MAX_TRACES)
+
+    def begin(self, execution_id: str) -> Marks:
+        """Where to note the moments of one more execution."""
+        if not self.on:
+            return SILENT
+        marks = Marks()
+        self._kept.append((execution_id, marks))
+        return marks
+
+    def shown(self) -> list[JsonObject]:
+        """All of them, as the link carries them, the oldest first."""
+        return [{"id": name, "marks": dict(marks.taken_ns)} for name, marks in self._kept]

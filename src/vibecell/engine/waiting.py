@@ -1,0 +1,143 @@
+"""Waiting for a result alone, over connections that are used again.
+
+Owns the client's end of ``follow: "result"``: one line, the last event, after
+the reply. Refuses to retry: a connection that breaks ends its execution here
+with ``internal_error``, as the laws of the event stream say.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from vibecell.engine.lines import Lines
+from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
+from vibecell.model.execution import Result
+from vibecell.model.verdicts import Verdict
+from vibecell.wire.link import decode_internal_finished
+
+LOST_MESSAGE = "the platform failed while the program was running"
+# Well below the time after which the engine closes: both ends never decide at once.
+MAX_IDLE_S = 0.15
+MAX_IDLE_LINES = 256
+
+
+class IdleLines:
+    """Connections to the engine between two calls, the one used last first."""
+
+    def __init__(self) -> None:
+        self._idle: deque[tuple[float, Lines]] = deque()
+        self._swept = False
+
+    def take(self) -> Lines | None:
+        """One that the engine still holds; ``None`` if there is none."""
+        while self._idle:
+            try:
+                since_s, lines = self._idle.pop()
+            except IndexError:
+                return None  # another thread was faster
+            if time.monotonic() - since_s <= MAX_IDLE_S and lines.is_idle():
+                return lines
+            lines.close()
+        return None
+
+    def give(self, lines: Lines) -> None:
+        """Keep a connection whose call has been answered in full."""
+        self._idle.append((time.monotonic(), lines))
+        if len(self._idle) > MAX_IDLE_LINES:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._idle.popleft()[1].close()
+        if not self._swept:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._swept = True
+        timer = threading.Timer(MAX_IDLE_S, self._sweep)
+        timer.daemon = True
+        timer.start()
+
+    def _sweep(self) -> None:
+        oldest_s = time.monotonic() - MAX_IDLE_S
+        with contextlib.suppress(IndexError):  # another thread was faster
+            while self._idle and self._idle[0][0] <= oldest_s:
+                self._idle.popleft()[1].close()
+        self._swept = False
+        if self._idle:
+            self._sweep_later()
+
+    def close(self) -> None:
+        """Close all of them."""
+        while self._idle:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                self._idle.pop()[1].close()
+
+
+class EngineWaiting:
+    """A ``Waiting`` over one connection to the engine."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        idle: IdleLines,
+        execution_id: str,
+        replayed: bool,
+        cancel: Callable[[], None],
+    ) -> None:
+        self._lines = lines
+        self._idle = idle
+        self._id = execution_id
+        self._replayed = replayed
+        self._cancel = cancel
+        self._result: Result | None = None
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        return self._id
+
+    @property
+    def replayed(self) -> bool:
+        """The idempotency key named an execution that was already there."""
+        return self._replayed
+
+    def result(self, timeout_s: float | None = None) -> Result:
+        """See ``Waiting.result``."""
+        if self._result is not None:
+            return self._result
+        try:
+            line = self._lines.receive(timeout_s)
+            self._result = decode_internal_finished(line) if line else None
+        except TimeoutError:
+            raise
+        except (OSError, ProtocolViolation):
+            self._result = None
+        if self._result is not None:
+            self._idle.give(self._lines)
+            return self._result
+        self._lines.close()
+        self._result = Result(self._id, Verdict.INTERNAL_ERROR, message=LOST_MESSAGE)
+        return self._result
+
+    def cancel(self) -> None:
+        """See ``Waiting.cancel``."""
+        with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
+            self._cancel()
+
+    def close(self) -> None:
+        """See ``Waiting.close``."""
+        if self._result is None:
+            self._lines.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

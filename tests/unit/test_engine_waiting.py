@@ -1,0 +1,165 @@
+"""Results alone, over connections that are used again."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from vibecell.engine import waiting
+from vibecell.engine.client import EngineClient
+from vibecell.model.errors import EngineUnavailable, QueueFull
+from vibecell.model.events import Finished, NumberedEvent
+from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.verdicts import Verdict
+from vibecell.wire import encode_internal_error, encode_internal_event
+
+REQUEST = ExecutionRequest("python", (SourceFile("main.py", b"print(1)"),))
+ACCEPTED = b'{"reply":"accepted","id":"abc","replayed":false}\n'
+RESULT = Result("abc", Verdict.ACCEPTED, stdout=b"1\n")
+FINISHED = encode_internal_event(NumberedEvent(5, Finished(RESULT)))
+Talk = Callable[[socket.socket], None]
+
+
+class Engine:
+    """Answers as it is told, one connection after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.calls: list[dict[str, object]] = []
+        self.connections = 0
+        self.talk: Talk = self.answer
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._links: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                link, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._links.append(link)
+            threading.Thread(target=self._talk, args=(link,), daemon=True).start()
+
+    def _talk(self, link: socket.socket) -> None:
+        # a client may leave at any time; what it then sees is what the tests look at
+        with link, link.makefile("rb") as lines, contextlib.suppress(OSError):
+            for line in lines:
+                self.calls.append(json.loads(line))
+                self.talk(link)
+
+    def answer(self, link: socket.socket) -> None:
+        link.sendall(ACCEPTED)
+        time.sleep(0.02)
+        link.sendall(FINISHED)
+
+    def break_links(self) -> None:
+        for link in self._links:
+            link.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    running = Engine(tmp_path / "e")
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[EngineClient]:
+    made = EngineClient(engine.path)
+    yield made
+    made.close()
+
+
+def run(client: EngineClient) -> Result:
+    with client.begin(REQUEST, "me") as begun:
+        assert (begun.id, begun.replayed) == ("abc", False)
+        return begun.result(5)
+
+
+def test_one_connection_serves_one_result_after_the_other(
+    engine: Engine, client: EngineClient
+) -> None:
+    assert [run(client) for _ in range(3)] == [RESULT] * 3
+    assert engine.connections == 1
+    assert {call["follow"] for call in engine.calls} == {"result"}
+
+
+def test_two_at_once_do_not_share(engine: Engine, client: EngineClient) -> None:
+    with client.begin(REQUEST, "me") as one, client.begin(REQUEST, "me") as two:
+        assert one.result(5) == two.result(5) == RESULT
+    assert engine.connections == 2
+
+
+def test_a_result_that_does_not_come_in_time_comes_later(
+    engine: Engine, client: EngineClient
+) -> None:
+    with client.begin(REQUEST, "me") as begun:
+        with pytest.raises(TimeoutError):
+            begun.result(0.001)
+        assert begun.result(5) == begun.result() == RESULT
+
+
+def test_a_connection_that_the_engine_closed_is_not_used(
+    engine: Engine, client: EngineClient
+) -> None:
+    run(client)
+    engine.break_links()
+    assert run(client) == RESULT
+    assert engine.connections == 2
+
+
+def test_a_connection_that_waited_long_is_not_used(
+    engine: Engine, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(client)
+    monkeypatch.setattr(waiting, "MAX_IDLE_S", 0.0)
+    assert run(client) == RESULT
+    assert engine.connections == 2
+
+
+def test_who_leaves_before_the_end_takes_the_connection_along(
+    engine: Engine, client: EngineClient
+) -> None:
+    client.begin(REQUEST, "me").close()
+    run(client)
+    assert engine.connections == 2
+
+
+@pytest.mark.parametrize("last", [b"", b'{"seq":5,"type":"fini', b"{}\n", ACCEPTED])
+def test_a_lost_engine_is_an_internal_error(
+    engine: Engine, client: EngineClient, last: bytes
+) -> None:
+    def fall_silent(link: socket.socket) -> None:
+        link.sendall(ACCEPTED + last)
+        link.shutdown(socket.SHUT_RDWR)
+
+    engine.talk = fall_silent
+    result = run(client)
+    assert (result.id, result.verdict) == ("abc", Verdict.INTERNAL_ERROR)
+    assert result.message == waiting.LOST_MESSAGE
+
+
+def test_a_refusal_is_raised(engine: Engine, client: EngineClient) -> None:
+    refusal = json.dumps(encode_internal_error(QueueFull("full", 3))).encode() + b"\n"
+    engine.talk = lambda link: link.sendall(refusal)
+    with pytest.raises(QueueFull):
+        client.begin(REQUEST, "me")
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable):
+        EngineClient(tmp_path / "nothing").begin(REQUEST, "me")
