@@ -10,9 +10,11 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from vibecell.model.access import DEFAULT_ACCESS, Access
 from vibecell.model.errors import InvalidRequest, VibecellError
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
 
@@ -20,7 +22,11 @@ PREFIX = "VIBECELL_"
 BACKENDS = ("bubblewrap", "fake")
 MIN_API_KEY_CHARACTERS = 16
 MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
-_LIMIT_TABLES = ("limits", "ceiling")
+_TABLES: dict[str, type[Limits] | type[Access]] = {
+    "limits": Limits,
+    "ceiling": Limits,
+    "gateway": Access,
+}
 
 
 class ConfigError(VibecellError):
@@ -29,6 +35,15 @@ class ConfigError(VibecellError):
 
 def _default_max_concurrent() -> int:
     return max(4, 2 * (os.cpu_count() or 1))
+
+
+def _default_max_idle() -> int:
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
+def _default_parallel() -> int:
+    # making a cell waits for the kernel in between: two per processor leave less of it idle
+    return 2 * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +58,15 @@ class Settings:
         wall: ``shared`` or ``fresh`` outer walls; see the architecture.
         limits: of a request that asks for none.
         ceiling: above which no request may ask.
+        gateway: how much it grants its clients.
         max_concurrent: executions running at once.
         queue_size: executions that may wait for their turn.
         max_per_owner: executions, running and waiting, that one API key may
             have; lower it below the queue's size where several keys compete.
-        pool_size: warm cells kept ready per profile.
-        pool_parallel: warm cells being made at once per profile.
+        pool_min_idle: warm cells kept waiting per profile, used or not.
+        pool_max_idle: warm cells kept waiting at most, in all profiles
+            together; the ``pool_min_idle`` of each come first.
+        pool_parallel: warm cells being made at once, in all profiles together.
         zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
             its address layout and hash seed are not for ever.
         program_path: where bubblewrap is looked for, as PATH.
@@ -59,6 +77,7 @@ class Settings:
         result_ttl_s: how long a finished execution can be read.
         body_limit_bytes: of one HTTP request body.
         event_log_bytes: memory for the event logs of all executions together.
+        trace: note when each step of an execution was done, for ``vibecell trace``.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.
     """
@@ -71,11 +90,13 @@ class Settings:
     wall: Literal["shared", "fresh"] = "shared"
     limits: Limits = DEFAULT_LIMITS
     ceiling: Limits = DEFAULT_CEILING
+    gateway: Access = DEFAULT_ACCESS
     max_concurrent: int = field(default_factory=_default_max_concurrent)
     queue_size: int = 256
     max_per_owner: int = 1024
-    pool_size: int = 4
-    pool_parallel: int = 2
+    pool_min_idle: int = 2
+    pool_max_idle: int = field(default_factory=_default_max_idle)
+    pool_parallel: int = field(default_factory=_default_parallel)
     zygote_max_forks: int = 2_000
     zygote_max_age_s: float = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
@@ -86,6 +107,7 @@ class Settings:
     result_ttl_s: float = 300.0
     body_limit_bytes: int = 2 * MIB
     event_log_bytes: int = 256 * MIB
+    trace: bool = False
     require_cgroups: bool | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +152,7 @@ def load(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
+@lru_cache(1024)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address.
 
@@ -149,7 +172,9 @@ def _problems(settings: Settings) -> list[str]:
         "max_concurrent": 1,
         "queue_size": 0,
         "max_per_owner": 1,
-        "pool_size": 0,
+        "pool_min_idle": 0,
+        "pool_max_idle": 0,
+        "pool_parallel": 1,
         "body_limit_bytes": 1,
         "event_log_bytes": MIB,
         "uid_base": 100_000,
@@ -162,6 +187,8 @@ def _problems(settings: Settings) -> list[str]:
             wrong.append(f"{name}: must be at least {least}")
     if not 0 <= settings.port <= 65535:
         wrong.append("port: must be 0 to 65535")
+    if settings.pool_max_idle < settings.pool_min_idle:
+        wrong.append("pool_max_idle: must be at least pool_min_idle")
     if settings.backend not in BACKENDS:
         wrong.append(f"backend: must be one of {', '.join(BACKENDS)}")
     if settings.wall not in ("shared", "fresh"):
@@ -226,24 +253,24 @@ def _from_toml(path: Path | None) -> dict[str, object]:
     unknown = sorted(set(table) - {f.name for f in fields(Settings)})
     if unknown:
         raise ConfigError("; ".join(f"{path}: {name}: unknown setting" for name in unknown))
-    for name in _LIMIT_TABLES:
-        _check_limit_names(table.get(name, {}), f"{path}: {name}")
+    for name, kind in _TABLES.items():
+        _check_names(table.get(name, {}), kind, f"{path}: {name}")
     return table
 
 
 def _from_environ(given: Mapping[str, str]) -> dict[str, object]:
     """``VIBECELL_PORT=9000``, ``VIBECELL_LIMITS__WALL_TIME_MS=5000``."""
     names = {f.name for f in fields(Settings)}
-    limit_names = {f.name for f in fields(Limits)}
+    members = {name: {f.name for f in fields(kind)} for name, kind in _TABLES.items()}
     found: dict[str, object] = {}
     unknown = []
     for variable, text in given.items():
         name, _, member = variable.removeprefix(PREFIX).lower().partition("__")
-        if name in _LIMIT_TABLES and member in limit_names:
+        if member in members.get(name, ()):
             table = found.setdefault(name, {})
             assert isinstance(table, dict)
             table[member] = text
-        elif name in names and name not in _LIMIT_TABLES and not member:
+        elif name in names and name not in _TABLES and not member:
             found[name] = text
         else:
             unknown.append(variable)
@@ -252,10 +279,10 @@ def _from_environ(given: Mapping[str, str]) -> dict[str, object]:
     return found
 
 
-def _check_limit_names(table: object, where: str) -> None:
+def _check_names(table: object, kind: type[Limits] | type[Access], where: str) -> None:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: must be a table")
-    unknown = sorted(set(table) - {f.name for f in fields(Limits)})
+    unknown = sorted(set(table) - {f.name for f in fields(kind)})
     if unknown:
         raise ConfigError("; ".join(f"{where}.{name}: unknown setting" for name in unknown))
 
@@ -264,7 +291,10 @@ def _convert(name: str, value: object) -> object:
     """A raw value, from text or from TOML, as its field's type."""
     if name in ("state_dir", "run_dir"):
         return _path(value)
-    if name in _LIMIT_TABLES:
+    if name == "gateway":
+        assert isinstance(value, dict)
+        return _access(value)
+    if name in _TABLES:
         base = DEFAULT_LIMITS if name == "limits" else DEFAULT_CEILING
         assert isinstance(value, dict)
         return base.overridden(**{k: _integer(v) for k, v in value.items()})
@@ -272,11 +302,27 @@ def _convert(name: str, value: object) -> object:
         return _number(value)
     if name == "require_cgroups":
         return _tristate(value)
+    if name == "trace":
+        return _switch(value)
     if name == "api_keys":
-        return _keys(value)
+        return _texts(value)
     if name in ("host", "backend", "wall", "program_path"):
         return _text(value)
     return _integer(value)
+
+
+def _access(table: dict[str, object]) -> Access:
+    """The gateway's table; each value as the type of its default."""
+    values: dict[str, object] = {}
+    for member in fields(Access):
+        if member.name not in table:
+            continue
+        readers = {int: _integer, float: _number, tuple: _texts}
+        try:
+            values[member.name] = readers[type(member.default)](table[member.name])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{member.name} {error}") from error
+    return Access(**values)  # type: ignore[arg-type]
 
 
 def _text(value: object) -> str:
@@ -319,7 +365,14 @@ def _tristate(value: object) -> bool | None:
     raise ValueError("must be true, false or auto")
 
 
-def _keys(value: object) -> tuple[str, ...]:
+def _switch(value: object) -> bool:
+    chosen = _tristate(value)
+    if chosen is None:
+        raise ValueError("must be true or false")
+    return chosen
+
+
+def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(key.strip() for key in value.split(",") if key.strip())
     if isinstance(value, list) and all(isinstance(key, str) for key in value):

@@ -19,6 +19,9 @@ from .crashes_service import LiveService, cgroups_of, descriptors, processes, se
 
 WHOLE_AGAIN_S = 2.0
 SETTLE_S = 5.0
+# Pools that are the same before and after, whatever was asked for in between.
+POOL = 4
+EVEN_POOLS = {"pool_min_idle": str(POOL), "pool_max_idle": str(POOL)}
 # Takes a name by which it is found from outside.
 SLEEPER = """\
 import ctypes, time
@@ -31,7 +34,7 @@ time.sleep(30)
 @pytest.fixture(scope="module")
 def live(prepared: object) -> Iterator[LiveService]:
     """One service that every test of this module finds whole and leaves whole."""
-    with serving() as service:
+    with serving(**EVEN_POOLS) as service:
         yield service
         until(lambda: _is_quiet(service), SETTLE_S)
         assert service.stop() == 0
@@ -222,7 +225,10 @@ def test_replaced_zygotes_leave_nothing(prepared: object) -> None:
 
 def test_deaths_amid_many_executions_are_told_and_leak_nothing(prepared: object) -> None:
     """Zygotes and agents die while cells are forked, taken, used and destroyed."""
-    with serving(uid_base=1_964_000_000) as service, ThreadPoolExecutor(8) as pool:
+    with (
+        serving(uid_base=1_964_000_000, **EVEN_POOLS) as service,
+        ThreadPoolExecutor(8) as pool,
+    ):
         _run_many(service, pool, 20)
         engine = service.role("engine")
         before = _settled_descriptors(service, engine)
@@ -257,7 +263,7 @@ def _take_every_waiting_cell(service: LiveService) -> None:
 
 def _settled_descriptors(service: LiveService, engine: int) -> tuple[int, int, int]:
     """What the engine holds, once every pool is full again."""
-    full = len(service.walls()) * 4
+    full = len(service.walls()) * POOL
     until(lambda: len(service.agents()) == full, SETTLE_S)
     time.sleep(0.5)
     return descriptors(engine), len(service.cells()), len(service.agents())

@@ -1,10 +1,15 @@
 """Settings: where they come from and what they refuse."""
 
+import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from vibecell.cli import children
 from vibecell.config import ConfigError, Settings, is_loopback, load
+from vibecell.model.access import Access
+from vibecell.model.limits import Limits
 
 KEY = "k" * 32
 
@@ -58,6 +63,9 @@ def test_file_named_by_the_environment(tmp_path: Path) -> None:
         ({"VIBECELL_REQUIRE_CGROUPS": "maybe"}, "require_cgroups"),
         ({"VIBECELL_RESULT_TTL_S": "nan"}, "result_ttl_s"),
         ({"VIBECELL_API_KEYS": "short"}, "api_keys"),
+        ({"VIBECELL_POOL_MIN_IDLE": "-1"}, "pool_min_idle"),
+        ({"VIBECELL_POOL_MIN_IDLE": "2", "VIBECELL_POOL_MAX_IDLE": "1"}, "pool_max_idle"),
+        ({"VIBECELL_POOL_PARALLEL": "0"}, "pool_parallel"),
         ({"VIBECELL_HOST": "0.0.0.0"}, "host"),
         ({"VIBECELL_HOST": "example.org"}, "host"),
         ({"VIBECELL_CONFIG": "/nonexistent.toml"}, "nonexistent"),
@@ -98,3 +106,46 @@ def test_loopback_is_told_without_looking_names_up() -> None:
 def test_settings_built_by_hand_are_judged_too() -> None:
     with pytest.raises(ConfigError, match="max_concurrent"):
         Settings(max_concurrent=0)
+
+
+def test_what_the_gateway_grants_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "vibecell.toml"
+    file.write_text(
+        "[gateway]\nconnections = 5000\nheartbeat_s = 2\nallowed_origins = ['https://a.example']"
+    )
+    access = load({}, file).gateway
+    assert (access.connections, access.heartbeat_s) == (5000, 2.0)
+    assert access.allowed_origins == ("https://a.example",)
+    assert access.concurrent == Settings().gateway.concurrent
+    said = {"VIBECELL_GATEWAY__CONCURRENT": "9", "VIBECELL_GATEWAY__ALLOWED_ORIGINS": "http://b"}
+    assert load(said, file).gateway.concurrent == 9
+    assert load(said, file).gateway.allowed_origins == ("http://b",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONNECTIONS", "0"),
+        ("CONNECTIONS", "many"),
+        ("HEARTBEAT_S", "nan"),
+        ("DISCONNECT_GRACE_S", "-1"),
+        ("ALLOWED_ORIGINS", "example.org"),
+        ("ALLOWED_ORIGINS", "https://example.org/path"),
+        ("CONECTIONS", "5"),
+    ],
+)
+def test_what_a_gateway_cannot_grant_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?i){name}"):
+        load({f"VIBECELL_GATEWAY__{name}": value})
+
+
+def test_children_are_told_every_setting() -> None:
+    access = Access(connections=7, heartbeat_s=0.5, allowed_origins=("http://a", "http://b"))
+    given = Settings(state_dir=Path("/s"), run_dir=Path("/r"), gateway=access)
+    assert load(children._as_environ(given), Path(os.devnull)) == given
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
+    names = {f.name for kind in (Settings, Access, Limits) for f in fields(kind)}
+    assert [x for x in sorted(names) if f"`{x}`" not in page and f"[{x}]" not in page] == []

@@ -80,6 +80,21 @@ class TestQuota:
         with pytest.raises(TooManyRequests):
             quota.begin("a")
 
+    def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now_s = [1000.0]
+        monkeypatch.setattr("vibecell.gateway.quota.time.monotonic", lambda: now_s[0])
+        quota = Quota(Policy(rate="2/minute"))
+        quota.begin("a")
+        now_s[0] += 40
+        quota.begin("a")
+        with pytest.raises(TooManyRequests) as caught:
+            quota.begin("a")
+        assert caught.value.retry_after == 20
+        now_s[0] += 20
+        quota.begin("a")
+        with pytest.raises(TooManyRequests):
+            quota.begin("a")
+
 
 @pytest.mark.parametrize(
     ("origin", "allowed"),

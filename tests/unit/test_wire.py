@@ -116,6 +116,16 @@ def test_json_at_the_bounds_is_read() -> None:
     assert wire.strict_json_loads(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
+def test_depth_and_surrogates_are_found_beside_each_other() -> None:
+    deep = b"[" * 33 + b"]" * 33
+    for text in (b'{"a":' + deep + b"}", b'["[[[[[[",' + deep + b"]", b'["\\ud83d","\\ude00"]'):
+        with pytest.raises(MalformedRequest):
+            wire.strict_json_loads(text)
+    many = b"[" + b",".join([b"[]"] * 50) + b',"[{"]'
+    assert len(wire.strict_json_loads(many)) == 51  # type: ignore[arg-type]
+    assert wire.strict_json_loads(b'"\\\\ud800"') == "\\ud800"
+
+
 @given(st.binary(max_size=200))
 def test_json_reader_raises_nothing_else(data: bytes) -> None:
     with contextlib.suppress(MalformedRequest):

@@ -19,6 +19,7 @@ from typing import Literal
 from vibecell.cli.composition import make_backend, prepare
 from vibecell.cli.privileges import become, die_with_parent
 from vibecell.config import Settings, load
+from vibecell.model.access import Access
 from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.model.limits import Limits
 
@@ -83,17 +84,20 @@ def _as_environ(settings: Settings) -> dict[str, str]:
     told: dict[str, str] = {}
     for member in fields(settings):
         name, value = f"VIBECELL_{member.name.upper()}", getattr(settings, member.name)
-        if isinstance(value, Limits):
+        if isinstance(value, Limits | Access):
             told.update(
-                (f"{name}__{f.name.upper()}", str(getattr(value, f.name))) for f in fields(value)
+                (f"{name}__{f.name.upper()}", _as_text(getattr(value, f.name)))
+                for f in fields(value)
             )
-        elif isinstance(value, tuple):
-            told[name] = ",".join(value)
-        elif value is None:
-            told[name] = "auto"
         else:
-            told[name] = str(value)
+            told[name] = _as_text(value)
     return told
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "auto" if value is None else str(value)
 
 
 def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> int:

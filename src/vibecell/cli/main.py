@@ -61,6 +61,13 @@ def _dispatch(options: argparse.Namespace) -> int:
         from vibecell.cli import run
 
         return run.run(settings, options.file, options.language, tuple(options.args))
+    if options.word == "trace":
+        from vibecell.cli import trace
+
+        asked = trace.Asked(
+            options.url, options.language, options.file, options.count, options.json
+        )
+        return trace.trace(settings, asked)
     from vibecell.cli import report
 
     if options.word == "languages":
@@ -110,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="for programs"
         )
     words.add_parser("prepare", parents=[shared], help="build the runtime image")
+    _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
 
     internal = words.add_parser("internal")
     internal.add_argument("role", choices=("engine", "gateway"))
@@ -117,6 +125,20 @@ def _parser() -> argparse.ArgumentParser:
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)
     return parser
+
+
+def _add_trace(trace: argparse.ArgumentParser) -> None:
+    trace.description = (
+        "Start a service, execute a small program in it again and again, one after the other, "
+        "and print what each step of a request took."
+    )
+    trace.add_argument(
+        "--url", help="trace a running service, started with VIBECELL_TRACE=true, on this host"
+    )
+    trace.add_argument("--language", "-l", help="default: by the file's name, else python")
+    trace.add_argument("--file", help="the program; default: one that prints a line; -: stdin")
+    trace.add_argument("--count", type=int, default=200, help="executions (default 200)")
+    trace.add_argument("--json", action="store_true", help="for programs")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def _engine(settings: Settings) -> Iterator[EngineClient]:
         return
     with tempfile.TemporaryDirectory(prefix="vibecell-") as run_dir:
         # one program needs one warm cell
-        private = replace(settings, run_dir=Path(run_dir), pool_size=1)
+        private = replace(settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1)
         supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
         supervisor.add(Child("engine", lambda: children.start("engine", private)))
         client = EngineClient(private.engine_socket)

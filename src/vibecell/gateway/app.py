@@ -26,10 +26,12 @@ from vibecell.gateway.api import (
 )
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.problems import problem_of
+from vibecell.gateway.shortcut import Shortcut
 from vibecell.gateway.state import Gateway
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-_]{1,255})(?::[0-9]{1,5})?\Z")
 _LOCAL_SUFFIX = ".localhost"
+_LOCAL_HOSTS = ("localhost", "127.0.0.1")
 
 
 class _Misdirected(HTTPException):
@@ -68,12 +70,20 @@ def create_app(executor: Executor, policy: Policy) -> Flask:
         documents.blueprint(),
     ):
         app.register_blueprint(blueprint)
+    app.wsgi_app = Shortcut(  # type: ignore[method-assign]
+        gateway, lambda host: _check_host(host, policy), _tell, app.wsgi_app
+    )
     return app
 
 
 def _begin(policy: Policy) -> None:
     g.began = time.perf_counter()
-    host = request.headers.get("Host", "localhost")
+    _check_host(request.headers.get("Host", "localhost"), policy)
+
+
+def _check_host(host: str, policy: Policy) -> None:
+    if host in _LOCAL_HOSTS:
+        return
     match = _HOST.match(host)
     if match is None:
         raise _Misdirected("the Host header names no host")

@@ -15,6 +15,8 @@ from typing import Any
 
 from gevent.socket import wait_read, wait_write
 
+from vibecell.model.marks import SILENT, Marks
+
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
@@ -28,13 +30,22 @@ class Connection:
     Attributes:
         peer: the address of the TCP peer, as text; never a forwarded one.
         stall_s: seconds a send may go without progress.
+        marks: of the request under way, where requests are traced.
     """
 
-    def __init__(self, sock: Any, peer: str, stall_s: float) -> None:
+    def __init__(self, sock: Any, peer: str, stall_s: float, trace: bool = False) -> None:
         sock.settimeout(0)
         self.socket = sock
         self.peer = peer
         self.stall_s = stall_s
+        self.marks = SILENT
+        self._trace = trace
+
+    def request_begins(self) -> None:
+        """The first byte of a request is there."""
+        if self._trace:
+            self.marks = Marks()
+            self.marks.note("request")
 
     def receive(self, size: int, timeout_s: float | None) -> bytes:
         """At most ``size`` bytes; empty at the end of the stream.

@@ -2,15 +2,77 @@
 
 Owns the gateway's own registry of metrics; refuses labels that a client could
 multiply without bound: routes are rules, methods and languages are known ones.
+Counts that grow with every request are plain numbers, made into metrics when
+somebody asks for them.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from vibecell.engine.executor import Health
 from vibecell.model.execution import Result
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _METHODS = {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}
+_BOUNDS = (*(str(float(x)) for x in _SECONDS), "+Inf")
+
+
+class _Durations:
+    """A histogram: how many fell into which bucket, and their sum."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_BOUNDS)
+        self.sum_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
+        self.sum_s += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        shown, total = [], 0
+        for bound, count in zip(_BOUNDS, self.counts, strict=True):
+            total += count
+            shown.append((bound, float(total)))
+        return shown
+
+
+class _PerRequest(Collector):
+    """The counts that grow with every request."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.seconds: dict[str, _Durations] = {}
+        self.verdicts: Counter[str] = Counter()
+
+    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
+        """See ``Collector.collect``."""
+        requests = CounterMetricFamily(
+            "vibecell_http_requests",
+            "HTTP requests answered",
+            labels=("method", "route", "status"),
+        )
+        for (method, route, status), count in self.requests.items():
+            requests.add_metric((method, route, str(status)), count)
+        seconds = HistogramMetricFamily(
+            "vibecell_http_request_seconds", "Time to the response's header", labels=("route",)
+        )
+        for route, durations in self.seconds.items():
+            seconds.add_metric((route,), durations.buckets(), durations.sum_s)
+        verdicts = CounterMetricFamily(
+            "vibecell_executions", "Executions seen to finish, by verdict", labels=("verdict",)
+        )
+        for verdict, count in self.verdicts.items():
+            verdicts.add_metric((verdict,), count)
+        yield requests
+        yield seconds
+        yield verdicts
 
 
 class Metrics:
@@ -18,25 +80,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "vibecell_http_requests",
-            "HTTP requests answered",
-            ("method", "route", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "vibecell_http_request_seconds",
-            "Time to the response's header",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._verdicts = Counter(
-            "vibecell_executions",
-            "Executions seen to finish, by verdict",
-            ("verdict",),
-            registry=self._registry,
-        )
+        self._counts = _PerRequest()
+        self._registry.register(self._counts)
         self._websockets = Gauge("vibecell_websockets", "Open WebSockets", registry=self._registry)
         self._open = Gauge(
             "vibecell_open_requests", "Requests and streams being served", registry=self._registry
@@ -52,12 +97,15 @@ class Metrics:
         """An HTTP request was answered; ``route`` is its rule."""
         known = method if method in _METHODS else "other"
         rule = route or "none"
-        self._requests.labels(known, rule, str(status)).inc()
-        self._seconds.labels(rule).observe(seconds)
+        self._counts.requests[known, rule, status] += 1
+        durations = self._counts.seconds.get(rule)
+        if durations is None:
+            durations = self._counts.seconds[rule] = _Durations()
+        durations.observe(seconds)
 
     def finished(self, result: Result) -> None:
         """An execution was seen to finish."""
-        self._verdicts.labels(result.verdict.value).inc()
+        self._counts.verdicts[result.verdict.value] += 1
 
     def websockets(self, change: int) -> None:
         """A WebSocket was opened (1) or closed (-1)."""

@@ -59,6 +59,7 @@ class Policy:
     @classmethod
     def from_settings(cls, settings: Settings) -> "Policy":
         """The rules that a deployment's settings mean."""
+        access = settings.gateway
         return cls(
             api_keys=settings.api_keys,
             limits=settings.limits,
@@ -66,4 +67,15 @@ class Policy:
             local_names_only=not settings.api_keys and is_loopback(settings.host),
             body_bytes=settings.body_limit_bytes,
             record_ttl_s=settings.result_ttl_s + settings.ceiling.wall_time_ms / 1000,
+            allowed_origins=frozenset(access.allowed_origins),
+            rate=f"{access.begun_per_minute}/minute",
+            concurrent=access.concurrent,
+            failed_auth_rate=f"{access.wrong_keys_per_minute}/minute",
+            disconnect_grace_s=access.disconnect_grace_s,
+            heartbeat_s=access.heartbeat_s,
+            first_message_s=access.first_message_s,
+            server=ServerLimits(
+                connections=access.connections,
+                connections_per_peer=access.connections_per_peer,
+            ),
         )

@@ -5,14 +5,13 @@ engine's own queue bounds everything together; this keeps one owner from
 taking it all.
 """
 
+import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
 
 from vibecell.gateway.policy import Policy
@@ -38,8 +37,11 @@ class Quota:
     """Counts per owner, in this process."""
 
     def __init__(self, policy: Policy) -> None:
-        self._rate = parse(policy.rate)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        rate = parse(policy.rate)
+        self._most = rate.amount
+        self._window_s = float(rate.get_expiry())
+        # per owner, of whom there are as many as keys: when the last ones were begun
+        self._begun: dict[str, deque[float]] = {}
         self._concurrent = policy.concurrent
         self._held: Counter[str] = Counter()
 
@@ -49,10 +51,14 @@ class Quota:
         Raises:
             TooManyRequests: the owner's rate is used up.
         """
-        if not self._limiter.hit(self._rate, owner):
-            reset_at = self._limiter.get_window_stats(self._rate, owner).reset_time
-            wait_s = max(1, int(reset_at - time.time()) + 1)
+        now = time.monotonic()
+        begun = self._begun.setdefault(owner, deque())
+        while begun and begun[0] <= now - self._window_s:
+            begun.popleft()
+        if len(begun) >= self._most:
+            wait_s = max(1, math.ceil(begun[0] + self._window_s - now)) if begun else 1
             raise TooManyRequests("too many executions begun", retry_after=wait_s)
+        begun.append(now)
 
     def lease(self, owner: str) -> Lease:
         """Take one of the owner's places for something that stays open.

@@ -4,6 +4,7 @@ Owns the signals and the order of the end; refuses to spawn processes, to bind
 addresses (its parent did) and to run without cooperative sockets.
 """
 
+import gc
 import logging
 import signal
 import socket
@@ -43,10 +44,15 @@ def run_gateway(
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
     server = GatewayServer(listener_socket, create_app(executor, policy), policy.server)
+    server.trace = settings.trace
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)
         for number in (signal.SIGTERM, signal.SIGINT)
     ]
+    # What lives now lives to the end; requests leave hardly any cycles behind.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     try:
         server.serve_forever()
     finally:

@@ -21,15 +21,17 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import gevent
 from gevent.pool import Pool
-from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer, format_date_time, unquote_latin1
 
 from vibecell.gateway import headers as security_headers
 from vibecell.gateway.connection import Connection, HeaderTooLarge, RequestReader
+from vibecell.gateway.fields import Fields, WrongFields
 
 _log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
@@ -82,9 +84,8 @@ class Closable(Protocol):
 
 def plain_refusal(status: HTTPStatus) -> bytes:
     """A complete problem+json response for a request no application will see."""
-    body = json.dumps(
-        {"type": "about:blank", "title": status.phrase, "status": int(status)}
-    ).encode()
+    told = {"type": "about:blank", "title": status.phrase, "status": int(status)}
+    body = json.dumps(told).encode()
     fields = [
         f"HTTP/1.1 {int(status)} {status.phrase}",
         "Connection: close",
@@ -93,6 +94,11 @@ def plain_refusal(status: HTTPStatus) -> bytes:
         *(f"{name}: {value}" for name, value in security_headers.API),
     ]
     return "\r\n".join(fields).encode("ascii") + b"\r\n\r\n" + body
+
+
+@lru_cache(1)
+def _date(now_s: int) -> bytes:
+    return bytes(format_date_time(now_s))
 
 
 class Body(Input):  # type: ignore[misc]
@@ -119,11 +125,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     """One connection: reads requests, runs the application, writes responses."""
 
     server: "GatewayServer"
+    rfile: Any
 
     def __init__(self, sock: Any, address: Any, server: "GatewayServer") -> None:
         peer = address[0] if isinstance(address, tuple) else "unix"
         self.limits = server.limits
-        self.connection = Connection(sock, peer, self.limits.stall_s)
+        self.connection = Connection(sock, peer, self.limits.stall_s, server.trace)
         self.reader = RequestReader(self.connection)
         self.upgraded = False
         super().__init__(sock, address, server, rfile=io.BufferedReader(self.reader, 8192))
@@ -146,7 +153,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     def _serve_one(self) -> object:
         try:
             return self.handle_one_request()
-        except (BadRequest, HeaderTooLarge) as error:
+        except (BadRequest, HeaderTooLarge, WrongFields) as error:
             return self._handle_client_error(error)
 
     def _linger(self) -> None:
@@ -169,6 +176,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.reader.allow(self.limits.idle_s)
         if not self.rfile.peek(1):
             return ""
+        self.connection.request_begins()
         self.reader.allow(self.limits.header_s, self.limits.header_bytes)
         try:
             line: str = super().read_requestline()
@@ -191,41 +199,57 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         if not words[1].startswith("/") and words != ["OPTIONS", "*", words[2]]:
             raise BadRequest(HTTPStatus.BAD_REQUEST)
-        readable: bool = super().read_request(raw_requestline)
-        self._check_framing()
+        self.command, self.path, self.request_version = words
+        self.fields = Fields.read(self.rfile)
+        self.content_length = self._checked_length()
+        connection = self.fields.get("connection").lower()
+        if self.request_version == "HTTP/1.1":
+            self.close_connection = connection == "close"
+        else:
+            self.close_connection = connection != "keep-alive"
         self.reader.allow(self.limits.body_s)
-        return readable
+        return True
 
-    def _check_framing(self) -> None:
-        fields = self.headers
-        if fields.defects or fields.get_payload():
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        for name, value in fields.items():
-            if not _TOKEN.match(name) or any(c in value for c in "\r\n\0"):
-                raise BadRequest(HTTPStatus.BAD_REQUEST)
-        lengths = fields.get_all("content-length") or []
-        encodings = fields.get_all("transfer-encoding") or []
-        hosts = fields.get_all("host") or []
+    def _checked_length(self) -> int | None:
+        fields = self.fields
+        lengths = fields.get_all("content-length")
+        encodings = fields.get_all("transfer-encoding")
+        hosts = fields.get_all("host")
         if len(lengths) > 1 or not all(_DIGITS.match(x) for x in lengths):
             raise BadRequest(HTTPStatus.BAD_REQUEST)
-        if encodings and (lengths or self.saw_length or self.request_version == "HTTP/1.0"):
+        if encodings and (lengths or self.request_version == "HTTP/1.0"):
             raise BadRequest(HTTPStatus.BAD_REQUEST)
-        if len(encodings) > 1 or (encodings and encodings[0].strip().lower() != "chunked"):
+        if len(encodings) > 1 or (encodings and encodings[0].lower() != "chunked"):
             raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
         if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
             raise BadRequest(HTTPStatus.BAD_REQUEST)
-
-    def MessageClass(self, *arguments: Any) -> Any:  # noqa: N802 - pywsgi's name
-        """The header fields; notes a length before pywsgi drops it."""
-        fields = super().MessageClass(*arguments)
-        self.saw_length = "content-length" in fields
-        return fields
+        length = int(lengths[0]) if lengths else None
+        if length and self.command == "HEAD":
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        return length
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with this handler and a bounded body in it."""
-        environ: dict[str, Any] = super().get_environ()
-        given: Any = self.wsgi_input
-        body = Body(given.rfile, given.content_length, given.socket, given.chunked_input)
+        environ: dict[str, Any] = self.server.get_environ()
+        path, _, query = self.path.partition("?")
+        environ.update(
+            self.fields.environ(),
+            REQUEST_METHOD=self.command,
+            SCRIPT_NAME="",
+            PATH_INFO=unquote_latin1(path) if "%" in path else path,
+            QUERY_STRING=query,
+            SERVER_PROTOCOL=self.request_version,
+        )
+        if kind := self.fields.get("content-type"):
+            environ["CONTENT_TYPE"] = kind
+        if self.content_length is not None:
+            environ["CONTENT_LENGTH"] = str(self.content_length)
+        if isinstance(self.client_address, tuple):
+            environ["REMOTE_ADDR"] = str(self.client_address[0])
+            environ["REMOTE_PORT"] = str(self.client_address[1])
+        waits = environ.get("HTTP_EXPECT") == "100-continue"
+        chunked = "HTTP_TRANSFER_ENCODING" in environ
+        body = Body(self.rfile, self.content_length, self.socket if waits else None, chunked)
         body.discard_bytes = self.limits.discard_bytes
         body.complete = True
         self.wsgi_input: Any = body
@@ -234,12 +258,32 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         environ["vibecell.handler"] = self
         return environ
 
+    def reply(self, fields: bytes, body: bytes) -> None:
+        """Answer 200 in one piece, past WSGI; the application then returns nothing.
+
+        Args:
+            fields: complete lines of the header, without length, date and connection.
+        """
+        head = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n" % (
+            fields,
+            len(body),
+            _date(int(time.time())),
+        )
+        if self.request_version == "HTTP/1.0":
+            kept = b"close" if self.close_connection else b"keep-alive"
+            head += b"Connection: %b\r\n" % kept
+        self.headers_sent = True
+        self._sendall(b"%b\r\n%b" % (head, body))
+
     def take_over(self) -> bytes:
         """Give the connection to another protocol; returns bytes read ahead."""
         self.upgraded = True
         self.close_connection = True
         self.reader.detach_rest()
-        return self.rfile.read() or b""
+        read_ahead = self.rfile.read() or b""
+        # 8 KiB less for as long as the connection lives
+        self.rfile = self.wsgi_input.rfile = io.BufferedReader(self.reader, 1)
+        return read_ahead
 
     def process_result(self) -> None:
         """Write the response, unless the connection was taken over."""
@@ -303,6 +347,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
     """Accepts connections; counts them per peer; stops gracefully."""
 
     handler_class = Handler
+    trace = False
 
     def __init__(self, listener: Any, application: Any, limits: ServerLimits) -> None:
         self.limits = limits

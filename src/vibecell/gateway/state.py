@@ -5,6 +5,7 @@ module-level state: two gateways in one process do not meet.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from flask import request
@@ -77,15 +78,21 @@ def json_body(limit_bytes: int) -> object:
         raise UnsupportedMediaType("JSON is UTF-8")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("a content encoding is not accepted")
-    return strict_json_loads(_body(limit_bytes))
+    return strict_json_loads(read_body(request.environ, limit_bytes))
 
 
-def _body(limit_bytes: int) -> bytes:
+def read_body(environ: Mapping[str, Any], limit_bytes: int) -> bytes:
+    """The whole body of a request.
+
+    Raises:
+        RequestEntityTooLarge: too many bytes, declared or sent.
+    """
     # not by Flask: its stream cuts a chunked body at the limit without a word,
     # and tells a deadline from a disconnect no more
-    if (request.content_length or 0) > limit_bytes:
+    declared = int(environ.get("CONTENT_LENGTH") or 0)
+    if declared > limit_bytes:
         raise RequestEntityTooLarge(f"a body has at most {limit_bytes} bytes")
-    stream = request.environ["wsgi.input"]
+    stream = environ["wsgi.input"]
     body = bytearray()
     while piece := stream.read(min(65536, limit_bytes + 1 - len(body))):
         body += piece

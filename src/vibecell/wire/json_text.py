@@ -10,11 +10,14 @@ and 8.2 (lone surrogates are unpredictable); RFC 7493 forbids them outright.
 
 import json
 import math
+import re
 from typing import NoReturn
 
 from vibecell.model.errors import MalformedRequest
 
 MAX_DEPTH = 32
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def strict_json_loads(data: bytes) -> object:
@@ -35,17 +38,14 @@ def strict_json_loads(data: bytes) -> object:
     except UnicodeDecodeError as error:
         raise MalformedRequest("not valid UTF-8") from error
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique_names,
-            parse_constant=_refuse_constant,
-            parse_float=_finite_float,
-        )
+        value: object = _DECODER.decode(text)
     except RecursionError as error:
         raise MalformedRequest(f"nested deeper than {MAX_DEPTH} levels") from error
     except ValueError as error:
         raise MalformedRequest("not valid JSON") from error
-    _check_nodes(value)
+    # A text with so few brackets is not deep; a surrogate needs its escape.
+    if text.count("[") + text.count("{") > MAX_DEPTH or _SURROGATE.search(text):
+        _check_nodes(value)
     return value
 
 
@@ -55,7 +55,7 @@ def compact_json(value: object) -> bytes:
     ASCII, because U+2028 and control characters in a program's output would
     otherwise reach readers that take them for line ends.
     """
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -104,3 +104,9 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise MalformedRequest("a string holds a lone surrogate") from error
+
+
+# made once: ``json.loads`` with hooks makes a decoder for every call
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_finite_float
+)

@@ -47,6 +47,7 @@ MAX_CALL_LINE_BYTES = 8 * 1024 * 1024
 MAX_REPLY_LINE_BYTES = 16 * 1024 * 1024
 
 _CALL: TypeAdapter[shapes.LinkCall] = TypeAdapter(shapes.LinkCall)
+_FINISHED: TypeAdapter[shapes.LinkFinished] = TypeAdapter(shapes.LinkFinished)
 _CONTROL: TypeAdapter[shapes.LinkControl] = TypeAdapter(shapes.LinkControl)
 _EVENT: TypeAdapter[shapes.LinkEvent] = TypeAdapter(shapes.LinkEvent)
 _REPLY: TypeAdapter[shapes.LinkReply] = TypeAdapter(shapes.LinkReply)
@@ -183,8 +184,8 @@ def decode_internal_reply(line: bytes) -> shapes.LinkReply:
         ProtocolViolation: it is no reply.
     """
     try:
-        return _REPLY.validate_python(strict_json_loads(line))
-    except (ValidationError, errors.MalformedRequest) as error:
+        return _REPLY.validate_json(line)
+    except ValidationError as error:
         raise ProtocolViolation("read the engine's reply") from error
 
 
@@ -195,10 +196,23 @@ def decode_internal_event(line: bytes) -> NumberedEvent:
         ProtocolViolation: it is no event.
     """
     try:
-        body = _EVENT.validate_python(strict_json_loads(line))
-    except (ValidationError, errors.MalformedRequest) as error:
+        body = _EVENT.validate_json(line)
+    except ValidationError as error:
         raise ProtocolViolation("read the engine's events") from error
     return NumberedEvent(body.seq, _event(body))
+
+
+def decode_internal_finished(line: bytes) -> Result:
+    """The result that the last event's line holds.
+
+    Raises:
+        ProtocolViolation: it is no such line.
+    """
+    try:
+        body = _FINISHED.validate_json(line)
+    except ValidationError as error:
+        raise ProtocolViolation("read the engine's result") from error
+    return decode_internal_result(body.result)
 
 
 def decode_internal_result(body: shapes.LinkResult) -> Result:

@@ -12,6 +12,7 @@ from pydantic import Field
 from vibecell.model.events import SignalName, StreamName
 from vibecell.model.execution import Encoding, OnDisconnect
 from vibecell.model.language import StartMode
+from vibecell.model.marks import Moment
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.fields import Base64Bytes, StrictModel
 from vibecell.wire.views import State
@@ -20,6 +21,8 @@ Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za
 Owner = Annotated[str, Field(min_length=1, max_length=256)]
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256)]
 Count = Annotated[int, Field(ge=0)]
+#: What comes after the reply: every event, nothing, or ``finished`` alone.
+Follow = bool | Literal["result"]
 
 
 class LinkFile(StrictModel):
@@ -57,7 +60,7 @@ class ExecuteCall(StrictModel):
     request: LinkRequest
     owner: Owner
     idempotency_key: IdempotencyKey | None = None
-    follow: bool = True
+    follow: Follow = True
 
 
 class AttachCall(StrictModel):
@@ -118,8 +121,12 @@ class HealthCall(StrictModel):
     call: Literal["health"]
 
 
+class TraceCall(StrictModel):
+    call: Literal["trace"]
+
+
 LinkCall = Annotated[
-    ExecuteCall | AttachCall | InspectCall | ControlCall | LanguagesCall | HealthCall,
+    ExecuteCall | AttachCall | InspectCall | ControlCall | LanguagesCall | HealthCall | TraceCall,
     Field(discriminator="call"),
 ]
 
@@ -256,6 +263,17 @@ class HealthReply(StrictModel):
     counts: dict[str, int]
 
 
+class LinkTrace(StrictModel):
+    id: Identifier
+    marks: dict[Moment, Count]
+
+
+class TraceReply(StrictModel):
+    reply: Literal["trace"]
+    on: bool
+    executions: list[LinkTrace]
+
+
 class LinkProblem(StrictModel):
     path: str
     message: str
@@ -270,6 +288,6 @@ class ErrorReply(StrictModel):
 
 
 LinkReply = Annotated[
-    AcceptedReply | StateReply | DoneReply | LanguagesReply | HealthReply | ErrorReply,
+    AcceptedReply | StateReply | DoneReply | LanguagesReply | HealthReply | TraceReply | ErrorReply,
     Field(discriminator="reply"),
 ]

@@ -1,42 +1,70 @@
 """``POST /execute``: run and answer with what came of it."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected
 
 from vibecell.gateway.answers import json_response
-from vibecell.gateway.state import Gateway, client_connection, json_body
+from vibecell.gateway.state import Gateway, json_body
+from vibecell.gateway.timing import NAME, server_timing
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
-from vibecell.model.events import Cancel
-from vibecell.wire import encode_execute_reply
+from vibecell.wire import JsonObject, encode_execute_reply
+
+PATH = "/execute"
 
 
 def blueprint(gateway: Gateway) -> Blueprint:
     """The endpoint, for one gateway."""
     routes = Blueprint("execute", __name__)
 
-    @routes.post("/execute")
+    @routes.post(PATH)
     def execute() -> Response:
         owner = gateway.owner()
-        with gateway.quota.place(owner):
-            asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
-            gateway.quota.begin(owner)
-            connection = client_connection()
-            key = request.headers.get("Idempotency-Key")
-            with gateway.executor.execute(asked, owner, idempotency_key(key)) as conversation:
-                gateway.remember(conversation.id, owner, asked)
-                try:
-                    result = wait_for_result(conversation, connection.peer_has_left)
-                except ClientLeft:
-                    if not conversation.replayed and asked.on_disconnect == "cancel":
-                        conversation.send(Cancel())
-                    raise ClientDisconnected from None
-        if result is None:
-            raise PlatformError("wait for the result", "the stream ended without one")
-        gateway.metrics.finished(result)
-        return json_response(encode_execute_reply(result, asked.encoding))
+        body = partial(json_body, gateway.policy.body_bytes)
+        response = json_response(run(gateway, owner, request.environ, body))
+        marks = request.environ["vibecell.handler"].connection.marks
+        marks.note("encoded")
+        times = server_timing(marks)
+        if times is not None:
+            response.headers[NAME] = times
+        return response
 
     return routes
+
+
+def run(
+    gateway: Gateway, owner: str, environ: Mapping[str, Any], body: Callable[[], object]
+) -> JsonObject:
+    """Run what a body asks for; the answer.
+
+    Raises:
+        HTTPException, RequestError, CapacityError, PlatformError: as problems tell.
+    """
+    with gateway.quota.place(owner):
+        connection = environ["vibecell.handler"].connection
+        value = body()
+        connection.marks.note("body")
+        asked = gateway.execution_request(value)
+        gateway.quota.begin(owner)
+        key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
+        connection.marks.note("checked")
+        with gateway.executor.begin(asked, owner, key) as waiting:
+            gateway.remember(waiting.id, owner, asked)
+            try:
+                result = wait_for_result(waiting, connection.peer_has_left)
+            except ClientLeft:
+                if not waiting.replayed and asked.on_disconnect == "cancel":
+                    waiting.cancel()
+                raise ClientDisconnected from None
+    connection.marks.note("heard")
+    if result is None:
+        raise PlatformError("wait for the result", "the stream ended without one")
+    gateway.metrics.finished(result)
+    return encode_execute_reply(result, asked.encoding)
 
 
 def idempotency_key(given: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Literal, cast
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotAcceptable
 
+from vibecell.engine.executor import Waiting
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.api.execute import idempotency_key
 from vibecell.gateway.state import Gateway, client_connection, json_body, query_number
@@ -59,10 +60,14 @@ def blueprint(gateway: Gateway) -> Blueprint:
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
             gateway.quota.begin(owner)
-            execution_id, _ = gateway.executor.submit(asked, owner, key)
-            gateway.remember(execution_id, owner, asked)
-            if wait_s is not None:
-                _wait(gateway, execution_id, owner, wait_s)
+            if wait_s is None:
+                execution_id, _ = gateway.executor.submit(asked, owner, key)
+                gateway.remember(execution_id, owner, asked)
+            else:
+                with gateway.executor.begin(asked, owner, key) as waiting:
+                    execution_id = waiting.id
+                    gateway.remember(execution_id, owner, asked)
+                    _wait(waiting, wait_s)
             state = gateway.executor.inspect(execution_id, owner)
         shown = encode_execution(state.id, state.state, state.result, asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
@@ -142,13 +147,11 @@ def _counted(
         yield event
 
 
-def _wait(gateway: Gateway, execution_id: str, owner: str, wait_s: int) -> None:
-    connection = client_connection()
-    with gateway.executor.attach(execution_id, owner) as conversation:
-        try:
-            wait_for_result(conversation, connection.peer_has_left, wait_s)
-        except ClientLeft:
-            return  # it asked for something that goes on without it
+def _wait(waiting: Waiting, wait_s: int) -> None:
+    try:
+        wait_for_result(waiting, client_connection().peer_has_left, wait_s)
+    except ClientLeft:
+        return  # it asked for something that goes on without it
 
 
 def _preferred_wait(longest_s: int) -> int | None:

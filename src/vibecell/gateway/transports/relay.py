@@ -7,7 +7,7 @@ leaving. Refuses to format; ``sse`` and ``ndjson`` do.
 import time
 from collections.abc import Callable, Iterator
 
-from vibecell.engine.executor import Conversation, Executor
+from vibecell.engine.executor import Conversation, Executor, Waiting
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 
@@ -42,7 +42,7 @@ def attach(
 
 
 def wait_for_result(
-    conversation: Conversation, has_left: Callable[[], bool], deadline_s: float | None = None
+    waiting: Waiting, has_left: Callable[[], bool], deadline_s: float | None = None
 ) -> Result | None:
     """The result; ``None`` when the deadline passed before.
 
@@ -57,15 +57,10 @@ def wait_for_result(
             if wait_s <= 0:
                 return None
         try:
-            event = conversation.receive(wait_s)
+            return waiting.result(wait_s)
         except TimeoutError:
             if has_left():
                 raise ClientLeft from None
-            continue
-        if event is None:
-            return None
-        if isinstance(event.event, Finished):
-            return event.event.result
 
 
 def paced(
