@@ -32,7 +32,6 @@ from workspace import Workspace
 
 HELLO = frames.encode_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
 STARTED = frames.encode(frames.STARTED)
-REHEARSALS = 30
 
 
 class Agent:
@@ -60,6 +59,7 @@ class Agent:
         self._exit_status: int | None = None
         self._stopped_by: str | None = None
         self._process_limit_hit = False
+        self._collect_request = b""
         self._peak = watch.Sample(0, 0.0, 0)
         self._next_sample_s = 0.0
         self._cpu_base_ms = 0.0
@@ -151,8 +151,10 @@ class Agent:
     def _handle(self, kind: int, stream: int, payload: bytes) -> None:
         if kind == frames.DATA:
             self._workspace.append(stream, payload)
-        elif kind == frames.COLLECT:
+        elif kind == frames.COLLECT and self._start is None:
             self._collect(frames.decode_control(payload))
+        elif kind == frames.COLLECT:
+            self._collect_request = payload  # for when the program has ended
         elif kind == frames.WRITE:
             self._write(stream, frames.decode_control(payload))
         elif self._start is None or self._exit_status is not None:
@@ -278,6 +280,9 @@ class Agent:
         }
         self._runner, self._start, self._exit_status = None, None, None
         self._send_control(frames.EXIT, facts)
+        if self._collect_request:
+            request, self._collect_request = self._collect_request, b""
+            self._collect(frames.decode_control(request))
 
     def _collect(self, message: dict[str, object]) -> None:
         max_files, max_bytes = message["max_files"], message["max_bytes"]
@@ -309,27 +314,6 @@ class Agent:
     def _send_all(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._engine, data) :]
-
-
-def rehearse(setup: messages.Setup) -> None:
-    """Do over and over what every cell will do and what leaves no trace.
-
-    CPython adapts code and caches look-ups as they are used (PEP 659), which
-    writes to them; done here, no fork has to do it again.
-    """
-    start = dict.fromkeys(messages.Start.__slots__) | {"argv": [], "env": setup.env}
-    call = frames.encode_control(frames.WRITE, {"path": "main.py", "size_bytes": 1}, 1)
-    call += frames.encode(frames.DATA, b"1", 1) + frames.encode_control(frames.START, start)
-    for _ in range(REHEARSALS):
-        for kind, _stream, payload in frames.FrameParser(frames.TO_AGENT).feed(call):
-            if kind == frames.START:
-                messages.Start.from_message(frames.decode_control(payload))
-            elif kind == frames.WRITE:
-                frames.decode_control(payload)
-        runner.children_cpu_time_ms()
-        runner.cpu_time_ms(os.getpid())
-        mounts.is_full()
-        frames.encode_control(frames.EXIT, {"exit_code": 0, "signal": None})
 
 
 def _no_handler(_signal: int, _frame: object) -> None:

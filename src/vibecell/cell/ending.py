@@ -31,6 +31,7 @@ _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 
 _libc = ctypes.CDLL(None)
 _newest_before = ""
+_witness: list[object] = []
 
 
 def prepare() -> None:
@@ -45,15 +46,25 @@ def prepare() -> None:
 
 
 def note_modules() -> None:
-    """Remember what is imported before the program; for the runner."""
+    """Remember what is imported before the program; for the zygote."""
     global _newest_before
     _newest_before = next(reversed(sys.modules))
+
+
+def note_start() -> None:
+    """Leave the collector something of the program's own age; for the runner."""
+    global _witness
+    _witness = [None]
 
 
 def _end() -> None:
     try:
         code = _exit_code()
-        if code is None or _imported_libraries() or not _nothing_acts(gc.get_objects()):
+        if code is None or _imported_libraries():
+            return
+        alive = gc.get_objects()
+        # no witness: the program has frozen what it made, and it cannot be looked at
+        if not any(x is _witness for x in alive) or not _nothing_acts(alive):
             return
         sys.stdout.flush()
         sys.stderr.flush()

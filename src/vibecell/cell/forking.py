@@ -5,7 +5,6 @@ must not have in common; refuses to know what a fork is for.
 """
 
 import ctypes
-import os
 import random
 import re
 import sys

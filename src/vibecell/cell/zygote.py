@@ -80,7 +80,6 @@ def live(at_start: frozenset[str]) -> None:
         os.environ.clear()
         os.environ.update(setup.env)
         unborn = agent.Agent(setup, InnerWall(setup))
-        agent.rehearse(setup)
         own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, _reap)
         _hide()
@@ -151,6 +150,7 @@ def vanish() -> None:
     """Leave the program an interpreter like any that has just started."""
     gc.freeze()  # what made the cell is not the program's, nor for its collector to find
     _renew_main()
+    ending.note_start()
     if (threading := sys.modules.get("threading")) is not None:
         threading.main_thread()._set_native_id()
 

@@ -1,0 +1,6 @@
+async def never():
+    pass
+
+
+kept = never()
+print("made")

@@ -1,0 +1,5 @@
+import gc
+
+gc.freeze()
+gc.unfreeze()
+print("unfrozen")

@@ -1,0 +1,5 @@
+import os
+import tempfile
+
+kept = tempfile.TemporaryDirectory(dir=".", prefix="t-")
+print(len(os.listdir(".")))
