@@ -238,6 +238,8 @@ class Execution:
 
     def _spec(self, stage: Stage) -> ProcessSpec:
         spec = stage.spec
+        if stage is self._plan.stages[-1]:
+            spec = replace(spec, collects=(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES))
         if self.marks is not SILENT:
             spec = replace(spec, marks=self.marks)
         if self._terminal_size is None:
@@ -283,6 +285,8 @@ class Execution:
                     ended = occurrence
                 case DisplayData(data):
                     self._recorder.display(data)
+            if self.log.fault is not None:
+                raise self.log.fault
         if ended is None:
             raise SandboxFailure("learn how the program ended")
         return ended

@@ -32,6 +32,8 @@ class ProcessSpec:
         entrypoint: workspace-relative path of the program, for ``in_place``.
         stdin: fed first; followed by end of input unless ``interactive``.
         interactive: a terminal for stdin, stdout and stderr, input stays open.
+        collects: how many files, and bytes of files, the cell brings at its
+            end without being asked; ``None`` leaves that to ``Cell.collect``.
         marks: where its start is noted.
     """
 
@@ -45,6 +47,7 @@ class ProcessSpec:
     interactive: bool = False
     columns: int = 80
     rows: int = 24
+    collects: tuple[int, int] | None = None
     marks: Marks = field(default=SILENT, repr=False, compare=False)
 
 

@@ -68,6 +68,7 @@ class FramedCell:
         self._senders = 0
         self._destroying: asyncio.Task[None] | None = None
         self._process: FramedProcess | None = None
+        self._collects: tuple[int, int] | None = None
         self._cpu_base_ns = 0
         self.birth_ns = (0, 0)
 
@@ -101,6 +102,7 @@ class FramedCell:
                 self._cpu_base_ns = cgroup.cpu_time_ns()
             feeds_early = not spec.interactive and len(spec.stdin) <= EARLY_STDIN_BYTES
             await self.send(_start_bytes(spec, self._start_message(spec), feeds_early))
+            self._collects = spec.collects
             spec.marks.note("start")
             await self._expect(frames.STARTED, deadline_s)
         except (OSError, TimeoutError) as error:
@@ -276,11 +278,12 @@ class FramedCell:
 
     async def _collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
         deadline_s = self._loop.time() + COLLECT_DEADLINE_S
-        message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
-        try:
-            await self.send(frames.encode_control(frames.COLLECT, message))
-        except OSError as error:
-            raise SandboxFailure("collect files", str(error)) from error
+        if self._collects != (max_files, max_bytes):
+            try:
+                await self.send(_collect_frame(max_files, max_bytes))
+            except OSError as error:
+                raise SandboxFailure("collect files", str(error)) from error
+        self._collects = None
         files: list[tuple[str, bytearray]] = []
         total = 0
         while (received := await self.receive(deadline_s)) is not None:
@@ -394,4 +397,11 @@ def _start_bytes(spec: ProcessSpec, message: dict[str, object], feeds: bool) -> 
         if spec.stdin:
             pieces.append(frames.encode(frames.STDIN, spec.stdin))
         pieces.append(_EOF)
+    if spec.collects is not None:
+        pieces.append(_collect_frame(*spec.collects))
     return b"".join(pieces)
+
+
+def _collect_frame(max_files: int, max_bytes: int) -> bytes:
+    message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
+    return frames.encode_control(frames.COLLECT, message)
