@@ -24,6 +24,7 @@ import confine
 import frames
 import messages
 import mounts
+import rehearsal
 import runner
 import streams
 import watch
@@ -75,6 +76,7 @@ class Agent:
             step = "start the runner"
             if self.spawn(bool(self._setup.warm_argv)):
                 return True
+            rehearsal.rehearse()
             self._send_all(HELLO)
             return self.serve()
         except BaseException as error:
@@ -101,9 +103,8 @@ class Agent:
         """Start a runner; true in the program it becomes."""
         own = [self._engine, self._display, self._wakeup, self._wakeup_write]
         cgroups = [os.dup(fd) for fd in self._cgroup_fds]
-        spawned = runner.spawn(
-            self._setup, self._wall, self._uid, cgroups, warm, [*own, *self._cgroup_fds]
-        )
+        others = [*own, *self._cgroup_fds]
+        spawned = runner.spawn(self._setup, self._wall, self._uid, cgroups, warm, others)
         if spawned is None:
             return True
         for fd in cgroups:

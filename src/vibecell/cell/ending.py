@@ -60,11 +60,11 @@ def note_start() -> None:
 def _end() -> None:
     try:
         code = _exit_code()
-        if code is None or _imported_libraries():
+        if code is None or imported_libraries():
             return
         alive = gc.get_objects()
         # no witness: the program has frozen what it made, and it cannot be looked at
-        if not any(x is _witness for x in alive) or not _nothing_acts(alive):
+        if not any(x is _witness for x in alive) or not nothing_acts(alive):
             return
         sys.stdout.flush()
         sys.stderr.flush()
@@ -88,7 +88,7 @@ def _exit_code() -> int | None:
     return 1 if error.__traceback__.tb_frame.f_globals is main else None
 
 
-def _imported_libraries() -> bool:
+def imported_libraries() -> bool:
     """Whether the program imported compiled code; its objects may end in any way."""
     for name in reversed(sys.modules):  # the latest first
         if name == _newest_before:
@@ -99,7 +99,7 @@ def _imported_libraries() -> bool:
     return False
 
 
-def _nothing_acts(alive: list[object]) -> bool:
+def nothing_acts(alive: list[object]) -> bool:
     """Whether no object would do anything when it is taken apart.
 
     Args:

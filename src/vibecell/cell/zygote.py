@@ -34,18 +34,8 @@ MAX_MESSAGE_BYTES = 256 * 1024
 MAX_FDS = 16
 CLONE_NEWPID = 0x20000000
 OURS = (
-    *("zygote", "agent", "runner", "streams", "workspace"),
-    *(
-        "watch",
-        "mounts",
-        "messages",
-        "frames",
-        "confine",
-        "ending",
-        "kernel",
-        "inner_wall",
-        "forking",
-    ),
+    *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
+    *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal"),
 )
 
 

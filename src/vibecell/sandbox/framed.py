@@ -24,7 +24,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.sandbox import claims
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.framed_process import WRITE_CHUNK_BYTES, FramedProcess
+from vibecell.sandbox.framed_process import FramedProcess, collect_frame, start_bytes
 from vibecell.sandbox.identity import CellIdentity
 
 RECEIVE_BYTES = 256 * 1024
@@ -33,7 +33,6 @@ COLLECT_DEADLINE_S = 10.0
 DEATH_DEADLINE_S = 5.0
 # input no longer than this goes out with the start: it fits whatever pipe there is
 EARLY_STDIN_BYTES = 16 * 1024
-_EOF = frames.encode(frames.EOF)
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ class FramedCell:
                 )
                 self._cpu_base_ns = cgroup.cpu_time_ns()
             feeds_early = not spec.interactive and len(spec.stdin) <= EARLY_STDIN_BYTES
-            await self.send(_start_bytes(spec, self._start_message(spec), feeds_early))
+            await self.send(start_bytes(spec, self._start_message(spec), feeds_early))
             self._collects = spec.collects
             spec.marks.note("start")
             await self._expect(frames.STARTED, deadline_s)
@@ -280,7 +279,7 @@ class FramedCell:
         deadline_s = self._loop.time() + COLLECT_DEADLINE_S
         if self._collects != (max_files, max_bytes):
             try:
-                await self.send(_collect_frame(max_files, max_bytes))
+                await self.send(collect_frame(max_files, max_bytes))
             except OSError as error:
                 raise SandboxFailure("collect files", str(error)) from error
         self._collects = None
@@ -381,27 +380,3 @@ async def readable(descriptor: int, deadline_s: float) -> None:
 def _settle(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _start_bytes(spec: ProcessSpec, message: dict[str, object], feeds: bool) -> bytes:
-    """Files, START, and input if it ``feeds``: everything a start needs in one write."""
-    pieces = []
-    for stream, file in enumerate(spec.files, start=1):
-        head: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
-        pieces.append(frames.encode_control(frames.WRITE, head, stream))
-        for at in range(0, len(file.content), WRITE_CHUNK_BYTES):
-            piece = file.content[at : at + WRITE_CHUNK_BYTES]
-            pieces.append(frames.encode(frames.DATA, piece, stream))
-    pieces.append(frames.encode_control(frames.START, message))
-    if feeds:
-        if spec.stdin:
-            pieces.append(frames.encode(frames.STDIN, spec.stdin))
-        pieces.append(_EOF)
-    if spec.collects is not None:
-        pieces.append(_collect_frame(*spec.collects))
-    return b"".join(pieces)
-
-
-def _collect_frame(max_files: int, max_bytes: int) -> bytes:
-    message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
-    return frames.encode_control(frames.COLLECT, message)

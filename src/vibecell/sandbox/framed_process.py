@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vibecell.sandbox.framed import FramedCell
 
 WRITE_CHUNK_BYTES = 128 * 1024
+_EOF = frames.encode(frames.EOF)
 END_GRACE_S = 1.0
 MAX_DISPLAY_TOTAL_BYTES = 16 * 1024 * 1024
 CPUS = os.cpu_count() or 1
@@ -205,3 +206,28 @@ class FramedProcess:
     def kill(self) -> None:
         """See ``backend.Process.kill``."""
         self._stop("cancel")
+
+
+def start_bytes(spec: ProcessSpec, message: dict[str, object], feeds: bool) -> bytes:
+    """Files, START, and input if it ``feeds``: everything a start needs in one write."""
+    pieces = []
+    for stream, file in enumerate(spec.files, start=1):
+        head: dict[str, object] = {"path": file.path, "size_bytes": len(file.content)}
+        pieces.append(frames.encode_control(frames.WRITE, head, stream))
+        for at in range(0, len(file.content), WRITE_CHUNK_BYTES):
+            piece = file.content[at : at + WRITE_CHUNK_BYTES]
+            pieces.append(frames.encode(frames.DATA, piece, stream))
+    pieces.append(frames.encode_control(frames.START, message))
+    if feeds:
+        if spec.stdin:
+            pieces.append(frames.encode(frames.STDIN, spec.stdin))
+        pieces.append(_EOF)
+    if spec.collects is not None:
+        pieces.append(collect_frame(*spec.collects))
+    return b"".join(pieces)
+
+
+def collect_frame(max_files: int, max_bytes: int) -> bytes:
+    """Ask for the files a program left."""
+    message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
+    return frames.encode_control(frames.COLLECT, message)
