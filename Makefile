@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 CASE ?=
 QUICK ?=
+SECONDS ?=
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +32,9 @@ test: ready-to-test lint ## everything: lint, types, and one run of all tests
 
 bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run
 	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick)
+
+flame: $(STAMPS)/bench $(STAMPS)/image ## draw what each process is busy with, under load: SECONDS=20 for longer
+	@$(BIN)/python -m bench.flame $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: $(STAMPS)/test ## style, types and the import graph
 	$(BIN)/ruff check .
@@ -94,5 +98,5 @@ $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 
-.PHONY: help serve doctor image test bench lint format unit conformance languages integration \
+.PHONY: help serve doctor image test bench flame lint format unit conformance languages integration \
 	security e2e ready-to-test clean

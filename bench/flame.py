@@ -23,7 +23,6 @@ from vibecell.config import load
 from vibecell.model.errors import VibecellError
 
 RESULTS = Path(__file__).with_name("results")
-_ZYGOTE = "zygote.py"
 _WALL = "bwrap"
 _REQUESTS_AT_ONCE = 100
 _ASK = hello(f'print("hello {TOKEN}")')
@@ -55,7 +54,6 @@ def _recordings(
     bench: Bench, service: VibecellContender, seconds: int
 ) -> Iterator[tuple[str, str, Callable[[], Stacks]]]:
     gateway, engine = service.part("gateway"), service.part("engine")
-    zygotes = _zygotes(processes.tree(service.root))
     bench.say(f"recording {seconds} s of each")
     yield "gateway", "gateway, Python", lambda: python_stacks(gateway, seconds)
     yield "engine", "engine, Python", lambda: python_stacks(engine, seconds)
@@ -63,19 +61,15 @@ def _recordings(
     yield (
         "cells",
         "zygotes, agents and programs, native; blue: kernel",
-        lambda: native_stacks(zygotes, seconds),
+        # looked up when its turn comes: zygotes are replaced now and then
+        lambda: native_stacks(_zygotes(processes.tree(service.root)), seconds),
     )
 
 
 def _zygotes(among: Sequence[processes.Process]) -> list[int]:
-    """Those that fork; the agents below them have the same command line, and soon end."""
-    called = {
-        process.pid: process
-        for process in among
-        if process.name != _WALL
-        and any(word.endswith(_ZYGOTE) for word in processes.arguments(process.pid))
-    }
-    return [pid for pid, process in called.items() if process.parent not in called]
+    """Those that fork: what an outer wall started, and no agent below it."""
+    walls = {process.pid for process in among if process.name == _WALL}
+    return [process.pid for process in among if process.parent in walls and process.name != _WALL]
 
 
 def _draw(name: str, title: str, record: Callable[[], Stacks]) -> bool:

@@ -20,13 +20,21 @@ RATE_HZ = 250
 PERF_RATE_HZ = 997
 _GRACE_S = 60.0
 _FRAME = re.compile(r"\s+[0-9a-f]+ (.+?)(?:\+0x[0-9a-f]+)? \((.*)\)$")
+_ENDED = re.compile(r":\d+$")
 _KERNEL = "[kernel"
+# Where a thread waits; py-spy takes some of them for work.
+_WAITS = (
+    "ThreadedChildWatcher._do_waitpid (",
+    "_worker (concurrent/futures/thread.py",
+    "EpollSelector.select (",
+    "Hub.run (gevent/hub.py",
+)
 
 Stacks = dict[tuple[str, ...], int]
 
 
 def python_stacks(pid: int, seconds: int) -> Stacks:
-    """Python functions that a process is busy in.
+    """Python functions that a process is busy in; waiting is left out.
 
     Raises:
         NotHad: py-spy is not here, or may not look.
@@ -41,13 +49,15 @@ def python_stacks(pid: int, seconds: int) -> Stacks:
         command = [program, "record", "--pid", str(pid), "--duration", str(seconds)]
         command += ["--rate", str(RATE_HZ), "--format", "raw", "--output", str(output)]
         _run(command, seconds)
-        return _without_lines(read_folded(output.read_text().splitlines()))
+        return busy(read_folded(output.read_text().splitlines()))
 
 
-def _without_lines(stacks: Stacks) -> Stacks:
-    """Functions alone: ``run (vibecell/x.py:12)`` and its line 14 are one."""
+def busy(stacks: Stacks) -> Stacks:
+    """Work alone, and functions alone: ``run (vibecell/x.py:12)`` and its line 14 are one."""
     found: Stacks = {}
     for stack, count in stacks.items():
+        if stack[-1].startswith(_WAITS):
+            continue
         names = tuple(re.sub(r":\d+\)$", ")", name) for name in stack)
         found[names] = found.get(names, 0) + count
     return found
@@ -79,32 +89,27 @@ def fold(lines: Iterable[str]) -> Stacks:
 
     Each sample is a line with the program's name, then its frames, the
     innermost first, then an empty line. Source: perf-script(1).
+
+    Outside the kernel only the library is kept that the processor was in:
+    interpreters are built without frame pointers, so callers beyond it are guesses.
     """
     found: Stacks = {}
-    stack: list[str] = []
-    program = ""
+    kernel: list[str] = []
+    library = program = ""
     for line in (*lines, ""):
         frame = _FRAME.match(line)
         if frame is not None:
-            name = _name(frame[1], frame[2])
-            if name:
-                stack.append(name)
+            if frame[2].startswith(_KERNEL):
+                kernel.append(f"{frame[1]}_[k]")
+            elif not library and frame[2].startswith("/"):
+                library = frame[2].rpartition("/")[2]
         elif line.strip():
-            program = line.strip()
+            program = _ENDED.sub("(ended)", line.strip())
         elif program:
-            names = (program, *reversed(stack))
+            names = (program, *([library] if library else []), *reversed(kernel))
             found[names] = found.get(names, 0) + 1
-            stack, program = [], ""
+            kernel, library, program = [], "", ""
     return found
-
-
-def _name(symbol: str, place: str) -> str:
-    """A frame as it is shown; nothing where a stack without frame pointers was misread."""
-    if place.startswith(_KERNEL):
-        return f"{symbol}_[k]"
-    if symbol == "[unknown]":
-        return ""
-    return symbol
 
 
 def _run(command: Sequence[str], seconds: int) -> str:

@@ -39,7 +39,8 @@ def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]
     from vibecell.gateway.run import run_gateway
 
     keys = tuple(changes["policy"].pop("api_keys", ()))  # type: ignore[arg-type]
-    settings = Settings(state_dir=run_dir, run_dir=run_dir, api_keys=keys)
+    trace = bool(changes["policy"].pop("trace", False))
+    settings = Settings(state_dir=run_dir, run_dir=run_dir, api_keys=keys, trace=trace)
     policy = Policy.from_settings(settings)
     policy = replace(
         policy,

@@ -30,8 +30,8 @@ PATH: tuple[tuple[Moment, str, str], ...] = (
     ("exit", "cell", "first output → EXIT heard"),
     ("collected", "cell", "EXIT → files collected"),
     ("result", "engine", "result built"),
-    ("told", "engine", "line of the result written"),
-    ("heard", "link", "engine → gateway, read and decoded"),
+    ("told", "engine", "connection woken to tell the result"),
+    ("heard", "link", "written, engine → gateway, read, decoded"),
     ("encoded", "gateway", "answer made"),
     ("received", "link", "written, gateway → client, read"),
 )

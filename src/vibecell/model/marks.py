@@ -30,7 +30,7 @@ Moment = Literal[
     "exit",  # engine: EXIT is heard
     "collected",  # engine: the files it left are here
     "result",  # engine: the result is in the event log
-    "told",  # engine: the line of the result is written
+    "told",  # engine: the line of the result is about to be written
     "heard",  # gateway: the result is decoded
     "encoded",  # gateway: the answer is ready to be written
     "received",  # client: all of it is there
