@@ -76,7 +76,8 @@ class Settings:
         gateway_uid: user the gateway runs as, where root.
         result_ttl_s: how long a finished execution can be read.
         body_limit_bytes: of one HTTP request body.
-        event_log_bytes: memory for the event logs of all executions together.
+        event_log_bytes: for the event logs of all executions together, in
+            memory and, what exceeds a 256th of it, in files in ``run_dir``.
         trace: note when each step of an execution was done, for ``vibecell trace``.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.

@@ -19,6 +19,8 @@ from .crashes_service import LiveService, cgroups_of, descriptors, processes, se
 
 WHOLE_AGAIN_S = 2.0
 SETTLE_S = 5.0
+# longer than an engine keeps a cgroup that no cell is in, and a gateway an idle connection
+SPARE_CGROUPS_S = 0.8
 # Pools that are the same before and after, whatever was asked for in between.
 POOL = 4
 EVEN_POOLS = {"pool_min_idle": str(POOL), "pool_max_idle": str(POOL)}
@@ -261,9 +263,20 @@ def _take_every_waiting_cell(service: LiveService) -> None:
             assert service.run("1" if language != "bash" else ":", language=language)["success"]
 
 
-def _settled_descriptors(service: LiveService, engine: int) -> tuple[int, int, int]:
-    """What the engine holds, once every pool is full again."""
+def _settled_descriptors(service: LiveService, engine: int) -> tuple[dict[str, int], int, int]:
+    """What the engine holds, once every pool is full again and no cgroup is spare.
+
+    Files of a waiting cell's cgroup are opened when they are first read, so a cgroup
+    that had a cell before has more of them open. They are looked at here: each is
+    of a cell that there is, and open once.
+    """
     full = len(service.walls()) * POOL
     until(lambda: len(service.agents()) == full, SETTLE_S)
-    time.sleep(0.5)
-    return descriptors(engine), len(service.cells()), len(service.agents())
+    time.sleep(SPARE_CGROUPS_S)
+    held = descriptors(engine)
+    of_cells = {name: count for name, count in held.items() if "/cell-" in name}
+    cells = {str(cell) for cell in service.cells()}
+    assert {name.rpartition("/")[0] for name in of_cells} <= cells
+    assert set(of_cells.values()) <= {1}
+    others = {name: count for name, count in held.items() if name not in of_cells}
+    return others, len(cells), len(service.agents())

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vibecell
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient, Executor
 from vibecell.engine.daemon import run_engine
@@ -495,7 +496,7 @@ def test_hostile_bytes_break_one_conversation_only(data: bytes) -> None:
 def test_hostile_controls_end_their_conversation(shared: Engine) -> None:
     with shared.client.execute(request("sleep(0.3)\nprint(1)"), ME) as live:
         execution_id = live.id
-        live._lines._sender.sendall(b"garbage\n")
+        live._lines._link.sendall(b"garbage\n")
         assert result_of(list(live.events())).verdict is Verdict.INTERNAL_ERROR
     with shared.client.attach(execution_id, ME) as again:
         assert result_of(list(again.events())).stdout == b"1\n"
@@ -528,7 +529,8 @@ asyncio.run(run_engine(settings, FakeBackend(), {"python": python}))
 def engine_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-c", ENGINE_PROGRAM, str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        # not all of sys.path: other tests add the cell's programs, a sitecustomize among them
+        env={**os.environ, "PYTHONPATH": str(Path(vibecell.__file__).parents[1])},
     )
     try:
         until(lambda: answers(folder / "engine.sock"))

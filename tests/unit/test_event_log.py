@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibecell.engine.event_log import FIXED_BYTES, EventLog, Retention
+from vibecell.engine.event_log import EventLog
 from vibecell.engine.output import CharacterCutter, OutputKeeper
 from vibecell.engine.recorder import MAX_PIECE_BYTES, Recorder
+from vibecell.engine.retention import FIXED_BYTES, Retention
 from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
 from vibecell.model.execution import Result
 from vibecell.model.verdicts import Verdict

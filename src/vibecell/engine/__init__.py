@@ -9,7 +9,9 @@ execution.py    the life of one execution
 inputs.py       standard input on its way to the program
 recorder.py     what the program says, on its way to the log
 output.py       cutting and keeping bytes of output
-event_log.py    numbered events, replay, retention
+event_log.py    numbered events, replay
+spill.py        older events, in a file
+retention.py    which finished executions are kept
 verdict.py      what an end is called (pure)
 executor.py     the port a gateway is written against
 client.py       that port, over the socket

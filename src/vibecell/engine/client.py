@@ -274,7 +274,7 @@ class EngineClient:
             VibecellError: what the engine refused with.
         """
         try:
-            lines.send(call)
+            lines.ask(call)
             line = lines.receive(REPLY_TIMEOUT_S)
             if not line:
                 raise EngineUnavailable("reach the engine", "it closed the connection")

@@ -98,15 +98,20 @@ class Connection:
             _LOG.exception("a call failed")
             await _send(writer, encode_internal_error(PlatformError("answer the call")))
             return False
-        await _send(writer, reply)
         if followed is None:
+            await _send(writer, reply)
             return False
         if after is None:
-            writer.write(await followed.log.last_line())
+            await _send(writer, reply)
+            last_line = await followed.log.last_line()
+            # before it is written: the reader may be done with it before we go on
             followed.marks.note_first("told")
+            writer.write(last_line)
             await writer.drain()
             return True
-        await _follow(followed, after, reader, writer)
+        with followed.log.held():  # no wait between finding it and this
+            await _send(writer, reply)
+            await _follow(followed, after, reader, writer)
         return False
 
     async def _answer(self, line: bytes) -> tuple[JsonObject, Execution | None, int | None]:
@@ -209,9 +214,13 @@ async def _follow(
 
 
 async def _send_events(execution: Execution, after: int, writer: asyncio.StreamWriter) -> None:
-    async for batch in execution.log.read(after):
-        writer.write(batch)
-        await writer.drain()
+    try:
+        async for batch in execution.log.read(after):
+            writer.write(batch)
+            await writer.drain()
+    except PlatformError as error:
+        # its stream ends early, which its client makes an honest end of
+        _LOG.error("events of execution %s are lost: %s", execution.id, error)
 
 
 async def _take_controls(execution: Execution, reader: asyncio.StreamReader) -> None:

@@ -1,40 +1,64 @@
 """The numbered events of executions, kept for whoever reads them, when.
 
-Owns numbering, replay, and the memory all logs share; refuses events after
-the last one. An event becomes the line that the engine link sends when the first
-reader comes to it, and stays one: any number of readers costs one encoding,
-and no reader costs none.
+Owns numbering and replay; refuses events after the last one. An event becomes the
+line that the engine link sends when the first reader comes to it, and stays one:
+any number of readers costs one encoding, and no reader costs none.
+
+The newest events are in memory. Beyond a bound, the older ones lie in a file, as
+lines (``spill.py``), so that a program may print a lot and the engine stays small.
 """
 
 import asyncio
+import contextlib
 import json
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from array import array
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
+from vibecell.engine.spill import SpillFile
+from vibecell.model.errors import PlatformError
 from vibecell.model.events import Display, Event, Finished, NumberedEvent, Stream
 from vibecell.wire.link import encode_internal_event
 
-# what an execution costs besides its events: objects, tables, the task
-FIXED_BYTES = 4096
 _LINE_BYTES = 64
 _SMALL_EVENT_BYTES = 512
 _MAX_BATCH_BYTES = 256 * 1024
+DEFAULT_MEMORY_BYTES = 1024 * 1024
 
 
 class EventLog:
     """The events of one execution.
 
     Args:
-        grown: told of every further byte kept.
+        grown: told of every further byte kept, wherever it is kept.
+        memory_bytes: what comes before the newest so many is put aside.
+        directory: where to; ``None`` keeps everything in memory.
+
+    Attributes:
+        fault: what came once something could not be put aside. Nothing is lost,
+            but it stays in memory: no more output may be taken.
     """
 
-    def __init__(self, grown: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        grown: Callable[[int], None] = lambda _: None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        directory: Path | None = None,
+    ) -> None:
         self._lines: list[bytes | NumberedEvent] = []
+        self._sizes = array("Q")
+        self._held_bytes = 0
+        self._memory_bytes = memory_bytes
+        self._aside = None if directory is None else SpillFile(directory)
+        self._ends_aside = array("Q")
         self._grown = grown
         self._waiters: set[asyncio.Future[None]] = set()
         self._ending: set[asyncio.Future[None]] = set()
         self._finished = False
+        self._holders = 0
+        self._forgotten = False
+        self.fault: PlatformError | None = None
         self.size_bytes = 0
 
     @property
@@ -45,7 +69,7 @@ class EventLog:
     @property
     def last_seq(self) -> int:
         """Number of the newest event; 0 if there is none."""
-        return len(self._lines)
+        return len(self._ends_aside) + len(self._lines)
 
     def append(self, event: Event) -> int:
         """Keep an event; returns its number.
@@ -55,7 +79,7 @@ class EventLog:
         """
         if self._finished:
             raise RuntimeError("an event after the last one")
-        seq = len(self._lines) + 1
+        seq = self.last_seq + 1
         numbered = NumberedEvent(seq, event)
         if isinstance(event, Finished | Display):  # only encoding tells their size
             line = encode_internal_event(numbered)
@@ -65,6 +89,10 @@ class EventLog:
             size_bytes = _most_bytes(event) + _LINE_BYTES
             self._lines.append(numbered)
         self._finished = isinstance(event, Finished)
+        self._sizes.append(size_bytes)
+        self._held_bytes += size_bytes
+        if self._held_bytes > self._memory_bytes and not self._finished:
+            self._put_aside()
         self.size_bytes += size_bytes
         self._grown(size_bytes)
         for waiter in (*self._waiters, *(self._ending if self._finished else ())):
@@ -75,7 +103,11 @@ class EventLog:
     async def read(self, after: int = 0) -> AsyncIterator[bytes]:
         """Lines of the events after ``after``, in batches; ends after the last one.
 
-        A reader holds up nobody: it takes what is there, when it comes.
+        A reader holds up nobody: it takes what is there, when it comes. Where
+        the log may be forgotten meanwhile, it is to be ``held``.
+
+        Raises:
+            PlatformError: what was put aside cannot be read back.
         """
         at = after
         while True:
@@ -97,7 +129,29 @@ class EventLog:
         """The link form of the result, once finished; ``None`` before."""
         return json.loads(self._line(-1))["result"] if self._finished else None
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep what was put aside for a reader, even if the log is forgotten."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            self._close_unheld()
+
+    def forget(self) -> None:
+        """It is not kept any more: its file goes with its last holder."""
+        self._forgotten = True
+        self._close_unheld()
+
+    def _close_unheld(self) -> None:
+        if self._forgotten and not self._holders and self._aside is not None:
+            self._aside.close()
+
     def _batch(self, at: int) -> tuple[bytes, int]:
+        if at < len(self._ends_aside):
+            return self._batch_aside(at)
+        at -= len(self._ends_aside)
         taken: list[bytes] = []
         size_bytes = 0
         while at < len(self._lines) and size_bytes < _MAX_BATCH_BYTES:
@@ -105,7 +159,37 @@ class EventLog:
             taken.append(line)
             size_bytes += len(line)
             at += 1
-        return b"".join(taken), at
+        return b"".join(taken), at + len(self._ends_aside)
+
+    def _batch_aside(self, at: int) -> tuple[bytes, int]:
+        ends = self._ends_aside
+        assert self._aside is not None
+        begin = ends[at - 1] if at else 0
+        upto = max(at + 1, bisect_right(ends, begin + _MAX_BATCH_BYTES, lo=at))
+        return self._aside.read(begin, ends[upto - 1] - begin), upto
+
+    def _put_aside(self) -> None:
+        """All but the newest half, and never the newest one, in one piece."""
+        if self._aside is None or self.fault is not None:
+            return
+        count, left_bytes = 0, self._held_bytes
+        while left_bytes > self._memory_bytes // 2 and count < len(self._lines) - 1:
+            left_bytes -= self._sizes[count]
+            count += 1
+        if not count:
+            return
+        lines = [self._line(at) for at in range(count)]
+        end = self._aside.size_bytes
+        try:
+            self._aside.append(b"".join(lines))
+        except PlatformError as error:
+            self.fault = error
+            return
+        for line in lines:
+            end += len(line)
+            self._ends_aside.append(end)
+        del self._lines[:count], self._sizes[:count]
+        self._held_bytes = left_bytes
 
     def _line(self, at: int) -> bytes:
         line = self._lines[at]
@@ -126,58 +210,3 @@ class EventLog:
 def _most_bytes(event: Event) -> int:
     """What the line of an event that is not encoded yet may take."""
     return _SMALL_EVENT_BYTES + (len(event.data) * 4 // 3 if isinstance(event, Stream) else 0)
-
-
-class Retention:
-    """Which finished executions are still kept.
-
-    Live ones are never dropped: their number is bounded by admission and their
-    size by their output limit.
-
-    Args:
-        ttl_s: how long after its end one is kept.
-        budget_bytes: of all logs together; beyond it the one finished first goes.
-        forget: told the id of each one dropped.
-        clock: seconds, monotonic.
-    """
-
-    def __init__(
-        self,
-        ttl_s: float,
-        budget_bytes: int,
-        forget: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._ttl_s = ttl_s
-        self._budget_bytes = budget_bytes
-        self._forget = forget
-        self._clock = clock
-        self._finished: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self.used_bytes = 0
-
-    def grown(self, size_bytes: int) -> None:
-        """Some log keeps so many bytes more."""
-        self.used_bytes += size_bytes
-        if self.used_bytes > self._budget_bytes:
-            self.sweep()
-
-    def begun(self) -> None:
-        """An execution is kept from now on."""
-        self.grown(FIXED_BYTES)
-
-    def ended(self, execution_id: str, log: EventLog) -> None:
-        """An execution is finished; its time to live begins."""
-        self._finished[execution_id] = (self._clock(), log.size_bytes + FIXED_BYTES)
-        self.sweep()
-
-    def sweep(self) -> None:
-        """Drop what is too old, then what is too much."""
-        now = self._clock()
-        while self._finished:
-            execution_id, (ended_at, size_bytes) = next(iter(self._finished.items()))
-            expired = now - ended_at >= self._ttl_s
-            if not expired and self.used_bytes <= self._budget_bytes:
-                return
-            del self._finished[execution_id]
-            self.used_bytes -= size_bytes
-            self._forget(execution_id)

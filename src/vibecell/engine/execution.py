@@ -97,7 +97,7 @@ class Execution:
         self._terminal_size: tuple[int, int] | None = None
         self._process: Process | None = None
         self._stages: list[StageOutcome] = []
-        self._acquiring: asyncio.Task[Cell] | None = None
+        self._cell: Cell | None = None
         self._work: asyncio.Task[tuple[OutputFile, ...]] | None = None
         self._cancelled: str | None = None
 
@@ -130,7 +130,7 @@ class Execution:
         self._plan = replace(self._plan, stages=(), page=None)
         self._expected = None
         self._recorder = Recorder(self.log, 0)
-        self._acquiring = self._work = None
+        self._cell = self._work = None
 
     async def control(self, control: Control) -> None:
         """Do what a client says; what comes after the end is ignored, but for input.
@@ -221,6 +221,7 @@ class Execution:
                 # to be noticed: whatever it did is gone with its cell.
                 _LOG.warning("execution %s begins again in another cell: %s", self.id, error)
                 await cell.destroy()
+                self._cell = None
                 cell = await self._take_cell(backend, self._plan.profile)
                 process = await cell.start(self._spec(stage))
             outcome = await self._run_stage(process, stage)
@@ -231,10 +232,10 @@ class Execution:
         return files
 
     async def _take_cell(self, backend: Backend, profile: WarmProfile) -> Cell:
-        # Shielded, so that a cell handed out in the moment of a cancel is not
-        # lost: the clean-up waits for it and destroys it.
-        self._acquiring = asyncio.ensure_future(backend.acquire(profile))
-        return await asyncio.shield(self._acquiring)
+        # Not in a task of its own, which could end with a cell in the moment of a
+        # cancel, and would cost a turn of the loop where a cell is ready.
+        self._cell = await backend.acquire(profile)
+        return self._cell
 
     def _spec(self, stage: Stage) -> ProcessSpec:
         spec = stage.spec
@@ -338,14 +339,10 @@ class Execution:
 
     async def _clean_up(self, ticket: Ticket | None) -> None:
         try:
-            if self._acquiring is not None:
-                cell = await self._acquiring
+            if self._cell is not None:
                 self.marks.note("destroying")
-                await cell.destroy()
+                await self._cell.destroy()
                 self.marks.note("destroyed")
-        except VibecellError as error:
-            # no cell came, so there is none to destroy; its result says so already
-            _LOG.info("execution %s had no cell: %s", self.id, error)
         except Exception:
             _LOG.exception("execution %s: its cell was not destroyed", self.id)
         finally:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from vibecell.config import Settings
 from vibecell.engine.admission import Admission
-from vibecell.engine.event_log import EventLog, Retention
+from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.plan import make_plan
+from vibecell.engine.retention import Retention
 from vibecell.engine.traces import Traces
 from vibecell.model.errors import Conflict, QueueFull, ShuttingDown, UnknownExecution
 from vibecell.model.execution import ExecutionRequest
@@ -26,6 +27,8 @@ from vibecell.wire.link import encode_internal_request
 
 ID_BYTES = 18
 SWEEP_INTERVAL_S = 5.0
+# A log that has a file is larger than its share of the memory: no more of them fit the budget.
+MAX_FILES_OF_LOGS = 256
 STOP_MESSAGE = "the service is stopping"
 STOP_TIMEOUT_S = 20.0
 
@@ -55,6 +58,8 @@ class Executions:
         self._max_per_owner = settings.max_per_owner
         self._live: Counter[str] = Counter()
         self._retention = Retention(settings.result_ttl_s, settings.event_log_bytes, self._forget)
+        self._log_memory_bytes = settings.event_log_bytes // MAX_FILES_OF_LOGS
+        self._run_dir = settings.run_dir
         self._kept: dict[str, _Kept] = {}
         self._keys: dict[tuple[str, str], tuple[bytes, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,7 +147,7 @@ class Executions:
                 self._admission.retry_after_s(),
             )
         plan = make_plan(request, self._catalogue)
-        log = EventLog(self._retention.grown)
+        log = EventLog(self._retention.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         execution = Execution(name, owner, request, plan, log, self.traces.begin(name))
         ticket = self._admission.admit(execution.queued) if plan.profile is not None else None
@@ -170,6 +175,7 @@ class Executions:
 
     def _forget(self, execution_id: str) -> None:
         kept = self._kept.pop(execution_id)
+        kept.execution.log.forget()
         if kept.idempotency_key is not None:
             del self._keys[kept.idempotency_key]
 

@@ -29,8 +29,8 @@ class Lines:
         self._searched = 0
         self._chunk_bytes = _FIRST_CHUNK_BYTES
 
-    def send(self, message: JsonObject) -> None:
-        """Send one message.
+    def ask(self, message: JsonObject) -> None:
+        """Send a call, while nobody else sends.
 
         Raises:
             TimeoutError: the engine takes nothing.
@@ -96,24 +96,33 @@ class SharedLines(Lines):
 
     Reader and senders have a socket object each, because a timeout is the
     object's. Neither is ever without one, because "none" would change the
-    blocking mode, which both objects share.
+    blocking mode, which both objects share. The senders' is made for the first
+    one: most conversations have none.
 
     Source: socket(7), dup(2): O_NONBLOCK belongs to the open file description.
     """
 
     def __init__(self, link: socket.socket) -> None:
         super().__init__(link)
-        self._sender = link.dup()
-        self._sender.settimeout(_FOR_EVER_S)
+        self._sender: socket.socket | None = None
         self._sending = threading.Lock()
 
     def send(self, message: JsonObject) -> None:
-        """See ``Lines.send``; waits as long as the engine takes nothing."""
+        """Send one message; waits as long as the engine takes nothing.
+
+        Raises:
+            OSError: the connection broke.
+        """
         data = compact_json(message) + b"\n"
         with self._sending:
+            if self._sender is None:
+                self._sender = self._link.dup()
+                self._sender.settimeout(_FOR_EVER_S)
             self._sender.sendall(data)
 
     def close(self) -> None:
         """See ``Lines.close``."""
         super().close()
-        self._sender.close()
+        with self._sending:  # which no sender holds for long now: sending fails at once
+            if self._sender is not None:
+                self._sender.close()

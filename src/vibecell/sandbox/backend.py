@@ -211,7 +211,8 @@ class Backend(Protocol):
     async def acquire(self, profile: WarmProfile) -> Cell:
         """A warm cell of this profile, used by nobody before.
 
-        Waits for one to be made when none is ready (bounded by a deadline).
+        Waits for one to be made when none is ready (bounded by a deadline). A
+        caller that is cancelled while it waits has taken none.
 
         Raises:
             SandboxFailure: none could be made in time.

@@ -86,7 +86,7 @@ def decode_internal_request(body: shapes.LinkRequest) -> ExecutionRequest:
         args=tuple(body.args),
         stdin=body.stdin,
         env=MappingProxyType(body.env),
-        limits=Limits(**body.limits.model_dump()),
+        limits=Limits(**vars(body.limits)),
         interactive=body.interactive,
         expected_output=body.expected_output,
         encoding=body.encoding,

@@ -149,6 +149,8 @@ class _Relay:
         self._record = record
         self._encoding = encoding
         self._finished = False
+        self._inputs: Queue[Control] | None = None
+        self._feeder: gevent.Greenlet | None = None
 
     def run(self, ended: bool) -> None:
         """Returns when the execution has finished; raises when the client left."""
@@ -183,8 +185,6 @@ class _Relay:
 
     def _controls(self) -> None:
         """Pass controls on; input waits aside, so that a cancel is always heard."""
-        inputs: Queue[Control] = Queue(MAX_WAITING_INPUTS)
-        feeder = gevent.spawn(self._feed, inputs)
         try:
             while True:
                 value = strict_json_loads(self._websocket.receive().encode())
@@ -194,7 +194,7 @@ class _Relay:
                 if isinstance(control, Cancel | Signal):
                     self._conversation.send(control)
                 else:
-                    self._put(inputs, control)
+                    self._put(control)
         except WebSocketClosed:
             # wakes the other direction, which may be waiting for the engine
             self._conversation.close()
@@ -202,11 +202,15 @@ class _Relay:
             _refuse(self._websocket, error)
             self._conversation.close()
         finally:
-            feeder.kill()
+            if self._feeder is not None:
+                self._feeder.kill()
 
-    def _put(self, inputs: "Queue[Control]", control: Control) -> None:
+    def _put(self, control: Control) -> None:
+        if self._inputs is None:  # not before there is input: most never have any
+            self._inputs = Queue(MAX_WAITING_INPUTS)
+            self._feeder = gevent.spawn(self._feed, self._inputs)
         try:
-            inputs.put(control, timeout=INPUT_WAIT_S)
+            self._inputs.put(control, timeout=INPUT_WAIT_S)
         except Full:
             raise Conflict("the program does not read its input") from None
 

@@ -6,11 +6,12 @@ the messages say.
 
 Theory of operation: ``websockets.ServerProtocol`` holds the state machine and
 touches no socket. One greenlet (the reader) feeds it bytes and puts whole
-messages into a bounded inbox; any greenlet may send, under a lock; one timer
-greenlet pings. When the inbox is full the reader stops reading, so the
+messages into a bounded inbox; any greenlet may send, under a lock; a timer
+pings. When the inbox is full the reader stops reading, so the
 peer's own TCP window holds it back; if nobody takes a message for a while,
 the connection is closed. A peer that does not read blocks only its own
-sender, and only for the stall deadline.
+sender, and only for the stall deadline. A thousand may be open and silent, so no
+greenlet waits where a timer or a later start does.
 """
 
 import logging
@@ -112,7 +113,8 @@ class WebSocket:
         self._heard_at = time.monotonic()
         self._pings: int = 0
         self._stuck = False
-        self._greenlets: list[gevent.Greenlet] = []
+        self._reader: gevent.Greenlet | None = None
+        self._pinger: gevent.Greenlet | None = None
 
     @classmethod
     def accept(cls, environ: dict[str, Any], limits: WebSocketLimits | None = None) -> "WebSocket":
@@ -152,15 +154,14 @@ class WebSocket:
 
     def _open(self, read_ahead: bytes) -> None:
         self._flush()
-        self._greenlets = [
-            gevent.spawn(self._read, read_ahead),
-            gevent.spawn(self._keep_alive),
-        ]
+        self._reader = gevent.spawn(self._read, read_ahead)
+        self._pinger = gevent.spawn_later(self._limits.ping_every_s, self._keep_alive)
 
     def leave(self) -> None:
         """End what works for this connection; closes it if it is still open."""
         self.close(INTERNAL_ERROR)
-        gevent.killall(self._greenlets, block=True, timeout=1.0)
+        workers = [each for each in (self._reader, self._pinger) if each is not None]
+        gevent.killall(workers, block=True, timeout=1.0)
 
     @property
     def is_open(self) -> bool:
@@ -216,13 +217,13 @@ class WebSocket:
     def _finish(self) -> None:
         end = time.monotonic() + self._limits.close_s
         while self._protocol.state is not State.CLOSED and time.monotonic() < end:
-            if gevent.getcurrent() in self._greenlets or self._reader_is_done():
+            if gevent.getcurrent() in (self._reader, self._pinger) or self._reader_is_done():
                 break
             gevent.sleep(0.01)
         self._connection.abort()
 
     def _reader_is_done(self) -> bool:
-        return not self._greenlets or bool(self._greenlets[0].dead)
+        return self._reader is None or bool(self._reader.dead)
 
     def go_away(self) -> None:
         """Close because the server stops (code 1001)."""
@@ -316,21 +317,21 @@ class WebSocket:
         self._inbox.put(None)
 
     def _keep_alive(self) -> None:
+        """Once; the next time is another greenlet's: one that only waits keeps its stack."""
         every_s = self._limits.ping_every_s
-        while True:
-            gevent.sleep(every_s)
-            self._pings = 0
-            if not self.is_open:
+        self._pings = 0
+        if not self.is_open:
+            return
+        silent_s = time.monotonic() - self._heard_at
+        try:
+            if silent_s > 2 * every_s and not self._stuck:
+                self.fail(INTERNAL_ERROR, "no answer to ping")
+                self._connection.abort()
                 return
-            silent_s = time.monotonic() - self._heard_at
-            try:
-                if silent_s > 2 * every_s and not self._stuck:
-                    self.fail(INTERNAL_ERROR, "no answer to ping")
-                    self._connection.abort()
-                    return
-                with self._lock:
-                    if self.is_open:
-                        self._protocol.send_ping(b"")
-                        self._flush()
-            except WebSocketClosed:
-                return
+            with self._lock:
+                if self.is_open:
+                    self._protocol.send_ping(b"")
+                    self._flush()
+        except WebSocketClosed:
+            return
+        self._pinger = gevent.spawn_later(every_s, self._keep_alive)
