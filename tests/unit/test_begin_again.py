@@ -11,7 +11,7 @@ from vibecell.engine.plan import Plan, Stage
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import ExecutionRequest, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox.backend import Capabilities, Exit, Occurrence, Output, ProcessSpec
+from vibecell.sandbox.backend import Capabilities, CellDied, Exit, Occurrence, Output, ProcessSpec
 
 SPEC = ProcessSpec(mode="in_place", entrypoint="main.py", argv=())
 PLAN = Plan("python", WarmProfile("light"), (Stage("run", SPEC),))
@@ -42,7 +42,9 @@ class Cell:
 
     async def start(self, spec: ProcessSpec) -> Process:
         if self.fate == "never begins":
-            raise SandboxFailure("start the program", "the cell died")
+            raise CellDied("start the program", "the cell died")
+        if self.fate == "reports a failure":
+            raise SandboxFailure("write a source", "no space left")
         return Process(self.fate == "dies later")
 
     async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
@@ -78,6 +80,7 @@ class Backend:
         (("never begins", "good"), "accepted", 2),
         (("never begins", "never begins", "good"), "internal_error", 2),
         (("dies later", "good"), "internal_error", 1),
+        (("reports a failure", "good"), "internal_error", 1),
     ],
 )
 def test_begins_again(fates: tuple[str, ...], verdict: str, cells: int) -> None:

@@ -115,10 +115,7 @@ def test_life_of_a_cell(root: Path, version: str) -> None:
     assert cgroups.version == f"cgroup {version}"
     cell = cgroups.create("cell-1")
     cell.set_limits(memory_bytes=1 << 20, processes=7, cpus=0.5)
-    descriptors = cell.open_procs()
-    assert len(descriptors) == {"v1": 4, "v2": 1, "hybrid": 5}[version]
-    for fd in descriptors:
-        os.close(fd)
+    assert len(cell.join_descriptors()) == {"v1": 4, "v2": 1, "hybrid": 5}[version]
     assert cell.usage().cpu_time_ns == (1_234_000 if version == "v2" else 1_234_567)
     assert cell.processes() == 0
     cell.remove()

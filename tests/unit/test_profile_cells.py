@@ -9,6 +9,7 @@ import pytest
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import profile_cells
 from vibecell.sandbox.demand import IdleBounds
+from vibecell.sandbox.identity import CellIdentity
 from vibecell.sandbox.profile_cells import ProfileCells, Zygote
 from vibecell.sandbox.refill import Refill
 from vibecell.sandbox.zygote_link import ZygoteLink
@@ -36,12 +37,16 @@ class Link:
         self.age_s = 0.0
         self.is_alive = True
         self.on_cell_destroyed: Callable[[], None] = lambda: None
+        self.failures = 0
 
     @property
     def is_idle(self) -> bool:
         return not self.live_cells
 
     async def fork(self, _identity: object) -> Cell:
+        if self.failures:
+            self.failures -= 1
+            raise SandboxFailure("make a cell", "it does not answer")
         self.forks += 1
         self.live_cells += 1
         return Cell(self)
@@ -60,6 +65,7 @@ class Zygotes:
         self.may.set()
         self.failure: Exception | None = None
         self.attempts = 0
+        self.new_identity: Callable[[], object] = lambda: None
         self.on_end: Callable[[ZygoteLink], None] | None = None
         self.cells = ProfileCells(
             self.make, Refill(IdleBounds(0, 0), parallel=1, cores=1), MAX_FORKS, max_age_s=100.0
@@ -77,7 +83,7 @@ class Zygotes:
         async def close() -> None:
             self.closed.append(link.number)
 
-        return Zygote(cast(ZygoteLink, link), cast(Any, lambda: None), close)
+        return Zygote(cast(ZygoteLink, link), cast(Any, lambda: self.new_identity()), close)
 
     async def take(self) -> Cell:
         cell = cast(Any, await self.cells.acquire())
@@ -220,5 +226,32 @@ def test_counts_say_what_there_is() -> None:
         waiting.cancel()
         await cell.destroy()
         assert zygotes.cells.counts()["in_use"] == 0
+
+    run(test)
+
+
+def test_the_cgroup_of_a_cell_that_was_not_born_serves_no_other() -> None:
+    freed: list[str] = []
+
+    class Empty:
+        def processes(self) -> int:
+            return 0
+
+    def identity() -> CellIdentity:
+        return CellIdentity(
+            1,
+            cast(Any, Empty()),
+            None,
+            lambda: freed.append("uid"),
+            lambda _: freed.append("cgroup to the stock"),
+            lambda _: freed.append("cgroup removed"),
+        )
+
+    async def test(zygotes: Zygotes) -> None:
+        zygotes.new_identity = identity
+        await zygotes.cells.open()
+        zygotes.links[0].failures = 1
+        await zygotes.take()
+        assert freed == ["cgroup removed", "uid"]
 
     run(test)

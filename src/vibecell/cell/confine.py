@@ -297,7 +297,7 @@ def load_seccomp(program: bytes) -> None:
     count, rest = divmod(len(program), _SOCK_FILTER_BYTES)
     if rest or not count:
         raise OSError(errno.EINVAL, "not an array of sock_filter", "load the seccomp filter")
-    address = kernel.address_of(program)
+    address = kernel.hold(program)
     head = struct.pack("HP", count, address)
     call("load the seccomp filter", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, head)
 

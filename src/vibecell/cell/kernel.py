@@ -26,10 +26,10 @@ _OLDER = {
     "socketpair": (53, 199),
     "setfsuid": (122, 151),
     "setfsgid": (123, 152),
-    "umask": (95, 166), "setsid": (112, 157), "setgroups": (116, 159),
+    "umask": (95, 166), "setgroups": (116, 159),
     "setresuid": (117, 147), "setresgid": (119, 149), "capget": (125, 90),
-    "capset": (126, 91), "pivot_root": (155, 41), "prctl": (157, 167),
-    "chdir": (80, 49), "mount": (165, 40), "umount2": (166, 39),
+    "capset": (126, 91), "prctl": (157, 167),
+    "chdir": (80, 49), "mount": (165, 40),
     "sethostname": (170, 161), "openat": (257, 56), "mknodat": (259, 33),
     "fchmodat": (268, 53), "unshare": (272, 97), "dup3": (292, 24),
     "prlimit64": (302, 261), "setns": (308, 268),
@@ -94,6 +94,10 @@ class Recording:
         self._calls.append((step, _numbers(number, arguments), later))
         return Result(len(self._calls) - 1)
 
+    def hold(self, content: bytes) -> None:
+        """Keep bytes that no call has as an argument of its own."""
+        self._held.append(content)
+
     def replay(self) -> None:
         """Make all calls.
 
@@ -122,6 +126,17 @@ def recording() -> Iterator[Recording]:
         yield made
     finally:
         _recording = None
+
+
+def hold(content: bytes) -> int:
+    """Where these bytes are, which a call names by an address in another buffer.
+
+    They stay as long as the recording that is being made; outside of one, as
+    long as the caller refers to them.
+    """
+    if _recording is not None:
+        _recording.hold(content)
+    return address_of(content)
 
 
 def is_recording() -> bool:

@@ -65,6 +65,8 @@ def live(at_start: frozenset[str]) -> None:
             os.environ.update(setup.warm_env)
         for module in setup.modules:
             importlib.import_module(module)
+        if (threading := sys.modules.get("threading")) is not None and threading.active_count() > 1:
+            raise RuntimeError("a module of the profile started a thread: no fork would have it")
         loaded = {name for name in sys.modules if "." not in name}
         setup = dataclasses.replace(setup, preloaded=frozenset(loaded - at_start - {*OURS}))
         os.environ.clear()

@@ -44,6 +44,7 @@ from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.backend import (
     Backend,
     Cell,
+    CellDied,
     DisplayData,
     Exit,
     Output,
@@ -214,7 +215,7 @@ class Execution:
                 raise asyncio.CancelledError
             try:
                 process = await cell.start(self._spec(stage))
-            except SandboxFailure as error:
+            except CellDied as error:
                 if self._stages or self._cancelled is not None:
                     raise
                 # Nothing was heard of the program, and a cell has no other way

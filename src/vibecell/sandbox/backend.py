@@ -15,10 +15,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
+
+
+class CellDied(SandboxFailure):
+    """A cell ended by itself before anything was heard of its program."""
 
 
 @dataclass(frozen=True, slots=True)

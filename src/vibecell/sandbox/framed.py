@@ -23,7 +23,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.sandbox import claims
-from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.backend import CellDied, ProcessSpec
 from vibecell.sandbox.framed_process import FramedProcess, collect_frame, start_bytes
 from vibecell.sandbox.identity import CellIdentity
 
@@ -100,12 +100,15 @@ class FramedCell:
                 )
                 self._cpu_base_ns = cgroup.cpu_time_ns()
             feeds_early = not spec.interactive and len(spec.stdin) <= EARLY_STDIN_BYTES
-            await self.send(start_bytes(spec, self._start_message(spec), feeds_early))
+            async with asyncio.timeout_at(deadline_s):
+                await self.send(start_bytes(spec, self._start_message(spec), feeds_early))
             self._collects = spec.collects
             spec.marks.note("start")
             await self._expect(frames.STARTED, deadline_s)
-        except (OSError, TimeoutError) as error:
-            raise SandboxFailure("start the program", str(error)) from error
+        except TimeoutError as error:
+            raise SandboxFailure("start the program", "the cell does not answer") from error
+        except OSError as error:
+            raise CellDied("start the program", str(error)) from error
         self._process = process
         process.began()
         if not feeds_early:
@@ -115,7 +118,7 @@ class FramedCell:
     async def _expect(self, wanted: int, deadline_s: float) -> None:
         received = await self.receive(deadline_s)
         if received is None:
-            raise SandboxFailure("start the program", "the cell died")
+            raise CellDied("start the program", "the cell died")
         kind, _ = received[0]
         if kind != wanted:
             raise SandboxFailure("start the program", f"unexpected frame {kind:#x}")
@@ -265,7 +268,7 @@ class FramedCell:
 
     def watch_oom(self, call: Callable[[], None] | None) -> None:
         """Have ``call`` called when the kernel kills for memory (cgroup v1)."""
-        if self.identity.oom_alarm is not None:
+        if self.identity.oom_alarm is not None and self._destroying is None:
             self.identity.oom_alarm.call = call
 
     async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
@@ -279,7 +282,10 @@ class FramedCell:
         deadline_s = self._loop.time() + COLLECT_DEADLINE_S
         if self._collects != (max_files, max_bytes):
             try:
-                await self.send(collect_frame(max_files, max_bytes))
+                async with asyncio.timeout_at(deadline_s):
+                    await self.send(collect_frame(max_files, max_bytes))
+            except TimeoutError:
+                raise  # an OSError too
             except OSError as error:
                 raise SandboxFailure("collect files", str(error)) from error
         self._collects = None

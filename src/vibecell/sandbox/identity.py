@@ -28,6 +28,7 @@ class CellIdentity:
         oom_alarm: rings when memory runs out (cgroup v1).
         give_back_uid: frees the uid for another cell.
         give_back_cgroup: takes a cgroup in which there is no process.
+        discard_cgroup: removes one that somebody may still hold a way into.
     """
 
     uid: int
@@ -35,9 +36,14 @@ class CellIdentity:
     oom_alarm: OomAlarm | None
     give_back_uid: Callable[[], None]
     give_back_cgroup: Callable[[Cgroup], None] = Cgroup.remove
+    discard_cgroup: Callable[[Cgroup], None] = Cgroup.remove
 
-    async def release(self) -> None:
+    async def release(self, was_born: bool = True) -> None:
         """Give everything back once no process is left.
+
+        Args:
+            was_born: whether the cell came to be. Where it did not, a zygote may
+                fork it yet: its cgroup is removed, so that it can enter none.
 
         Raises:
             SandboxFailure: processes are left; nothing was given back.
@@ -45,7 +51,8 @@ class CellIdentity:
         if self.cgroup is not None:
             if self.cgroup.processes():
                 await self._wait_until_empty(self.cgroup)
-            self.give_back_cgroup(self.cgroup)
+            give_back = self.give_back_cgroup if was_born else self.discard_cgroup
+            give_back(self.cgroup)
         self.give_back_uid()
 
     async def _wait_until_empty(self, cgroup: Cgroup) -> None:

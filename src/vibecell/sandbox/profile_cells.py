@@ -203,6 +203,6 @@ class ProfileCells:
 async def _release(identity: CellIdentity) -> None:
     """Give back the identity of a cell that never came to be."""
     try:
-        await identity.release()
+        await identity.release(was_born=False)
     except Exception:
         log.exception("the identity of a cell that failed is not used again")

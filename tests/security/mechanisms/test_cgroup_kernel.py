@@ -36,13 +36,9 @@ def wait_until_empty(cgroup: Cgroup) -> None:
 
 def run_in(cgroup: Cgroup, code: str) -> "subprocess.Popen[bytes]":
     """A child that joins every hierarchy before it does anything else."""
-    fds = cgroup.open_procs()
+    fds = cgroup.join_descriptors()
     join = f"import os\nfor fd in {fds}:\n os.write(fd, b'0'); os.close(fd)\n"
-    try:
-        return subprocess.Popen([sys.executable, "-S", "-c", join + code], pass_fds=fds)
-    finally:
-        for fd in fds:
-            os.close(fd)
+    return subprocess.Popen([sys.executable, "-S", "-c", join + code], pass_fds=fds)
 
 
 def test_use_is_measured(cell: Cgroup) -> None:
@@ -159,7 +155,7 @@ manager = CgroupManager("vibecell-test")
 assert manager.usable()
 cell = manager.create("orphan")
 cell.set_limits(64 << 20, 8)
-fds = cell.open_procs()
+fds = cell.join_descriptors()
 child = os.fork()
 if child == 0:
     for fd in fds:

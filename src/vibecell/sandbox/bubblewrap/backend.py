@@ -185,7 +185,9 @@ class BubblewrapBackend:
         except OSError as error:
             give_back()
             raise SandboxFailure("make a cgroup", str(error)) from error
-        return CellIdentity(uid, cgroup, alarm, give_back, self._stock.give_back)
+        return CellIdentity(
+            uid, cgroup, alarm, give_back, self._stock.give_back, self._stock.discard
+        )
 
     async def _one_cell(self) -> tuple[FramedCell, Callable[[], object]]:
         """A single cell outside any pool, for the probe; and what ends its wall."""

@@ -81,27 +81,12 @@ class Cgroup:
     def join_descriptors(self) -> list[int]:
         """Descriptors of every ``cgroup.procs``; they stay ours.
 
-        What holds for those of ``open_procs`` holds for these.
-        """
-        return [self._files.descriptor(path, os.O_WRONLY) for path in self._procs]
-
-    def open_procs(self) -> list[int]:
-        """Descriptors of every ``cgroup.procs``, for the caller to close.
-
         A child joins by writing ``0`` to each, which moves the writer, whatever
         its pid is called in its own namespace. Permission is that of the opener.
 
         Source: cgroups(7); kernel commit 1756d7994ad8 (5.17 and stable)
         """
-        opened: list[int] = []
-        try:
-            for path in self._procs:
-                opened.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
-        except OSError:
-            for fd in opened:
-                os.close(fd)
-            raise
-        return opened
+        return [self._files.descriptor(path, os.O_WRONLY) for path in self._procs]
 
     def set_limits(self, memory_bytes: int, processes: int, cpus: float | None = None) -> None:
         """Bound the cgroup; swap is never granted. Hits and peaks count anew from here.
@@ -237,7 +222,7 @@ class Cgroup:
         )
 
     def memory_bytes(self) -> int:
-        """What is charged to it now, swap included."""
+        """What is charged to it now, without swap, which is never granted."""
         if self._is_v2:
             return self._files.read_int(f"{self._memory}/memory.current")
         return self._files.read_int(f"{self._memory}/memory.usage_in_bytes")

@@ -9,6 +9,8 @@ A used cgroup is given out again only if it has no process, nobody who waits to 
 reaped, no cgroup below it and no peak that cannot be set back (``Cgroup.is_as_new``),
 and if what is still charged to it is less than what the kernel rounds every charge
 up to. What is not wanted at once is removed: between two programs nothing is left.
+Only a debt of processor time may be left to the next: who inherits a cgroup that has used up
+its share of a period waits for the period to end, a tenth of a second at most.
 
 Source: cgroup-v1/memory.rst, "usage_in_bytes" (a charge is fuzzy by what each
 processor has put by); mm/memcontrol.c, MEMCG_CHARGE_BATCH
@@ -136,6 +138,14 @@ class CgroupStock:
         self._spare.append((loop.time(), cgroup))
         if self._trimming is None:
             self._trimming = loop.call_later(LINGER_S, self._trim)
+
+    def discard(self, cgroup: Cgroup) -> None:
+        """Remove a cgroup that is not to be used again.
+
+        Raises:
+            OSError: it cannot be removed: it is in use after all.
+        """
+        self._remove(cgroup)
 
     def _trim(self) -> None:
         """Remove what has not been wanted for a while."""
