@@ -11,10 +11,10 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from vibecell.engine.executor import Conversation, ExecutionState, Executor, Health
+from vibecell.engine.followed import FollowedExecution
 from vibecell.engine.lines import REPLY_TIMEOUT_S, Lines, SharedLines
 from vibecell.engine.output import OutputKeeper
 from vibecell.engine.waiting import LOST_MESSAGE, EngineWaiting, IdleLines
@@ -48,7 +48,7 @@ _Reply = TypeVar("_Reply", bound=StrictModel)
 _Link = TypeVar("_Link", bound=Lines)
 
 
-class EngineConversation:
+class EngineConversation(FollowedExecution):
     """A ``Conversation`` over one connection to the engine.
 
     Input goes down this connection, where a program that does not read holds
@@ -65,21 +65,10 @@ class EngineConversation:
     ) -> None:
         self._lines = lines
         self._aside = aside
-        self._id = execution_id
-        self._replayed = replayed
+        super().__init__(execution_id, replayed)
         self._seq = after
         self._kept = OutputKeeper()
         self._ended = False
-
-    @property
-    def id(self) -> str:
-        """The execution's id."""
-        return self._id
-
-    @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
-        return self._replayed
 
     def receive(self, timeout_s: float | None = None) -> NumberedEvent | None:
         """See ``Conversation.receive``."""
@@ -121,17 +110,6 @@ class EngineConversation:
     def close(self) -> None:
         """See ``Conversation.close``."""
         self._lines.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _lost(self) -> NumberedEvent:
         """The end of a stream whose engine is gone, with what arrived of it."""

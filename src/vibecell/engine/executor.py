@@ -7,9 +7,9 @@ their caller (a thread, or a greenlet).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from vibecell.engine.followed import Followed
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Language
@@ -41,21 +41,11 @@ class Health:
     counts: dict[str, int]
 
 
-class Conversation(Protocol):
+class Conversation(Followed, Protocol):
     """A live connection to one execution; closing it does not cancel.
 
     One reader and one sender may use it at the same time.
     """
-
-    @property
-    def id(self) -> str:
-        """The execution's id."""
-        ...
-
-    @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
-        ...
 
     def receive(self, timeout_s: float | None = None) -> NumberedEvent | None:
         """The next event; ``None`` after ``Finished``.
@@ -76,32 +66,9 @@ class Conversation(Protocol):
         """Pass a control on; ignored once the execution has ended."""
         ...
 
-    def close(self) -> None:
-        """Leave; idempotent; may be called by another thread."""
-        ...
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-class Waiting(Protocol):
+class Waiting(Followed, Protocol):
     """An execution of which only the result is wanted; leaving does not cancel."""
-
-    @property
-    def id(self) -> str:
-        """The execution's id."""
-        ...
-
-    @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
-        ...
 
     def result(self, timeout_s: float | None = None) -> Result:
         """The result, once there is one.
@@ -116,19 +83,6 @@ class Waiting(Protocol):
     def cancel(self) -> None:
         """Stop the execution; no error where it has ended."""
         ...
-
-    def close(self) -> None:
-        """Leave; idempotent."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class Executor(Protocol):

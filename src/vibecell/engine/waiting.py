@@ -10,9 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from vibecell.engine.followed import FollowedExecution
 from vibecell.engine.lines import Lines
 from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
 from vibecell.model.execution import Result
@@ -75,7 +74,7 @@ class IdleLines:
                 self._idle.pop()[1].close()
 
 
-class EngineWaiting:
+class EngineWaiting(FollowedExecution):
     """A ``Waiting`` over one connection to the engine."""
 
     def __init__(
@@ -88,20 +87,9 @@ class EngineWaiting:
     ) -> None:
         self._lines = lines
         self._idle = idle
-        self._id = execution_id
-        self._replayed = replayed
+        super().__init__(execution_id, replayed)
         self._cancel = cancel
         self._result: Result | None = None
-
-    @property
-    def id(self) -> str:
-        """The execution's id."""
-        return self._id
-
-    @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
-        return self._replayed
 
     def result(self, timeout_s: float | None = None) -> Result:
         """See ``Waiting.result``."""
@@ -130,14 +118,3 @@ class EngineWaiting:
         """See ``Waiting.close``."""
         if self._result is None:
             self._lines.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
