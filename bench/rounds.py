@@ -13,7 +13,7 @@ from bench.contender import Contender
 from bench.drive import Ask, drive
 from bench.reference import reference
 from bench.rows import Goal, Row
-from bench.statistics import Round, Series, ratios
+from bench.statistics import Round, Series, Spread, ratios
 from bench.vibecell_service import running
 
 _MOST_REQUESTS = 4000
@@ -86,29 +86,30 @@ def latency_row(bench: Bench, label: str, ask: Ask, goal: Goal) -> Row:
     """The median latency of one client, as a ratio to the reference's."""
     ours, theirs = against_reference(bench, ask, clients=1)
     ratio = ratios([r.p50_ms for r in ours.rounds], [r.p50_ms for r in theirs.rounds])
-    return Row(
-        label,
-        measured=ours.p50_ms.text("ms"),
-        reference=theirs.p50_ms.text("ms"),
-        ratio=ratio.text("×", 2),
-        value=ratio.median,
-        goal=goal,
-        series=(ours, theirs),
-    )
+    measured = (ours.p50_ms.text("ms"), theirs.p50_ms.text("ms"))
+    return _ratio_row(label, measured, ratio, goal, (ours, theirs))
 
 
 def throughput_row(bench: Bench, label: str, ask: Ask, clients: int, goal: Goal) -> Row:
     """Answers per second under many clients, as a ratio to the reference's."""
     ours, theirs = against_reference(bench, ask, clients)
     ratio = ratios([r.per_s for r in ours.rounds], [r.per_s for r in theirs.rounds])
+    measured = (ours.per_s.text("/s"), theirs.per_s.text("/s"))
+    return _ratio_row(label, measured, ratio, goal, (ours, theirs))
+
+
+def _ratio_row(
+    label: str, measured: tuple[str, str], ratio: Spread, goal: Goal, series: tuple[Series, Series]
+) -> Row:
+    """A row of two contenders, ours first."""
     return Row(
         label,
-        measured=ours.per_s.text("/s"),
-        reference=theirs.per_s.text("/s"),
+        measured=measured[0],
+        reference=measured[1],
         ratio=ratio.text("×", 2),
         value=ratio.median,
         goal=goal,
-        series=(ours, theirs),
+        series=series,
     )
 
 

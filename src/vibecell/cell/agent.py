@@ -102,13 +102,11 @@ class Agent:
     def spawn(self, warm: bool) -> bool:
         """Start a runner; true in the program it becomes."""
         own = [self._engine, self._display, self._wakeup, self._wakeup_write]
-        cgroups = [os.dup(fd) for fd in self._cgroup_fds]
-        others = [*own, *self._cgroup_fds]
-        spawned = runner.spawn(self._setup, self._wall, self._uid, cgroups, warm, others)
+        spawned = runner.spawn(
+            self._setup, self._wall, self._uid, self._cgroup_fds, warm, others=own
+        )
         if spawned is None:
             return True
-        for fd in cgroups:
-            os.close(fd)
         spawned.wait_ready()
         self._runner, self._is_warm_program = spawned, warm
         return False
@@ -169,7 +167,7 @@ class Agent:
         elif kind == frames.SIGNAL:
             self._signal(frames.decode_control(payload))
         elif kind == frames.KILL:
-            _kill_everything()
+            confine.kill_others()
 
     def _write(self, stream: int, message: dict[str, object]) -> None:
         path, size = message["path"], message["size_bytes"]
@@ -258,10 +256,10 @@ class Agent:
         self._process_limit_hit |= sample.processes + just_ended >= start.processes
         if self._stopped_by is None and sample.memory_bytes > start.memory_bytes:
             self._stopped_by = "memory"
-            _kill_everything()
+            confine.kill_others()
         elif self._stopped_by is None and cpu_ms > start.cpu_time_ms:
             self._stopped_by = "cpu_time"
-            _kill_everything()
+            confine.kill_others()
 
     def _finish(self, status: int) -> None:
         """Kill the rest, drain at most what pipes hold, report."""
@@ -319,9 +317,3 @@ class Agent:
 
 def _no_handler(_signal: int, _frame: object) -> None:
     """To be woken by: an ignored signal would wake nobody."""
-
-
-def _kill_everything() -> None:
-    """End every process of the cell but ourselves. Source: kill(2), pid -1."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)

@@ -241,7 +241,7 @@ def prlimit(pid: int, limits: Mapping[str, Sequence[int]]) -> None:
     """
     for name, (wanted_soft, wanted_hard) in limits.items():
         kind = getattr(resource, name)
-        ceiling = resource.getrlimit(kind)[1] if pid == 0 else resource.prlimit(pid, kind)[1]
+        ceiling = resource.prlimit(pid, kind)[1]
         soft, hard = _lower(wanted_soft, ceiling), _lower(wanted_hard, ceiling)
         values = struct.pack("QQ", soft & _NO_LIMIT, hard & _NO_LIMIT)
         call(f"set {name}", "prlimit64", pid, kind, values, 0)
@@ -355,22 +355,33 @@ def openat2(folder: int, path: str, flags: int, mode: int, resolve: int) -> int:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), f"open {path!r}")
 
 
-def kill_all() -> None:
-    """End every other process of this pid namespace, and reap it.
+def kill_others() -> None:
+    """End every other process of this pid namespace.
 
     For the namespace's pid 1 alone: there ``-1`` means its descendants.
 
     Raises:
-        OSError: EPERM outside pid 1; ETIMEDOUT when one does not end.
+        OSError: EPERM outside pid 1.
 
     Source: kill(2); pid_namespaces(7)
     """
     if os.getpid() != 1:
         raise OSError(errno.EPERM, "not pid 1 of a cell", "end all processes")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+
+
+def kill_all() -> None:
+    """End every other process of this pid namespace, and reap it.
+
+    Raises:
+        OSError: EPERM outside pid 1; ETIMEDOUT when one does not end.
+
+    Source: pid_namespaces(7)
+    """
     deadline = time.monotonic() + _REAP_DEADLINE_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
+        kill_others()
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

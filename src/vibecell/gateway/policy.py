@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from vibecell.config import Settings, is_loopback
 from vibecell.gateway.server import ServerLimits
 from vibecell.gateway.transports.websocket import WebSocketLimits
+from vibecell.model.access import DEFAULT_ACCESS
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
 
 
@@ -42,12 +43,12 @@ class Policy:
     local_names_only: bool = True
     allowed_origins: frozenset[str] = frozenset()
     body_bytes: int = 2 * 1024 * 1024
-    rate: str = "60000/minute"
-    concurrent: int = 256
-    failed_auth_rate: str = "20/minute"
-    disconnect_grace_s: float = 5.0
-    heartbeat_s: float = 8.0
-    first_message_s: float = 30.0
+    rate: str = f"{DEFAULT_ACCESS.begun_per_minute}/minute"
+    concurrent: int = DEFAULT_ACCESS.concurrent
+    failed_auth_rate: str = f"{DEFAULT_ACCESS.wrong_keys_per_minute}/minute"
+    disconnect_grace_s: float = DEFAULT_ACCESS.disconnect_grace_s
+    heartbeat_s: float = DEFAULT_ACCESS.heartbeat_s
+    first_message_s: float = DEFAULT_ACCESS.first_message_s
     max_wait_s: int = 60
     stream_s: float = 3600.0
     record_ttl_s: float = 600.0

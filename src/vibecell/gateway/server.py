@@ -19,6 +19,7 @@ from gevent.pywsgi import WSGIServer
 
 from vibecell.gateway.connection import Connection
 from vibecell.gateway.handler import Handler, plain_refusal
+from vibecell.model.access import DEFAULT_ACCESS
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class ServerLimits:
     header_bytes: int = 32 * 1024
     discard_bytes: int = 8 * 1024 * 1024
     discard_s: float = 5.0
-    connections_per_peer: int = 256
-    connections: int = 2048
+    connections_per_peer: int = DEFAULT_ACCESS.connections_per_peer
+    connections: int = DEFAULT_ACCESS.connections
     stop_s: float = 4.0
 
 

@@ -97,7 +97,7 @@ class CgroupStock:
         while self._spare:
             _, cgroup = self._spare.popleft()
             if cgroup.memory_bytes() > MAX_RESIDUE_BYTES:
-                self._remove(cgroup)
+                self.discard(cgroup)
                 continue
             self._bound(cgroup)
             return cgroup, self._alarms.get(cgroup)
@@ -120,7 +120,7 @@ class CgroupStock:
         try:
             cgroup.bound(self._memory_bytes, self._processes, self._cpus)
         except OSError:
-            self._remove(cgroup)
+            self.discard(cgroup)
             raise
 
     def give_back(self, cgroup: Cgroup) -> None:
@@ -130,7 +130,7 @@ class CgroupStock:
             OSError: it cannot be removed: it is in use after all.
         """
         if self._closed or len(self._spare) >= MAX_SPARE or not cgroup.is_as_new():
-            self._remove(cgroup)
+            self.discard(cgroup)
             return
         if (alarm := self._alarms.get(cgroup)) is not None:
             alarm.forget()
@@ -139,31 +139,28 @@ class CgroupStock:
         if self._trimming is None:
             self._trimming = loop.call_later(LINGER_S, self._trim)
 
+    def _trim(self) -> None:
+        """Remove what has not been wanted for a while."""
+        self._trimming = None
+        loop = asyncio.get_running_loop()
+        while self._spare and loop.time() - self._spare[0][0] >= LINGER_S:
+            self._drop(self._spare.popleft()[1])
+        if self._spare:
+            wanted_at = self._spare[0][0] + LINGER_S
+            self._trimming = loop.call_at(wanted_at, self._trim)
+
+    def _drop(self, cgroup: Cgroup) -> None:
+        try:
+            self.discard(cgroup)
+        except OSError as error:
+            log.error("an unused cgroup could not be removed: %s", error)
+
     def discard(self, cgroup: Cgroup) -> None:
         """Remove a cgroup that is not to be used again.
 
         Raises:
             OSError: it cannot be removed: it is in use after all.
         """
-        self._remove(cgroup)
-
-    def _trim(self) -> None:
-        """Remove what has not been wanted for a while."""
-        self._trimming = None
-        loop = asyncio.get_running_loop()
-        while self._spare and loop.time() - self._spare[0][0] >= LINGER_S:
-            self._discard(self._spare.popleft()[1])
-        if self._spare:
-            wanted_at = self._spare[0][0] + LINGER_S
-            self._trimming = loop.call_at(wanted_at, self._trim)
-
-    def _discard(self, cgroup: Cgroup) -> None:
-        try:
-            self._remove(cgroup)
-        except OSError as error:
-            log.error("an unused cgroup could not be removed: %s", error)
-
-    def _remove(self, cgroup: Cgroup) -> None:
         alarm = self._alarms.pop(cgroup, None)
         if alarm is not None:
             alarm.close()
@@ -175,4 +172,4 @@ class CgroupStock:
         if self._trimming is not None:
             self._trimming.cancel()
         while self._spare:
-            self._discard(self._spare.popleft()[1])
+            self._drop(self._spare.popleft()[1])
