@@ -99,7 +99,9 @@ def settled_cpu_time(root: int) -> CpuTime:
     while True:
         time.sleep(_SETTLE_STEP_S)
         after = cpu_time(root)
-        if after.tree_s - before.tree_s < 1.5 / _TICKS_PER_S or time.monotonic() > deadline_s:
+        grown_s = after.tree_s - before.tree_s
+        # less than before: one ended between two looks, and was counted in neither
+        if 0 <= grown_s < 1.5 / _TICKS_PER_S or time.monotonic() > deadline_s:
             return after
         before = after
 
