@@ -51,7 +51,7 @@ format: $(STAMPS)/test ## put the style right
 unit conformance languages integration security e2e: ready-to-test ## one kind of tests
 	$(BIN)/python -m pytest tests/$@ $(PYTEST_ARGS)
 
-ready-to-test: $(STAMPS)/test $(STAMPS)/image $(STAMPS)/web
+ready-to-test: $(STAMPS)/test $(STAMPS)/image $(STAMPS)/docker $(STAMPS)/web
 
 clean: ## remove what was installed here
 	rm -rf $(VENV) $(STAMPS) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -91,6 +91,10 @@ $(STAMPS)/image: $(STAMPS)/run $(STAMPS)/bubblewrap \
 
 $(STAMPS)/test-programs: | $(STAMPS)
 	@.ci/install-packages node:nodejs npm:npm chromium:chromium
+	@touch $@
+
+$(STAMPS)/docker: .ci/install-docker | $(STAMPS)
+	@.ci/install-docker
 	@touch $@
 
 $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs

@@ -12,8 +12,11 @@ General layout::
     reference       the service most people write, started and stopped
     reference_service, ways     that service itself, and what it may run programs with
     vibecell_service            Vibecell, started as a person starts it
+    docker_engine, docker_base  a Docker engine of our own, and an image that needs no registry
+    docker_image    the runtime image on that, and where it is kept between runs
+    containers, docker_run      services over that engine, and what they are compared with
     processes       processor time and memory of a tree of processes, from /proc
     statistics, rows, machine, report     numbers, lines of the table, where, and the writing
 
-It imports of Vibecell what anybody may; nothing of Vibecell imports it.
+Nothing of Vibecell imports it.
 """

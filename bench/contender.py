@@ -15,7 +15,8 @@ from pathlib import Path
 
 IMAGE_VARIABLE = "BENCH_DOCKER_IMAGE"  # what docker run is to start
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "DOCKER_HOST", IMAGE_VARIABLE)
-_REAPER = Path(__file__).with_name("reaper.py")
+# starts the command that follows it, and is the parent of all that is orphaned below
+REAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
 STOP_DEADLINE_S = 20.0
 
 
@@ -28,12 +29,19 @@ class Contender:
         address: where it listens.
         root: pid of the topmost of its processes, a ``reaper``.
         headers: that every request to it carries.
+        helpers: likewise pids of what works for it and is not below it, a Docker engine.
     """
 
     name: str
     address: tuple[str, int]
     root: int
     headers: Mapping[str, str]
+    helpers: tuple[int, ...] = ()
+
+    @property
+    def roots(self) -> tuple[int, ...]:
+        """The topmost of all processes whose time is its time."""
+        return (self.root, *self.helpers)
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -44,7 +52,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 def command_of(*arguments: str) -> list[str]:
     """What starts our interpreter with these arguments, below a reaper."""
-    return [sys.executable, "-I", "-S", str(_REAPER), sys.executable, *arguments]
+    return [*REAPER, sys.executable, *arguments]
 
 
 @contextlib.contextmanager

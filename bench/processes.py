@@ -7,8 +7,9 @@ Theory of operation: the kernel adds the time of a child that was waited for
 to its parent's ``cutime`` and ``cstime``. The sum of all four fields over the
 living of a tree is therefore the time of the whole tree, ended processes
 included, as long as every one was waited for. Not counted: a child whose
-parent ignores SIGCHLD, which none here does, and the kernel's own threads,
-which are reported apart.
+parent ignores SIGCHLD, as a zygote of Vibecell does: what its cells used is
+missing once they have ended. Nor are the kernel's own threads, which are
+reported apart.
 
 Source: proc_pid_stat(5), fields 14 to 17; wait(2), "Notes".
 """
@@ -76,29 +77,30 @@ def tree(root: int, among: dict[int, Process] | None = None) -> list[Process]:
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """Processor time so far, of a tree and of the kernel's threads."""
+    """Processor time so far, of some trees and of the kernel's threads."""
 
     tree_s: float
     kernel_s: float
 
 
-def cpu_time(root: int) -> CpuTime:
-    """Of a tree, and of all kernel threads together."""
+def cpu_time(*roots: int) -> CpuTime:
+    """Of these trees, none of which is in another, and of all kernel threads together."""
     processes = all_processes()
     kernel_s = sum(p.cpu_s for p in processes.values() if p.parent == _KTHREADD)
-    return CpuTime(sum(p.cpu_s for p in tree(root, processes)), kernel_s)
+    tree_s = sum(p.cpu_s for root in roots for p in tree(root, processes))
+    return CpuTime(tree_s, kernel_s)
 
 
-def settled_cpu_time(root: int) -> CpuTime:
-    """The same, once the tree has come to rest: what a run leaves behind is its cost, too.
+def settled_cpu_time(*roots: int) -> CpuTime:
+    """The same, once the trees have come to rest: what a run leaves behind is its cost, too.
 
-    A tree that does not rest is taken as it is after three seconds.
+    What does not rest is taken as it is after three seconds.
     """
     deadline_s = time.monotonic() + _SETTLE_DEADLINE_S
-    before = cpu_time(root)
+    before = cpu_time(*roots)
     while True:
         time.sleep(_SETTLE_STEP_S)
-        after = cpu_time(root)
+        after = cpu_time(*roots)
         grown_s = after.tree_s - before.tree_s
         # less than before: one ended between two looks, and was counted in neither
         if 0 <= grown_s < 1.5 / _TICKS_PER_S or time.monotonic() > deadline_s:

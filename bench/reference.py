@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import vibecell
@@ -30,9 +30,18 @@ _SOURCES = Path(vibecell.__file__).parent.parent
 
 @contextlib.contextmanager
 def reference(
-    bench: Bench, way: str = "subprocess", name: str = "reference"
+    bench: Bench,
+    way: str = "subprocess",
+    name: str = "reference",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Contender]:
     """A running reference service, which runs programs ``way``.
+
+    Args:
+        bench: which packages its programs have.
+        way: one of ``ways.WAYS``.
+        name: in tables.
+        environment: of the service, beside what every contender has.
 
     Raises:
         NotHad: this host lacks what the way needs.
@@ -47,7 +56,9 @@ def reference(
         )
         process = subprocess.Popen(
             command,
-            env=clean_environment(PYTHONPATH=f"{_SOURCES}{os.pathsep}{_HERE}"),
+            env=clean_environment(
+                PYTHONPATH=f"{_SOURCES}{os.pathsep}{_HERE}", **(environment or {})
+            ),
             cwd=place,
             pass_fds=[listener.fileno()],
             stdout=subprocess.PIPE,

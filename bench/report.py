@@ -47,10 +47,11 @@ class Report:
         )
 
     def as_markdown(self) -> str:
-        """Three tables: goals, what each contender did, and the machine."""
+        """Goals, what a case has to tell beside, what each contender did, and the machine."""
         length = "a quick run: rough numbers" if self.quick else "a full run"
         of = f", revision {self.revision}" if self.revision else ""
         parts = [f"Taken at {self.at}{of}; {length}.", self._goals(), *self._notes()]
+        parts += self._facts()
         parts.append(self._contenders())
         parts.append(_table(("machine", ""), self.machine.lines()))
         return "\n\n".join(part for part in parts if part) + "\n"
@@ -71,6 +72,18 @@ class Report:
     def _notes(self) -> list[str]:
         lines = [f"- {name}, {row.label}: {row.why}" for name, row in self.rows if row.why]
         return ["\n".join(lines)] if lines else []
+
+    def _facts(self) -> list[str]:
+        """A table for each case whose rows have facts; what a row lacks is left empty."""
+        tables = []
+        for case in dict.fromkeys(name for name, row in self.rows if row.facts):
+            rows = [row for name, row in self.rows if name == case and row.facts]
+            columns = list(dict.fromkeys(column for row in rows for column in row.facts))
+            lines = [
+                (row.label, *(row.facts.get(column, "") for column in columns)) for row in rows
+            ]
+            tables.append(_table((case, *columns), lines))
+        return tables
 
     def _contenders(self) -> str:
         head = (

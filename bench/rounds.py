@@ -45,11 +45,11 @@ def take_turns(
 
 def one_turn(contender: Contender, asks: Sequence[Ask], clients: int, requests: int) -> Round:
     """One turn of one contender, from rest to rest; raises ``BenchFailed``."""
-    before = processes.settled_cpu_time(contender.root)
+    before = processes.settled_cpu_time(*contender.roots)
     found = drive(
         contender.address, asks, clients=clients, requests=requests, headers=contender.headers
     )
-    after = processes.settled_cpu_time(contender.root)
+    after = processes.settled_cpu_time(*contender.roots)
     return Round(
         found.all_latencies_ms,
         found.seconds,
@@ -84,7 +84,11 @@ def against_reference(bench: Bench, ask: Ask, clients: int) -> tuple[Series, Ser
 
 def latency_row(bench: Bench, label: str, ask: Ask, goal: Goal) -> Row:
     """The median latency of one client, as a ratio to the reference's."""
-    ours, theirs = against_reference(bench, ask, clients=1)
+    return latency_ratio_row(label, *against_reference(bench, ask, clients=1), goal)
+
+
+def latency_ratio_row(label: str, ours: Series, theirs: Series, goal: Goal) -> Row:
+    """The median latency of ours as a ratio to theirs, round by round."""
     ratio = ratios([r.p50_ms for r in ours.rounds], [r.p50_ms for r in theirs.rounds])
     measured = (ours.p50_ms.text("ms"), theirs.p50_ms.text("ms"))
     return _ratio_row(label, measured, ratio, goal, (ours, theirs))
@@ -92,7 +96,11 @@ def latency_row(bench: Bench, label: str, ask: Ask, goal: Goal) -> Row:
 
 def throughput_row(bench: Bench, label: str, ask: Ask, clients: int, goal: Goal) -> Row:
     """Answers per second under many clients, as a ratio to the reference's."""
-    ours, theirs = against_reference(bench, ask, clients)
+    return throughput_ratio_row(label, *against_reference(bench, ask, clients), goal)
+
+
+def throughput_ratio_row(label: str, ours: Series, theirs: Series, goal: Goal) -> Row:
+    """Answers of ours per second as a ratio to theirs, round by round."""
     ratio = ratios([r.per_s for r in ours.rounds], [r.per_s for r in theirs.rounds])
     measured = (ours.per_s.text("/s"), theirs.per_s.text("/s"))
     return _ratio_row(label, measured, ratio, goal, (ours, theirs))

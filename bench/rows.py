@@ -52,6 +52,7 @@ class Row:
         goal: ``None``: there is none, the line only informs.
         why: where it could not be had, or what a reader should know.
         series: contenders measured for it.
+        facts: further columns, as text, of a table that the case has to itself.
         details: further numbers, for the JSON.
         failed: a contender broke or answered wrongly; ``why`` says how.
     """
@@ -64,6 +65,7 @@ class Row:
     goal: Goal | None = None
     why: str = ""
     series: tuple[Series, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, object] = field(default_factory=dict)
     failed: bool = False
 
@@ -97,5 +99,6 @@ class Row:
             "verdict": self.verdict,
             "why": self.why,
             "series": [s.as_json(processors) for s in self.series],
+            "facts": dict(self.facts),
             **self.details,
         }

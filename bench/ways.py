@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.contender import IMAGE_VARIABLE
+from vibecell.config import DEFAULT_BASE_IMAGE
 
 TIMEOUT_S = 30
 
@@ -77,7 +78,7 @@ class Bubblewrap(Subprocess):
         # the virtual environment may lie below /tmp, which is empty in there
         place = str(self._python.parent.parent)
         return [
-            *(_program("bwrap"), *walls, *places, "--ro-bind", place, place),
+            *(program("bwrap"), *walls, *places, "--ro-bind", place, place),
             *super().command(code, language),
         ]
 
@@ -88,7 +89,7 @@ class Nsjail(Subprocess):
     def command(self, code: str, language: str) -> list[str]:
         """The reference's command, behind nsjail."""
         walls = ["--mode", "o", "--quiet", "--chroot", "/", "--disable_rlimits"]
-        return [_program("nsjail"), *walls, "--", *super().command(code, language)]
+        return [program("nsjail"), *walls, "--", *super().command(code, language)]
 
 
 class Docker(Subprocess):
@@ -96,23 +97,20 @@ class Docker(Subprocess):
 
     def __init__(self, python: Path, node: Path | None) -> None:
         super().__init__(python, node)
-        self._image = os.environ.get(IMAGE_VARIABLE, "python:3-slim")
+        self._image = os.environ.get(IMAGE_VARIABLE, DEFAULT_BASE_IMAGE)
         self._ask("version", "no Docker engine runs")
         self._ask(f"image inspect {self._image}", f"the image {self._image} is not here: pull it")
 
     def _ask(self, what: str, lacking: str) -> None:
         asked = subprocess.run(
-            [_program("docker"), *what.split()], capture_output=True, timeout=20, check=False
+            [program("docker"), *what.split()], capture_output=True, timeout=20, check=False
         )
         if asked.returncode != 0:
             raise Lacking(lacking)
 
     def command(self, code: str, language: str) -> list[str]:
         """``docker run``, without a network."""
-        return [
-            *(_program("docker"), "run", "--rm", "--network", "none"),
-            *(self._image, "python", "-c", code),
-        ]
+        return docker_command(program("docker"), self._image, code)
 
 
 class Jupyter:
@@ -185,7 +183,25 @@ def make(name: str, python: Path, node: Path | None) -> Way:
     return way
 
 
-def _program(name: str) -> str:
+def docker_command(docker: str, image: str, code: str, *options: str) -> list[str]:
+    """``docker run`` of a Python program, whatever the image would start by itself.
+
+    Args:
+        docker: path of the program.
+        image: must have ``python3``.
+        code: the program's source.
+        options: of ``docker`` itself.
+    """
+    alone = ("--rm", "--network", "none", "--entrypoint", "python3")
+    return [docker, *options, "run", *alone, image, "-c", code]
+
+
+def program(name: str) -> str:
+    """The path of a program.
+
+    Raises:
+        Lacking: this host does not have it.
+    """
     beside_us = Path(sys.executable).parent
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{beside_us}")
     if found is None:

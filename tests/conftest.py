@@ -23,6 +23,8 @@ from vibecell.config import Settings, load
 from vibecell.languages.catalogue import Catalogue
 from vibecell.sandbox.rootfs import Image
 
+pytest_plugins = ["docker_engine_fixture"]
+
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 10.0
 _ADDRESS = re.compile(r"ready after .*: (http://\S+)")

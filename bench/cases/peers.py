@@ -1,17 +1,20 @@
 """Other ways to run somebody's program, each behind the same HTTP service.
 
 Bubblewrap and nsjail make a sandbox for each program; ``docker run`` makes a
-container; a Jupyter kernel keeps one interpreter, with no wall and with
-whatever the program before has left in it. What a host does not have is
-named, with the reason.
+container, of Vibecell's runtime image where this host can have an engine of
+its own, else of an image and by an engine that are there; a Jupyter kernel keeps
+one interpreter, with no wall and with whatever the program before has left in
+it. What a host does not have is named, with the reason.
 """
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from bench.case import Bench, Case, NotHad
 from bench.cases.hello import ASK
-from bench.contender import Contender
+from bench.containers import containers
+from bench.contender import IMAGE_VARIABLE, Contender
 from bench.reference import reference
 from bench.rounds import take_turns
 from bench.rows import Row
@@ -34,7 +37,7 @@ def measure(bench: Bench) -> Iterable[Row]:
         contenders: list[Contender] = [theirs, stack.enter_context(running(bench))]
         for way, name in PEERS.items():
             try:
-                contenders.append(stack.enter_context(reference(bench, way, name)))
+                contenders.append(_peer(bench, stack, way, name))
             except NotHad as lacking:
                 yield Row(f"Python hello, 1 client, p50: {name}", why=f"not had: {lacking}")
         found = take_turns(bench, contenders, [ASK], clients=1)
@@ -49,6 +52,20 @@ def measure(bench: Bench) -> Iterable[Row]:
             ratio=ratio.text("×", 2),
             series=(series,) if number else (series, base),
         )
+
+
+def _peer(bench: Bench, stack: ExitStack, way: str, name: str) -> Contender:
+    """A peer, running until the stack is closed; raises ``NotHad``."""
+    if way != "docker":
+        return stack.enter_context(reference(bench, way, name))
+    try:
+        engine = stack.enter_context(containers(bench))
+    except NotHad as lacking:
+        bench.say(f"no engine of our own ({lacking}); is there another?")
+        return stack.enter_context(reference(bench, way, name))
+    environment = {"DOCKER_HOST": engine.host, IMAGE_VARIABLE: engine.image}
+    peer = stack.enter_context(reference(bench, way, name, environment))
+    return replace(peer, helpers=(engine.root,))
 
 
 CASE = Case("peers", 110, TITLE, measure)

@@ -6,14 +6,24 @@ own) and the reading of a whole run; refuses to judge what it read.
 
 import asyncio
 import contextlib
+import math
 import os
-from collections.abc import AsyncIterator, Coroutine
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from vibecell.cli.composition import prepare
-from vibecell.config import load
+import pytest
+from docker.errors import NotFound
+
+from vibecell.cli.composition import image_spec, prepare
+from vibecell.cli.containers import Containers
+from vibecell.config import Settings, load
+from vibecell.config.settings import DEFAULT_DOCKER_HOST
 from vibecell.languages.catalogue import describe
 from vibecell.model.execution import OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
@@ -27,12 +37,35 @@ from vibecell.sandbox.backend import (
     Process,
     ProcessSpec,
 )
-from vibecell.sandbox.bubblewrap.backend import BubblewrapBackend
+from vibecell.sandbox.bubblewrap.backend import BubblewrapWalls
+from vibecell.sandbox.docker.client import connect
+from vibecell.sandbox.docker.container import OWNER_LABEL
+from vibecell.sandbox.docker.roster import FOLDER
+from vibecell.sandbox.docker.strays import owner_token
 from vibecell.sandbox.fake import FakeBackend
+from vibecell.sandbox.host import Host
+from vibecell.sandbox.places import Places
+from vibecell.sandbox.rootfs_contents import cell_fingerprint
+from vibecell.sandbox.walled import WalledBackend, Walls
 
 T = TypeVar("T")
+REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-fresh")
+KINDS = ("fake", *REAL_KINDS)
 RUN_DEADLINE_S = 60.0
+SETTLE_S = 5.0
+# What a Docker engine mounts for its containers comes and goes with them.
+_MOUNT_OF_AN_ENGINE = re.compile(
+    r"/overlay2/[0-9a-f]+|/containers/[0-9a-f]+/|/netns/|/docker/engine-\d+/|/vibecell-docker-"
+)
 QUICK_LIMITS = Limits(wall_time_ms=5_000, cpu_time_ms=5_000)
+
+
+def docker_host_for(kind: str, request: pytest.FixtureRequest) -> str:
+    """The engine of the tests with its image in it, if this kind needs one."""
+    if not kind.startswith("docker"):
+        return ""
+    request.getfixturevalue("docker_image")
+    return str(request.getfixturevalue("docker_host"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +112,42 @@ async def gather(process: Process, into: Gathered | None = None) -> Gathered:
     return gathered
 
 
-class Cells:
-    """A backend of one kind, driven from plain test functions."""
+async def until(process: Process, text: bytes, seen: Gathered) -> None:
+    """Read until the program has printed a text."""
+    async with asyncio.timeout(10):
+        async for occurrence in process.read():
+            assert not isinstance(occurrence, Exit), occurrence
+            if isinstance(occurrence, Output):
+                seen.stdout += occurrence.data
+            if text in seen.stdout:
+                return
 
-    def __init__(self, kind: str, profiles: tuple[str, ...] = (), pool_size: int = 2) -> None:
+
+class Cells:
+    """A backend of one kind, driven from plain test functions.
+
+    Args:
+        kind: one of ``KINDS``.
+        profiles: the warm profiles it has; none named: every one.
+        bounds: warm cells per profile at least, in all at most.
+        docker_host: the engine of the tests; for containers only.
+        more: profiles of other places, which stand behind walls of the same kind.
+        settings: what else differs from the settings of the environment.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        profiles: tuple[str, ...] = (),
+        bounds: tuple[int, int] = (2, 2),
+        docker_host: str = "",
+        more: tuple[WarmProfile, ...] = (),
+        **settings: Any,
+    ) -> None:
+        self.docker_host = docker_host
         self.kind = kind
+        self.owner = ""  # label value of its containers
+        self.run_dir: Path | None = None
         self._runner = asyncio.Runner()
         self.languages = {d.language.name: d.language for d in describe()}
         wanted = tuple(
@@ -92,29 +156,79 @@ class Cells:
             for p in language.profiles
             if not profiles or p.name in profiles
         )
-        self.profiles = {p.name: p for p in wanted}
-        self.backend: Backend = self._make(kind, wanted, pool_size)
+        self.profiles = {p.name: p for p in (*wanted, *more)}
+        self.backend: Backend = FakeBackend() if kind == "fake" else self._make(bounds, settings)
 
-    def _make(self, kind: str, profiles: tuple[WarmProfile, ...], pool_size: int) -> Backend:
-        if kind == "fake":
-            return FakeBackend()
-        settings = replace(load(os.environ), pool_min_idle=pool_size, pool_max_idle=pool_size)
+    def _make(self, bounds: tuple[int, int], changes: dict[str, Any]) -> Backend:
+        name, _, wall = self.kind.partition("-")
+        self.run_dir = Path(tempfile.mkdtemp(prefix="vibecell-test-"))
+        self.run_dir.chmod(0o711)
+        settings = replace(
+            load(os.environ),
+            backend=name,
+            wall="fresh" if wall == "fresh" else "shared",
+            run_dir=self.run_dir,
+            docker_host=self.docker_host or DEFAULT_DOCKER_HOST,
+            pool_min_idle=bounds[0],
+            pool_max_idle=bounds[1],
+            **changes,
+        )
+        host = Host(settings)
+        here = dict.fromkeys(["", *(p.place for p in self.profiles.values())])
+        walls = self._walls(settings, host, tuple(here))
+        backends = {
+            place: WalledBackend(
+                settings,
+                walls[place],
+                settings.default_place.chosen_wall,
+                host,
+                tuple(p for p in self.profiles.values() if p.place == place),
+            )
+            for place in here
+        }
+        return Places(backends, host)
+
+    def _walls(
+        self, settings: Settings, host: Host, places: tuple[str, ...]
+    ) -> Mapping[str, Walls]:
+        """What makes the walls of each place, all alike."""
+        if settings.backend == "docker":
+            ours = image_spec(describe(), settings.program_path)
+            containers = Containers(settings, cell_fingerprint(ours))
+            containers.catalogue(describe())
+            here = dict.fromkeys(places, settings.default_place)
+            return containers.walls(here)
         image, _ = prepare(settings)
-        return BubblewrapBackend(settings, image.root, profiles)
+        return {place: BubblewrapWalls(image.root, settings.program_path) for place in places}
 
     def __enter__(self) -> Self:
         self.do(self.backend.open())
+        if self.docker_host:
+            self.owner = owner_token(Path(str(self.run_dir)) / FOLDER)
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
+            mounts = container_mounts(self)
             self.do(self.backend.close())
+            self.wait_until(lambda: not containers_of(self) and not mounts & all_mounts())
+            left = [(each["Name"], each["State"]) for each in containers_of(self)]
+            assert not left, left
+            assert not mounts & all_mounts()
         finally:
             self._runner.close()
+            if self.run_dir is not None:
+                shutil.rmtree(self.run_dir)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine on the backend's loop."""
         return self._runner.run(work)
+
+    def wait_until(self, happened: Callable[[], bool], deadline_s: float = SETTLE_S) -> None:
+        """Look again and again, while the backend's loop goes on; for so long at most."""
+        deadline = time.monotonic() + deadline_s
+        while not happened() and time.monotonic() < deadline:
+            self.do(asyncio.sleep(0.05))
 
     def profile(self, name: str = "python-light") -> WarmProfile:
         """A warm profile by name."""
@@ -157,8 +271,42 @@ def python(source: str | bytes, **changes: Any) -> ProcessSpec:
 
 
 def host_mounts() -> list[str]:
-    """The mounts of this process's namespace."""
-    return Path("/proc/self/mountinfo").read_text().splitlines()
+    """The mounts of this process's namespace, but for those of a Docker engine."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if not _MOUNT_OF_AN_ENGINE.search(line)]
+
+
+def containers_of(cells: Cells) -> list[dict[str, Any]]:
+    """The containers that a Docker engine has for a backend, as ``docker inspect`` shows them.
+
+    Empty for other kinds, and before the backend is open.
+    """
+    found = []
+    if cells.owner:
+        with contextlib.closing(connect(cells.docker_host)) as client:
+            for listed in client.containers(
+                all=True, filters={"label": f"{OWNER_LABEL}={cells.owner}"}
+            ):
+                with contextlib.suppress(NotFound):  # it was used up meanwhile
+                    found.append(client.inspect_container(listed["Id"]))
+    return found
+
+
+def container_mounts(cells: Cells) -> set[str]:
+    """Where its containers' root file systems, shared memory and network namespaces are."""
+    places = set()
+    for container in containers_of(cells):
+        if where := container["GraphDriver"]["Data"]:  # not told of one that is being removed
+            root = where["MergedDir"]
+            data = root.partition("/overlay2/")[0]
+            places |= {root, f"{data}/containers/{container['Id']}/mounts/shm"}
+        places.add(container["NetworkSettings"]["SandboxKey"])
+    return places - {""}
+
+
+def all_mounts() -> set[str]:
+    """The places of all mounts of this process's namespace."""
+    return {line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
 
 
 def pid_namespaces() -> dict[str, list[int]]:
@@ -171,13 +319,26 @@ def pid_namespaces() -> dict[str, list[int]]:
     return found
 
 
-def cell_cgroups() -> set[str]:
-    """Cgroups of the cells of this process, in every hierarchy."""
+def oldest_ticks(pids: list[int]) -> float:
+    """When the first of these processes began, in clock ticks since boot; none is left: never.
+
+    Source: proc_pid_stat(5), field 22
+    """
+    began = [math.inf]
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            began.append(int(fields[19]))
+    return min(began)
+
+
+def cell_cgroups(engine: int | None = None) -> set[str]:
+    """Cgroups of the cells and walls of an engine, in every hierarchy; of this process."""
     return {
         str(Path(directory) / name)
         for directory, names, _ in os.walk("/sys/fs/cgroup")
         for name in names
-        if Path(directory).name == f"vibecell.{os.getpid()}"
+        if Path(directory).name == f"vibecell.{engine or os.getpid()}"
     }
 
 

@@ -97,6 +97,12 @@ class LiveService:
         answer = requests.post(f"{self.url}/execute", json=body, timeout=timeout_s)
         return {"status": answer.status_code, **answer.json()}
 
+    def count(self, name: str) -> int:
+        """One of the engine's counts, as ``/metrics`` has it."""
+        text = requests.get(f"{self.url}/metrics", timeout=10).text
+        found = re.search(rf'^vibecell_engine{{count="{re.escape(name)}"}} (\S+)$', text, re.M)
+        return int(float(found[1])) if found else 0
+
     def children(self, pid: int, name: str | None = None) -> list[Seen]:
         """Direct children, of one name if it is given."""
         return [
@@ -199,11 +205,14 @@ def descriptors(pid: int) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def serving(uid_base: int = 1_950_000_000, **settings: str) -> Iterator[LiveService]:
+def serving(
+    uid_base: int = 1_950_000_000, umask: int = -1, **settings: str
+) -> Iterator[LiveService]:
     """Start a service of one's own; end it hard if the test has not ended it.
 
     Args:
         uid_base: of its cells, so that they can be told from another service's.
+        umask: it is started with; -1 is ours.
         settings: ``VIBECELL_`` variables without their prefix, in small letters.
     """
     with tempfile.TemporaryDirectory(prefix="vibecell-test-", ignore_cleanup_errors=True) as name:
@@ -213,7 +222,9 @@ def serving(uid_base: int = 1_950_000_000, **settings: str) -> Iterator[LiveServ
         environ |= {f"VIBECELL_{k.upper()}": v for k, v in settings.items()}
         command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
         mounts = Path("/proc/self/mounts").read_text()
-        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, text=True, umask=umask
+        )
         try:
             url = _until_ready(process)
             service = LiveService(process, url, Path(name), uid_base, mounts)

@@ -20,15 +20,20 @@ from vibecell.config import Settings
 
 
 def engine(run_dir: Path) -> None:
+    """One whose class "newer" offers what the default does not, and lacks what that has."""
+    from dataclasses import replace
+
     from vibecell.engine.daemon import run_engine
     from vibecell.languages.catalogue import catalogue, describe
+    from vibecell.model.language import Offer
     from vibecell.sandbox.fake import FakeBackend
 
-    descriptions = describe()
-    versions = {d.needs.program: "1.0" for d in descriptions if d.needs.program}
-    languages = catalogue(descriptions, versions).by_name
+    default = catalogue(describe(), {"python3": "1.0", "bash": "1.0"})
+    newer = catalogue(describe(), {"python3": "2.1", "node": "2.0"})
+    poster = replace(newer.by_name["html"], name="poster", aliases=(), entrypoint="poster.html")
+    offer = Offer(default.languages, {"newer": (*newer.languages, poster)})
     settings = Settings(state_dir=run_dir, run_dir=run_dir, backend="fake")
-    asyncio.run(run_engine(settings, FakeBackend(), languages))
+    asyncio.run(run_engine(settings, FakeBackend(), offer))
 
 
 def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]]) -> None:

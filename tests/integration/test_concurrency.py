@@ -103,10 +103,11 @@ def test_a_full_queue_is_told_at_once_and_loses_nobody(narrow: LiveService) -> N
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(ask, range(12)))
     assert Counter(status for status, _, _ in answers) == {200: 3, 503: 9}
+    first_served_s = min(took_s for status, _, took_s in answers if status == requests.codes.ok)
     for status, retry_after, took_s in answers:
         if status == requests.codes.service_unavailable:
             assert 1 <= int(retry_after) <= 60
-            assert took_s < 1.0, "a refusal must not wait for its turn"
+            assert took_s < first_served_s, "a refusal must not wait for its turn"
     assert narrow.run("print('next')")["output"] == "next\n"
 
 

@@ -307,6 +307,7 @@ class TestDocuments:
     def test_languages(self, service: Service) -> None:
         answer = requests.get(f"{service.url}/v1/languages", timeout=5).json()
         assert {"python", "html"} <= {x["name"] for x in answer["languages"]}
+        assert isinstance(answer["classes"], dict)
 
     def test_health(self, service: Service) -> None:
         assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
@@ -410,10 +411,12 @@ class TestServer:
     def test_keep_alive_is_quick(self, service: Service) -> None:
         with requests.Session() as session:
             session.get(f"{service.url}/healthz", timeout=5)
-            began = time.monotonic()
-            for _ in range(20):
+            took_s = []
+            for _ in range(21):
+                began = time.monotonic()
                 session.get(f"{service.url}/healthz", timeout=5)
-            assert time.monotonic() - began < 0.6  # 40 ms each without TCP_NODELAY
+                took_s.append(time.monotonic() - began)
+            assert sorted(took_s)[10] < 0.035  # without TCP_NODELAY each is 40 ms
 
     def test_a_foreign_host_name_is_refused(self, service: Service) -> None:
         answer = requests.get(

@@ -1,17 +1,14 @@
 """Pools of real cells: they follow demand and memory, and everybody is served."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
 from conformance.cells import Cells, cell_cgroups, empty_cgroups, gather, python
-from vibecell.config import load
-from vibecell.sandbox.bubblewrap.backend import BubblewrapBackend
 from vibecell.sandbox.mechanisms.pressure import Memory
+from vibecell.sandbox.places import Places
 
 PROFILE = "python-light"
 LEAST, MOST, BURST = 2, 12, 40
@@ -22,12 +19,9 @@ class Pools(Cells):
     """A backend whose pool may grow."""
 
     def __init__(self) -> None:
-        super().__init__("bubblewrap", (PROFILE,))
-        before = self.backend
-        assert isinstance(before, BubblewrapBackend)
-        settings = replace(load(os.environ), pool_min_idle=LEAST, pool_max_idle=MOST)
-        self.bubblewrap = BubblewrapBackend(settings, before._image, before._profiles)
-        self.backend = self.bubblewrap
+        super().__init__("bubblewrap", (PROFILE,), (LEAST, MOST))
+        assert isinstance(self.backend, Places)
+        self.host = self.backend._host
 
     def count(self, name: str) -> int:
         return self.backend.counts()[f"pool.{PROFILE}.{name}"]
@@ -59,10 +53,10 @@ class Pools(Cells):
         return self.do(everybody())
 
     def an_hour_passes(self) -> None:
-        self.bubblewrap._refill._clock = lambda: time.monotonic() + 3600.0
+        self.host.refill._clock = lambda: time.monotonic() + 3600.0
 
     def memory_is(self, state: Memory) -> None:
-        self.bubblewrap._refill._look = lambda: state
+        self.host.refill._look = lambda: state
 
 
 @pytest.fixture

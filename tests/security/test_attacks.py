@@ -12,6 +12,7 @@ A line ``attack: {…}`` changes what is expected:
     may_die       it need not live to the end, whatever ended it
     exit_code     the program's own, which must be reported
     forbidden     a text that must not appear in the output
+    for_one_uid_only  a text that must not appear where cells have uids of their own
     tolerated     a text that reports a known limit of what is promised
     limits        lowered limits; profile: a warm profile
     collected, max_collected, max_collected_bytes, printable_names: of files
@@ -32,12 +33,16 @@ import pytest
 
 from conformance.cells import (
     QUICK_LIMITS,
+    REAL_KINDS,
     Cells,
     Run,
     cell_cgroups,
+    containers_of,
     descendants,
+    docker_host_for,
     empty_cgroups,
     host_mounts,
+    oldest_ticks,
     pid_namespaces,
 )
 from vibecell.model.execution import SourceFile
@@ -46,8 +51,9 @@ from vibecell.sandbox.backend import ProcessSpec
 HERE = Path(__file__).parent
 ATTACKS = sorted(p for p in (HERE / "attacks").iterdir() if p.suffix in (".py", ".js", ".sh"))
 KEYS = {
-    "mode", "stopped_by", "may_die", "exit_code", "forbidden", "tolerated", "limits", "profile",
-    "collected", "max_collected", "max_collected_bytes", "printable_names", "max_wall_ms",
+    "mode", "stopped_by", "may_die", "exit_code", "forbidden", "for_one_uid_only", "tolerated",
+    "limits", "profile", "collected", "max_collected", "max_collected_bytes", "printable_names",
+    "max_wall_ms",
 }  # fmt: skip
 ENGINE_SECRET = "canary-of-the-engine-environment"
 PROFILES = {".py": "python-light", ".js": "node", ".sh": "shell"}
@@ -69,11 +75,13 @@ def neighbours() -> frozenset[str]:
     return frozenset(pid_namespaces())
 
 
-@pytest.fixture(scope="module")
-def cells(neighbours: frozenset[str]) -> Iterator[Cells]:
+@pytest.fixture(scope="module", params=REAL_KINDS)
+def cells(neighbours: frozenset[str], request: pytest.FixtureRequest) -> Iterator[Cells]:
     os.environ["ENGINE_TEST_SECRET"] = ENGINE_SECRET
+    kind = str(request.param)
+    profiles = ("python-light", "python-data", "node", "shell")
     try:
-        with Cells("bubblewrap", ("python-light", "python-data", "node", "shell")) as cells:
+        with Cells(kind, profiles, docker_host=docker_host_for(kind, request)) as cells:
             yield cells
     finally:
         del os.environ["ENGINE_TEST_SECRET"]
@@ -135,6 +143,8 @@ def _judge(run: Run, expected: dict[str, Any]) -> None:
         assert run.exit.stopped_by is None, (run.exit, told)
     if "exit_code" in expected:
         assert run.exit.exit_code == expected["exit_code"], (run.exit, told)
+    if "for_one_uid_only" in expected and os.geteuid() == 0:
+        assert expected["for_one_uid_only"].encode() not in output
     if "forbidden" in expected:
         assert expected["forbidden"].encode() not in output
     if "max_wall_ms" in expected:
@@ -154,14 +164,18 @@ def _judge_files(run: Run, expected: dict[str, Any]) -> None:
 
 
 def _judge_outside(cells: Cells, runs: list[Run], mounts: list[str]) -> None:
-    namespaces = {
-        line.split()[1].decode()
+    began_ticks = {
+        line.split()[1].decode(): int(line.split()[2])
         for run in runs
         for line in run.stdout.splitlines()
         if line.startswith(b"CELL pid:[")
     }
     deadline = time.monotonic() + SETTLE_S
-    while left := {k: v for k, v in pid_namespaces().items() if k in namespaces}:
+    while left := {
+        namespace: pids
+        for namespace, pids in pid_namespaces().items()
+        if namespace in began_ticks and oldest_ticks(pids) <= began_ticks[namespace]
+    }:
         assert time.monotonic() < deadline, f"processes left: {left}"
         time.sleep(0.05)
     assert host_mounts() == mounts
@@ -194,10 +208,21 @@ def test_every_attack_says_what_should_stop_it() -> None:
         assert "Expected containment:" in attack.read_text(), attack.name
 
 
+def _namespaces_of(cells: Cells, neighbours: frozenset[str]) -> set[str]:
+    """Pid namespaces of a backend: below us, and below the engine that has its containers."""
+    first = [container["State"]["Pid"] for container in containers_of(cells)]
+    family = set[int]().union(*map(descendants, [os.getpid(), *filter(None, first)]))
+    return {name for name, pids in pid_namespaces().items() if family & set(pids)} - neighbours
+
+
 def test_nothing_is_left_after_the_backend(cells: Cells, neighbours: frozenset[str]) -> None:
-    mounts, before = host_mounts(), pid_namespaces()
-    ours = {ns for ns, pids in before.items() if set(pids) & descendants(os.getpid())}
-    ours -= neighbours
+    mounts, ours = host_mounts(), set[str]()
+
+    def look() -> bool:
+        ours.update(_namespaces_of(cells, neighbours))
+        return bool(ours)
+
+    cells.wait_until(look)  # of a kind that is fresh the next one may still be made
     assert ours
     cells.run_python("import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n")
     cells.do(cells.backend.close())

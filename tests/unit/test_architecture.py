@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "vibecell"
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "languages" not in p.parts[:-2])
 MAX_LINES = 400
 FORBIDDEN_NAMES = {"utils", "util", "core", "common", "services", "service", "helpers", "misc"}
-MAY_READ_ENVIRONMENT = {"config.py", "cli", "cell"}
+MAY_READ_ENVIRONMENT = {"config", "cli", "cell"}
 # Written apart, so that this file does not contain what it looks for.
 FORBIDDEN_TEXT = [
     re.compile(pattern)
@@ -29,7 +29,8 @@ FORBIDDEN_TEXT = [
     )
 ]
 TEXT_SUFFIXES = {
-    ".py", ".toml", ".md", ".txt", ".json", ".js", ".ts", ".css", ".html", ".sh", ".yml", "",
+    ".py", ".toml", ".md", ".txt", ".json", ".js", ".ts", ".css", ".html", ".sh", ".yml",
+    ".service", "",
 }  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def test_nothing_is_left_to_do_later() -> None:
 def test_the_tree_names_no_place_of_the_machine_it_was_written_on() -> None:
     found = []
     for path in tree_files():
-        if path.parent.name == "attacks":
+        if path.parent.name.endswith("attacks"):
             continue  # what they try to reach must be named
         text = path.read_text(encoding="utf-8", errors="replace")
         found += [

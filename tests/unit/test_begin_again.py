@@ -11,7 +11,15 @@ from vibecell.engine.plan import Plan, Stage
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import ExecutionRequest, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox.backend import Capabilities, CellDied, Exit, Occurrence, Output, ProcessSpec
+from vibecell.sandbox.backend import (
+    Capabilities,
+    CellDied,
+    Exit,
+    Occurrence,
+    Output,
+    ProcessSpec,
+    TellPosition,
+)
 
 SPEC = ProcessSpec(mode="in_place", entrypoint="main.py", argv=())
 PLAN = Plan("python", WarmProfile("light"), (Stage("run", SPEC),))
@@ -59,7 +67,7 @@ class Backend:
         self.coming = [Cell(fate) for fate in fates]
         self.taken: list[Cell] = []
 
-    async def acquire(self, profile: WarmProfile) -> Cell:
+    async def acquire(self, profile: WarmProfile, tell: TellPosition | None = None) -> Cell:
         self.taken.append(self.coming.pop(0))
         return self.taken[-1]
 

@@ -124,6 +124,43 @@ def test_life_of_a_cell(root: Path, version: str) -> None:
     assert not list(root.rglob("test.*"))
 
 
+def test_what_was_made_below_a_cgroup_goes_with_it(root: Path) -> None:
+    """By whoever was behind a wall, with a cgroup of his user's."""
+    cgroups = manager(root, hosted(root, "v2"))
+    assert cgroups.usable(), cgroups.reason
+    wall = cgroups.create("wall")
+    (directory,) = root.rglob("wall")
+    for name in ("a", "a/b", "a/b/c", "d"):
+        (directory / name).mkdir()
+    wall.remove()
+    assert not directory.exists()
+
+
+def test_a_stray_that_stays_keeps_no_other_from_being_reaped(root: Path) -> None:
+    cgroups = manager(root, hosted(root, "v2"))
+    assert cgroups.usable(), cgroups.reason
+    former = root / "test.1"
+    former.mkdir()
+    for name in ("cell-1", "cell-2", "cell-3"):
+        (former / name).mkdir()
+    (former / "cell-2" / "cgroup.procs").write_text("4194303\n")
+    with pytest.raises(OSError, match="busy"):
+        cgroups.reap_strays()
+    assert [x.name for x in former.iterdir() if x.is_dir()] == ["cell-2"]
+    (former / "cell-2" / "cgroup.procs").write_text("")
+    assert cgroups.reap_strays() == 1
+    assert not former.exists()
+
+
+@pytest.mark.parametrize(("version", "hierarchies"), [("v1", 4), ("v2", 1), ("hybrid", 5)])
+def test_a_process_is_moved_in_every_hierarchy(root: Path, version: str, hierarchies: int) -> None:
+    cgroups = manager(root, hosted(root, version))
+    assert cgroups.usable(), cgroups.reason
+    cgroups.create("wall").admit(1234)
+    members = [path.read_text() for path in root.rglob("wall/cgroup.procs")]
+    assert members == ["1234"] * hierarchies
+
+
 def test_limits_on_v2(root: Path) -> None:
     cgroups = manager(root, hosted(root, "v2"))
     assert cgroups.usable()

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from vibecell.sandbox.mechanisms import cgroup_stock
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
 from vibecell.sandbox.mechanisms.cgroup_stock import CgroupStock
 
+from .descriptors import open_descriptors
 from .test_cgroup import hosted, manager, root  # noqa: F401
 
 Scenario = Callable[[CgroupStock, Path], Awaitable[None]]
@@ -22,14 +25,14 @@ def run(root: Path, version: str, scenario: Scenario) -> None:  # noqa: F811
     async def whole() -> None:
         cgroups = manager(root, hosted(root, version))
         assert cgroups.usable(), cgroups.reason
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         stock = CgroupStock(cgroups, memory_bytes=1 << 26, processes=7, cpus=1.0)
         try:
             await scenario(stock, root)
         finally:
             stock.close()
             stock.close()
-        assert len(os.listdir("/proc/self/fd")) == before, "every descriptor is closed"
+        assert open_descriptors() <= before, "every descriptor is closed"
         cgroups.close()
         assert not list(root.rglob("cell-*"))
 
@@ -180,6 +183,31 @@ def test_what_nobody_wants_is_removed_soon(
         assert not list(root.rglob("cell-*"))
 
     run(root, "hybrid", scenario)
+
+
+def test_who_comes_into_a_used_cgroup_is_killed_and_it_is_removed(
+    root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A zygote that was taken over may keep the way into the cgroup of a cell that has ended."""
+    monkeypatch.setattr(cgroup_stock, "LINGER_S", 0.05)
+
+    async def scenario(stock: CgroupStock, root: Path) -> None:
+        stock.give_back(used(root, stock))
+        (memory,) = root.glob("memory/*/cell-*/cgroup.procs")
+        with subprocess.Popen(["sleep", "10"]) as intruder:
+            memory.write_text(str(intruder.pid))
+            began_s = time.monotonic()
+            while intruder.poll() is None:
+                assert time.monotonic() - began_s < 5.0
+                await asyncio.sleep(0.01)
+        assert list(root.rglob("cell-*")), "it is in use, says the kernel"
+        assert stock.take()[0]._memory != memory.parent, "it serves nobody"
+        memory.write_text("")
+        stock.close()
+        assert not memory.exists()
+
+    run(root, "hybrid", _and_give_back(scenario))
 
 
 def test_no_more_are_kept_than_allowed(

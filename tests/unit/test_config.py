@@ -1,13 +1,14 @@
 """Settings: where they come from and what they refuse."""
 
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from vibecell.cli import children
-from vibecell.config import ConfigError, Settings, is_loopback, load
+from vibecell.config import ConfigError, Place, Settings, is_loopback, load
 from vibecell.model.access import Access
 from vibecell.model.limits import Limits
 
@@ -60,6 +61,16 @@ def test_file_named_by_the_environment(tmp_path: Path) -> None:
         ({"VIBECELL_STATE_DIR": "relative"}, "state_dir"),
         ({"VIBECELL_BACKEND": "none"}, "backend"),
         ({"VIBECELL_WALL": "thin"}, "wall"),
+        ({"VIBECELL_RUNTIME": "runsc"}, "runtime: is for the backend docker"),
+        ({"VIBECELL_PLACES": "strong"}, "places"),
+        ({"VIBECELL_PLACES": "[]"}, "places: must be a table"),
+        ({"VIBECELL_PLACES__STRONG": "{}"}, "VIBECELL_PLACES__STRONG"),
+        ({"VIBECELL_IMAGES": "[]"}, "images: must be a table"),
+        ({"VIBECELL_IMAGES": '{"python": 3}'}, "images: python: must be text"),
+        ({"VIBECELL_IMAGES": '{"python": ""}'}, "images: python: must be text"),
+        ({"VIBECELL_BACKEND": "docker", "DOCKER_HOST": "tcp://127.0.0.1:2375"}, "docker_host"),
+        ({"VIBECELL_BACKEND": "docker", "VIBECELL_DOCKER_HOST": "/d.sock"}, "docker_host"),
+        ({"VIBECELL_DOCKER_HOST": ""}, "docker_host"),
         ({"VIBECELL_REQUIRE_CGROUPS": "maybe"}, "require_cgroups"),
         ({"VIBECELL_RESULT_TTL_S": "nan"}, "result_ttl_s"),
         ({"VIBECELL_API_KEYS": "short"}, "api_keys"),
@@ -145,7 +156,117 @@ def test_children_are_told_every_setting() -> None:
     assert load(children._as_environ(given), Path(os.devnull)) == given
 
 
+@pytest.mark.parametrize(
+    ("places", "named"),
+    [
+        ("strong = 1", "places: strong: must be a table"),
+        ('strong = "{}"', "places: strong: must be a table"),
+        ("[places.strong]\ncolour = 1", "places: strong.colour: unknown setting"),
+        ("[places.strong]\nplaces = 1", "places: strong.places: unknown setting"),
+        ("[places.strong]\nbackend = 3", "places: strong.backend: must be text"),
+        ('[places.strong]\nbackend = "podman"', "places.strong.backend: must be one of"),
+        ('[places.strong]\nwall = "thin"', "places.strong.wall: must be shared or fresh"),
+        ("[places.strong]\nwall = true", "places: strong.wall: must be text"),
+        ("[places.strong]\nruntime = 1", "places: strong.runtime: must be text"),
+        ('[places.strong]\nruntime = "runsc"', "places.strong.runtime: is for the backend docker"),
+        ("[places.strong]\nlanguages = 1", "places: strong.languages: must be a list of texts"),
+        ("[places.strong]\nlanguages = [1]", "places: strong.languages: must be a list of texts"),
+        ("[places.strong]\nby_request = 2", "places: strong.by_request: must be"),
+        ("[places.strong]\nby_request = false", "places.strong: without languages and by_request"),
+        ("[places.Strong]", "'Strong' must be a-z"),
+        ("[places.1st]", "'1st' must be a-z"),
+        ('[places.""]', "'' must be a-z"),
+        ('[places."a.b"]', "'a.b' must be a-z"),
+        (f"[places.{'x' * 33}]", "at most 32"),
+        (
+            '[places.a]\nlanguages = ["bash"]\n[places.b]\nlanguages = ["python", "bash"]',
+            "bash is in the languages of more than one",
+        ),
+    ],
+)
+def test_a_wrong_place_is_named(tmp_path: Path, places: str, named: str) -> None:
+    text = places if places.startswith("[") else f"[places]\n{places}"
+    with pytest.raises(ConfigError, match=re.escape(named)):
+        load({}, write(tmp_path, text))
+
+
+def test_wrong_places_are_named_all_at_once(tmp_path: Path) -> None:
+    text = '[places.A]\n[places.b]\nwall = "x"\n[places.c]\nbackend = "x"'
+    with pytest.raises(ConfigError) as caught:
+        load({}, write(tmp_path, text))
+    assert all(name in str(caught.value) for name in ("'A'", "places.b.wall", "places.c.backend"))
+
+
+def test_places_from_a_file_and_from_a_variable(tmp_path: Path) -> None:
+    text = (
+        'wall = "fresh"\n[places.own-wall]\nwall = "fresh"\n'
+        '[places.strong]\nbackend = "docker"\nruntime = "runsc"\nlanguages = ["python", "bash"]'
+    )
+    settings = load({}, write(tmp_path, text))
+    assert settings.default_place == Place("bubblewrap", "fresh")
+    assert settings.places == {
+        "own-wall": Place("bubblewrap", "fresh"),
+        "strong": Place("docker", None, "runsc", ("python", "bash")),
+    }
+    said = {"VIBECELL_PLACES": '{"other": {"backend": "docker", "languages": ["python"]}}'}
+    assert load(said, write(tmp_path, text)).places == {
+        "other": Place("docker", languages=("python",))
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "wall"),
+    [
+        (Place(), "shared"),
+        (Place("docker"), "fresh"),
+        (Place("docker", "shared"), "shared"),
+        (Place("bubblewrap", "fresh"), "fresh"),
+        (Place("fake"), "shared"),
+    ],
+)
+def test_each_backend_has_its_usual_wall(place: Place, wall: str) -> None:
+    assert place.chosen_wall == wall
+
+
+@pytest.mark.parametrize("text", ["auto", ""])
+def test_a_wall_can_be_left_to_the_backend(text: str) -> None:
+    settings = load({"VIBECELL_WALL": text, "VIBECELL_BACKEND": "docker"})
+    assert (settings.wall, settings.default_place.chosen_wall) == (None, "fresh")
+
+
+def test_where_the_docker_engine_listens(tmp_path: Path) -> None:
+    assert load({}).docker_host == "unix:///var/run/docker.sock"
+    assert load({"DOCKER_HOST": ""}).docker_host == "unix:///var/run/docker.sock"
+    around = {"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}
+    assert load(around).docker_host == around["DOCKER_HOST"]
+    file = write(tmp_path, 'docker_host = "unix:///file.sock"')
+    assert load(around, file).docker_host == "unix:///file.sock"
+    said = {**around, "VIBECELL_DOCKER_HOST": "unix:///variable.sock"}
+    assert load(said, file).docker_host == "unix:///variable.sock"
+
+
+def test_an_engine_on_the_network_is_nobodys_affair_where_it_is_not_used() -> None:
+    around = {"DOCKER_HOST": "tcp://127.0.0.1:2375"}
+    assert load(around).backend == "bubblewrap"
+    with pytest.raises(ConfigError, match="docker_host: must be a Unix socket"):
+        load({**around, "VIBECELL_PLACES": '{"strong": {"backend": "docker"}}'})
+
+
+def test_children_are_told_every_place_and_image() -> None:
+    places = {"own-wall": Place(wall="fresh"), "strong": Place("docker", None, "runsc", ("bash",))}
+    given = Settings(
+        state_dir=Path("/s"),
+        run_dir=Path("/r"),
+        backend="docker",
+        runtime="kata",
+        places=places,
+        images={"python": "science"},
+        docker_host="unix:///d.sock",
+    )
+    assert load(children._as_environ(given), Path(os.devnull)) == given
+
+
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
-    names = {f.name for kind in (Settings, Access, Limits) for f in fields(kind)}
+    names = {f.name for kind in (Settings, Access, Limits, Place) for f in fields(kind)}
     assert [x for x in sorted(names) if f"`{x}`" not in page and f"[{x}]" not in page] == []

@@ -50,7 +50,7 @@ from vibecell.model.events import (
     Stream,
 )
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
-from vibecell.model.language import Language, WarmProfile
+from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.fake import FakeBackend
@@ -68,6 +68,9 @@ CATALOGUE = {
     ),
     "html": Language("html", "HTML", "5", (), "index.html", "page"),
 }
+NEWER = replace(CATALOGUE["python"], version="3.13")
+BASH = Language("bash", "Bash", "5.2", ("sh",), "main.sh", "exec", profiles=(WarmProfile("shell"),))
+OFFER = Offer(tuple(CATALOGUE.values()), {"newer": (NEWER, BASH), "empty": ()})
 ME = "me"
 
 
@@ -85,7 +88,7 @@ class Engine:
     def _live(self) -> None:
         try:
             self._loop.run_until_complete(
-                run_engine(self.settings, self.backend, CATALOGUE, self._stop)
+                run_engine(self.settings, self.backend, OFFER, self._stop)
             )
         finally:
             self._loop.close()
@@ -329,7 +332,10 @@ def test_refusals(shared: Engine) -> None:
 
 
 def test_languages_and_health(shared: Engine) -> None:
-    assert [x.name for x in shared.client.languages()] == ["python", "html"]
+    told = shared.client.offer()
+    assert [(x.name, x.version) for x in told.languages] == [("python", "3.11"), ("html", "5")]
+    classes = {name: [(x.name, x.version) for x in known] for name, known in told.classes.items()}
+    assert classes == {"newer": [("python", "3.13"), ("bash", "5.2")], "empty": []}
     health = shared.client.health()
     assert health.ready
     assert health.capabilities["backend"] == "fake"
@@ -506,7 +512,7 @@ def test_the_socket_is_private_and_there_is_one_engine(shared: Engine) -> None:
     path = shared.settings.engine_socket
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(PlatformError, match="another engine"):
-        asyncio.run(run_engine(shared.settings, FakeBackend(), CATALOGUE))
+        asyncio.run(run_engine(shared.settings, FakeBackend(), OFFER))
     assert shared.client.health().ready
 
 
@@ -515,13 +521,13 @@ import asyncio, sys
 from pathlib import Path
 from vibecell.config import Settings
 from vibecell.engine.daemon import run_engine
-from vibecell.model.language import Language, WarmProfile
+from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.sandbox.fake import FakeBackend
 
 folder = Path(sys.argv[1])
 python = Language("python", "Python", "3", (), "main.py", "in_place", profiles=(WarmProfile("p"),))
 settings = Settings(run_dir=folder, state_dir=folder, backend="fake")
-asyncio.run(run_engine(settings, FakeBackend(), {"python": python}))
+asyncio.run(run_engine(settings, FakeBackend(), Offer((python,))))
 """
 
 

@@ -26,6 +26,8 @@ from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, Proc
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import CellIdentity
 
+from .descriptors import open_descriptors
+
 SPEC = ProcessSpec(mode="in_place", entrypoint="main.py", argv=(), interactive=True)
 ENDED = {"exit_code": 0, "signal": None}
 FOR_EVER_S = 8.0
@@ -89,6 +91,7 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
     """Run a test; whatever it did, the cell ends and gives everything back."""
 
     async def whole() -> None:
+        before = open_descriptors()
         here, there = socket.socketpair()
         here.setblocking(False)
         with _body() as body, there:
@@ -101,7 +104,6 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
                 bench.destroyed += 1
 
             identity = CellIdentity(7, None, None, uid_back)
-            before = len(os.listdir("/proc/self/fd"))
             pidfd = os.pidfd_open(body.pid)
             cell = FramedCell(here, pidfd, identity, lambda spec: {"x": spec.mode}, gone)
             bench = Bench(cell, Agent(there), body)
@@ -111,10 +113,10 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
                 await cell.destroy()
             assert body.wait(5) == -signal.SIGKILL
             assert (bench.uids_back, bench.destroyed) == (1, 1)
-            assert len(os.listdir("/proc/self/fd")) == before - 1, "the link is closed as well"
             others = asyncio.all_tasks() - {asyncio.current_task()}
             await asyncio.wait(others, timeout=1) if others else None
             assert not [t for t in others if not t.done()], "nobody waits for ever"
+        assert open_descriptors() <= before, "the link is closed as well"
 
     asyncio.run(whole())
 
@@ -473,16 +475,16 @@ def test_a_cell_that_cannot_be_ended_keeps_its_uid(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(FramedCell, "kill", lambda _self: None)
 
     async def test() -> None:
+        before = open_descriptors()
         here, there = socket.socketpair()
         here.setblocking(False)
         gone: list[str] = []
-        before = len(os.listdir("/proc/self/fd"))
         with _body() as body, there:
             pidfd = os.pidfd_open(body.pid)
             identity = CellIdentity(7, None, None, lambda: gone.append("uid"))
             cell = FramedCell(here, pidfd, identity, lambda _: {}, lambda: gone.append("cell"))
             await cell.destroy()
             assert gone == ["cell"]
-        assert len(os.listdir("/proc/self/fd")) == before - 2
+        assert open_descriptors() <= before
 
     asyncio.run(test())

@@ -54,6 +54,20 @@ def test_giving_a_block_back_twice_frees_nobody_elses() -> None:
     assert uids.take_block().first != new.first
 
 
+def test_a_block_is_free_again_when_its_last_uid_is() -> None:
+    uids = UidRange(BASE)
+    block = uids.take_block()
+    cell, quarantined = block.take(), block.take()
+    uids.give_back_block(block)
+    assert uids.take_block().first != block.first
+    block.give_back(cell)
+    assert uids.take_block().first != block.first, "one uid may be in use yet"
+    block.give_back(quarantined)
+    assert uids.take_block().first == block.first
+    uids.give_back_block(block)
+    assert uids.take_block().first != block.first, "it was given back once"
+
+
 @pytest.mark.parametrize("base", [0, 1000, 65535, 2**32 - 1])
 def test_ids_of_the_system_are_refused(base: int) -> None:
     with pytest.raises(ValueError, match="no room"):

@@ -11,6 +11,7 @@ from vibecell.engine.traces import MAX_TRACES, Traces
 from vibecell.gateway.timing import read_server_timing, server_timing
 from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.execution import ExecutionRequest, SourceFile
+from vibecell.model.language import Offer
 from vibecell.model.marks import SILENT, Marks
 from vibecell.sandbox.fake import FakeBackend
 
@@ -80,10 +81,10 @@ def test_the_setting_is_off_and_takes_no_maybe() -> None:
 async def _executed(trace: bool) -> Executions:
     descriptions = describe()
     versions = {d.needs.program: "1.0" for d in descriptions if d.needs.program}
-    languages = catalogue(descriptions, versions).by_name
+    offer = Offer(catalogue(descriptions, versions).languages)
     backend = FakeBackend()
     await backend.open()
-    executions = Executions(Settings(trace=trace), backend, languages)
+    executions = Executions(Settings(trace=trace), backend, offer)
     request = ExecutionRequest(language="python", files=(SourceFile("main.py", b"print(1)\n"),))
     execution, _ = executions.begin(request, "somebody", None)
     await execution.log.last_line()

@@ -1,11 +1,14 @@
 """Planning: profile, mode and argv, from hostile sources too."""
 
+from dataclasses import replace
+
 import pytest
 
 from vibecell.engine.plan import Plan, imported_modules, make_plan
-from vibecell.model.errors import UnsupportedLanguage
+from vibecell.gateway.problems import problem_of
+from vibecell.model.errors import InvalidRequest, UnsupportedLanguage
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, WarmProfile
+from vibecell.model.language import Language, Offer, WarmProfile
 
 LIGHT = WarmProfile("python-light")
 DATA = WarmProfile("python-data", ("numpy",), frozenset({"numpy", "pandas"}))
@@ -43,13 +46,14 @@ CATALOGUE = {
     ),
     "html": Language("html", "HTML", "5", (), "index.html", "page"),
 }
+OFFER = Offer(tuple(CATALOGUE.values()))
 
 
 def plan(source: str, language: str = "python", path: str | None = None, **more: object) -> Plan:
     name = path or CATALOGUE[language].entrypoint
     files = (SourceFile(name, source.encode("utf-8", "surrogateescape")),)
     request = ExecutionRequest(language, files, entrypoint=path, **more)  # type: ignore[arg-type]
-    return make_plan(request, CATALOGUE)
+    return make_plan(request, OFFER)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_imports_choose_the_profile(source: str, profile: WarmProfile) -> None:
 
 def test_imports_of_every_python_file_count() -> None:
     files = (SourceFile("main.py", b"import helper"), SourceFile("helper.py", b"import pandas"))
-    assert make_plan(ExecutionRequest("python", files), CATALOGUE).profile == DATA
+    assert make_plan(ExecutionRequest("python", files), OFFER).profile == DATA
     assert not imported_modules((SourceFile("a.txt", b"import pandas"),), frozenset({"pandas"}))
 
 
@@ -124,7 +128,7 @@ def test_versions_match_by_part(version: str) -> None:
 def test_unknown_languages_are_refused(language: str, version: str | None) -> None:
     request = ExecutionRequest(language, (SourceFile("main.py", b""),), version=version)
     with pytest.raises(UnsupportedLanguage):
-        make_plan(request, CATALOGUE)
+        make_plan(request, OFFER)
 
 
 def test_a_warm_program_is_not_used_for_a_terminal() -> None:
@@ -132,3 +136,47 @@ def test_a_warm_program_is_not_used_for_a_terminal() -> None:
     assert stage.spec.mode == "exec"
     (stage,) = plan("print(1)", interactive=True).stages
     assert stage.spec.mode == "in_place"
+
+
+PLACED = replace(
+    CATALOGUE["python"],
+    version="3.12.0",
+    profiles=(replace(LIGHT, place="strong"), replace(DATA, place="strong")),
+)
+CLASSES = {"strong": (PLACED,), "quick": (CATALOGUE["bash"],)}
+CLASSED = Offer(OFFER.languages, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("source", "profile"), [("print(1)", PLACED.profiles[0]), ("import numpy", PLACED.profiles[1])]
+)
+def test_a_class_has_profiles_of_its_own(source: str, profile: WarmProfile) -> None:
+    files = (SourceFile("main.py", source.encode()),)
+    asked = ExecutionRequest("python", files, request_class="strong")
+    assert make_plan(asked, CLASSED).profile == profile
+    unasked = make_plan(replace(asked, request_class=None), CLASSED).profile
+    assert unasked is not None
+    assert unasked.place == ""
+
+
+def test_a_class_has_languages_and_versions_of_its_own() -> None:
+    asked = ExecutionRequest(
+        "python", (SourceFile("main.py", b""),), version="3.12", request_class="strong"
+    )
+    assert make_plan(asked, CLASSED).language == "python"
+    for other in (replace(asked, request_class=None), replace(asked, request_class="quick")):
+        with pytest.raises(UnsupportedLanguage):
+            make_plan(other, CLASSED)
+
+
+@pytest.mark.parametrize("name", ["slow", "", "Strong", "strong "])
+def test_a_class_that_is_none_is_a_problem_that_lists_those_there_are(name: str) -> None:
+    asked = ExecutionRequest("python", (SourceFile("main.py", b""),), request_class=name)
+    with pytest.raises(InvalidRequest) as caught:
+        make_plan(asked, CLASSED)
+    problem = problem_of(caught.value)
+    assert problem.status == 422
+    told = {"path": "request_class", "message": "must be one of quick, strong"}
+    assert problem.body["errors"] == [told]
+    with pytest.raises(InvalidRequest, match="there are no classes"):
+        make_plan(asked, OFFER)

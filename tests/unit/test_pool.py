@@ -10,7 +10,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import pool as pool_module
 from vibecell.sandbox.demand import IdleBounds
 from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.pool import MAX_FAILURES, WarmPool
+from vibecell.sandbox.pool import MAX_FAILURES, TELL_EVERY_S, WarmPool
 from vibecell.sandbox.refill import TAKER_FIRST_S, Refill
 
 FOR_EVER_S = 5.0
@@ -55,6 +55,23 @@ class Factory:
     def allow(self, count: int) -> None:
         for _ in range(count):
             self.allowed.release()
+
+
+class Clock:
+    """The time of the running loop, which jumps when it is told to."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._real = loop.time
+        self._ahead_s = 0.0
+        loop.time = lambda: self._real() + self._ahead_s  # type: ignore[method-assign]
+
+    def jump(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+    async def pass_by(self, seconds: float) -> None:
+        self.jump(seconds)
+        await settled()
 
 
 def run(test: Callable[[Factory], Awaitable[None]]) -> None:
@@ -158,30 +175,152 @@ def test_a_cancel_in_the_moment_of_being_served_loses_no_cell(turns: int) -> Non
     run(test)
 
 
-def test_a_deadline_in_the_moment_of_being_served_loses_no_cell(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("late_s", [-0.001, 0.001])
+def test_a_deadline_in_the_moment_of_being_served_loses_no_cell(late_s: float) -> None:
     """The cell comes in the same turn of the loop in which the time is over."""
 
     async def test(factory: Factory) -> None:
+        clock = Clock()
         pool = fixed(factory, size=0, parallel=1, most=1)
-        deadlines: list[asyncio.Timeout] = []
+        waiting = asyncio.create_task(pool.acquire(1.0))
+        await asyncio.sleep(0)
+        cell = cast(FramedCell, CountedCell(7))
+        asyncio.get_running_loop().call_later(1.0 + late_s, pool._offer, cell)
+        clock.jump(1.1)
+        assert number(await waiting) == 7
+        assert pool.ready == 0
+        await pool.close()
 
-        def remember(delay_s: float) -> asyncio.Timeout:
-            deadlines.append(asyncio.timeout_at(asyncio.get_running_loop().time() + delay_s))
-            return deadlines[-1]
+    run(test)
 
-        monkeypatch.setattr(asyncio, "timeout", remember)
-        waiting = asyncio.create_task(pool.acquire(FOR_EVER_S))
+
+def test_everybodys_turn_comes_as_long_as_cells_are_made() -> None:
+    async def test(factory: Factory) -> None:
+        clock = Clock()
+        pool = fixed(factory, size=0, parallel=1)
+        waiting = [asyncio.create_task(pool.acquire(0.5)) for _ in range(3)]
+        for _ in range(2):
+            await settled()
+            clock.jump(0.4)
+            factory.allow(1)
         await settled()
-        deadlines[0].reschedule(asyncio.get_running_loop().time())
-        pool._offer(cast(FramedCell, CountedCell(7)))  # served, not yet awake
-        deadlines[0]._on_timeout()  # type: ignore[attr-defined]
+        assert [task.done() for task in waiting] == [True, True, False]
+        clock.jump(0.4)
+        await settled()
+        assert not waiting[2].done(), "the last cell was made a moment ago"
+        clock.jump(0.1)
+        with pytest.raises(SandboxFailure, match="in time"):
+            await waiting[2]
+        await pool.close()
+
+    run(test)
+
+
+def test_a_failure_gives_nobody_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.0)
+
+    async def test(factory: Factory) -> None:
+        clock = Clock()
+        pool = fixed(factory, size=0, parallel=1)
+        factory.failures = [SandboxFailure("fork a cell", "no")]
+        waiting = asyncio.create_task(pool.acquire(0.5))
+        await settled()
+        clock.jump(0.4)
+        factory.allow(1)
+        await settled()
+        assert factory.failures == []
+        clock.jump(0.1)
         with pytest.raises(SandboxFailure, match="in time"):
             await waiting
-        assert pool.ready == 1
-        monkeypatch.undo()
-        assert number(await pool.acquire(1)) == 7
+        await pool.close()
+
+    run(test)
+
+
+def test_who_waits_a_moment_only_is_told_nothing() -> None:
+    async def test(factory: Factory) -> None:
+        clock = Clock()
+        pool = fixed(factory, size=0, parallel=1)
+        told: list[int] = []
+        waiting = asyncio.create_task(pool.acquire(FOR_EVER_S, told.append))
+        await settled()
+        clock.jump(TELL_EVERY_S * 0.8)
+        factory.allow(1)
+        assert number(await waiting) == 0
+        clock.jump(TELL_EVERY_S)
+        await settled()
+        assert told == []
+        await pool.close()
+
+    run(test)
+
+
+def test_who_waits_is_told_its_place_whenever_that_has_changed() -> None:
+    async def test(factory: Factory) -> None:
+        clock = Clock()
+        pool = fixed(factory, size=0, parallel=1)
+        told: list[list[int]] = [[], [], [], []]
+        waiting = [asyncio.create_task(pool.acquire(FOR_EVER_S, each.append)) for each in told]
+        await settled()
+        await clock.pass_by(TELL_EVERY_S)
+        assert told == [[0], [1], [2], [3]]
+        await clock.pass_by(TELL_EVERY_S)
+        assert told == [[0], [1], [2], [3]], "nothing has changed"
+        factory.allow(1)
+        await waiting[0]
+        await clock.pass_by(TELL_EVERY_S)
+        assert told == [[0], [1, 0], [2, 1], [3, 2]]
+        waiting[1].cancel()
+        await clock.pass_by(TELL_EVERY_S)
+        assert told == [[0], [1, 0], [2, 1, 0], [3, 2, 1]]
+        factory.allow(2)
+        await asyncio.gather(*waiting[2:])
+        await clock.pass_by(TELL_EVERY_S)
+        assert told == [[0], [1, 0], [2, 1, 0], [3, 2, 1]]
+        assert pool._telling is None, "where nobody waits there is nobody to tell"
+        await pool.close()
+
+    run(test)
+
+
+def test_who_has_just_come_is_told_the_next_time() -> None:
+    async def test(factory: Factory) -> None:
+        clock = Clock()
+        pool = fixed(factory, size=0, parallel=1)
+        early: list[int] = []
+        late: list[int] = []
+        first = asyncio.create_task(pool.acquire(FOR_EVER_S, early.append))
+        await settled()
+        await clock.pass_by(TELL_EVERY_S * 0.8)
+        second = asyncio.create_task(pool.acquire(FOR_EVER_S, late.append))
+        await settled()
+        await clock.pass_by(TELL_EVERY_S * 0.2)
+        assert (early, late) == ([0], [])
+        await clock.pass_by(TELL_EVERY_S)
+        assert (early, late) == ([0], [1])
+        factory.allow(2)
+        await asyncio.gather(first, second)
+        await pool.close()
+
+    run(test)
+
+
+def test_a_pool_with_more_patience_tells_of_failures_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.0)
+
+    async def test(factory: Factory) -> None:
+        patience = 3 * MAX_FAILURES
+        pool = WarmPool(
+            factory.make, Refill(IdleBounds(0, 0), 1, cores=64), lambda: 0, patience=patience
+        )
+        factory.failures = [SandboxFailure("fork a cell", "no")] * patience
+        factory.allow(patience + 1)
+        with pytest.raises(SandboxFailure, match="no"):
+            await pool.acquire(FOR_EVER_S)
+        assert factory.calls == patience
+        assert number(await pool.acquire(FOR_EVER_S)) == 0
         await pool.close()
 
     run(test)

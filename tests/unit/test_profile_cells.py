@@ -180,6 +180,23 @@ def test_a_dead_zygote_is_waited_for() -> None:
     run(test)
 
 
+def test_a_zygote_that_fails_makes_no_more_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was taken over may take every request for a cell, and answer none."""
+    monkeypatch.setattr("vibecell.sandbox.pool.RETRY_DELAY_S", 0.001)
+
+    async def test(zygotes: Zygotes) -> None:
+        await zygotes.cells.open()
+        cell = await zygotes.take()
+        zygotes.links[0].failures = 1_000
+        assert (await zygotes.take()).link.number == 1
+        assert zygotes.closed == [], "a cell of it lives"
+        await cell.destroy()
+        assert (await zygotes.take()).link.number == 1
+        assert zygotes.closed == [0]
+
+    run(test)
+
+
 def test_a_retired_zygote_ends_with_its_last_cell() -> None:
     async def test(zygotes: Zygotes) -> None:
         await zygotes.cells.open()

@@ -73,6 +73,35 @@ def test_every_number_is_answered_as_the_table_says(machine: str) -> None:
         assert interpret(program, number, architecture=architecture) == expected, (number, name)
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_zygotes_may_make_the_inner_wall_and_nothing_else_besides(machine: str) -> None:
+    programs = seccomp.compile_filter(machine)
+    zygotes = seccomp.compile_filter(machine, seccomp.OUTER_WALL_CALLS)
+    architecture = seccomp.AUDIT_ARCHITECTURES[machine]
+    numbers = {**syscalls.NUMBERS[machine], **syscalls.NUMBERS_OF_WALLS[machine]}
+    assert numbers.keys() >= set(seccomp.OUTER_WALL_CALLS)
+    for name, number in numbers.items():
+        # of another process
+        answers = [interpret(p, number, (1,), architecture) for p in (programs, zygotes)]
+        if name in seccomp.OUTER_WALL_CALLS:
+            assert answers == [EPERM, ALLOW], name
+        else:
+            assert answers[0] == answers[1], name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_memory_that_no_sample_sees_is_not_to_be_had(machine: str) -> None:
+    counted = seccomp.compile_filter(machine)
+    sampled = seccomp.compile_filter(machine, absent=seccomp.UNSAMPLED_MEMORY_CALLS)
+    architecture = seccomp.AUDIT_ARCHITECTURES[machine]
+    for name, number in syscalls.NUMBERS[machine].items():
+        answers = [interpret(p, number, architecture=architecture) for p in (counted, sampled)]
+        if name in seccomp.UNSAMPLED_MEMORY_CALLS:
+            assert answers == [ALLOW, ENOSYS], name
+        else:
+            assert answers[0] == answers[1], name
+
+
 def test_every_listed_name_has_a_number_and_one_place() -> None:
     listed = [n for group in syscalls.UNFILTERED.values() for n in group]
     listed += [*syscalls.ABSENT, *seccomp.FILTERED]

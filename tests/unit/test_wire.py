@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ from vibecell.model.execution import (
     StageOutcome,
     Usage,
 )
-from vibecell.model.language import Language
+from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import link_models as shapes
@@ -48,6 +49,9 @@ from vibecell.wire.views import (
 )
 
 PYTHON = Language("python", "Python", "3.11.2", ("py",), "main.py", "in_place")
+BASH = Language("bash", "Bash", "5.2", ("sh",), "main.sh", "exec", example="echo 1\n")
+NEWER = replace(PYTHON, version="3.13.1", entrypoint="start.py")
+OFFER = Offer((PYTHON,), {"strong": (PYTHON,), "newer": (NEWER, BASH), "empty": ()})
 USAGE = Usage(12.3456, 4.5, 1024, 2, 10)
 OUTCOME = Outcome(Verdict.RUNTIME_ERROR, None, "SIGSEGV", USAGE, "ended by signal SIGSEGV")
 RESULT = Result(
@@ -75,7 +79,7 @@ VIEWS = [QueuedView, StartedView, StreamView, DisplayView, ExitedView, FinishedV
 
 def to_request(body: object) -> ExecutionRequest:
     return wire.to_execution_request(
-        wire.decode_execute(body), [PYTHON], DEFAULT_LIMITS, DEFAULT_CEILING
+        wire.decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING
     )
 
 
@@ -163,6 +167,7 @@ def test_everything_optional_arrives() -> None:
             "expected_output": "1",
             "encoding": "base64",
             "on_disconnect": "continue",
+            "request_class": "strong",
             "version": "3.11",
         }
     )
@@ -170,6 +175,7 @@ def test_everything_optional_arrives() -> None:
     assert request.limits.wall_time_ms == 500
     assert request.limits.memory_bytes == DEFAULT_LIMITS.memory_bytes
     assert (request.stdin, request.interactive, request.encoding) == (b"in", True, "base64")
+    assert request.request_class == "strong"
 
 
 def test_unknown_fields_are_refused_by_name() -> None:
@@ -198,6 +204,9 @@ def test_unknown_fields_are_refused_by_name() -> None:
         ({"files": [{"path": f"{i}", "content": ""} for i in range(10_000)]}, "files"),
         ({"files": [{"path": "main.py", "content": ""}] * 2}, "files"),
         ({"code": "1", "entrypoint": "../x"}, "entrypoint"),
+        ({"code": "1", "request_class": ""}, "request_class"),
+        ({"code": "1", "request_class": 1}, "request_class"),
+        ({"code": "1", "request_class": "x" * 33}, "request_class"),
         ({"code": "\ud800"}, "code"),
         ({"code": "1", "limits": {"wall_time_ms": 0}}, "limits.wall_time_ms"),
         ({"code": "1", "limits": {"wall_time_ms": True}}, "limits.wall_time_ms"),
@@ -223,10 +232,59 @@ def test_many_problems_are_cut_and_no_value_is_shown() -> None:
     assert all("hunter2" not in p.message and "\n" not in p.path for p in found)
 
 
-@pytest.mark.parametrize("body", [{"code": "1", "language": "x"}, {"code": "1", "version": "3.1"}])
-def test_unknown_language_is_refused(body: object) -> None:
-    with pytest.raises(errors.UnsupportedLanguage):
-        to_request(body)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"language": "x"}, "there are: python"),
+        ({"version": "3.1"}, "3.11.2 only"),
+        ({"language": "bash"}, "there are: python"),
+        ({"version": "3.13"}, "3.11.2 only"),
+        ({"language": "x", "request_class": "newer"}, "there are: bash, python"),
+        ({"version": "3.11", "request_class": "newer"}, "3.13.1 only"),
+        ({"language": "sh", "version": "3", "request_class": "newer"}, "5.2 only"),
+        ({"request_class": "empty"}, "no such language"),
+    ],
+)
+def test_a_language_that_the_class_does_not_offer_is_refused(
+    body: dict[str, object], said: str
+) -> None:
+    with pytest.raises(errors.UnsupportedLanguage, match=said):
+        to_request({"code": "1", **body})
+
+
+@pytest.mark.parametrize(
+    ("body", "language", "path"),
+    [
+        ({"version": "3.11"}, "python", "main.py"),
+        ({"version": "3.11", "request_class": "strong"}, "python", "main.py"),
+        ({"version": "3.13", "request_class": "newer"}, "python", "start.py"),
+        ({"language": "sh", "request_class": "newer"}, "bash", "main.sh"),
+    ],
+)
+def test_a_class_has_languages_versions_and_entrypoints_of_its_own(
+    body: dict[str, object], language: str, path: str
+) -> None:
+    request = to_request({"code": "1", **body})
+    assert (request.language, request.files[0].path) == (language, path)
+    assert request.request_class == body.get("request_class")
+
+
+def test_a_class_that_is_none_is_wrong_before_its_language_is() -> None:
+    (problem,) = problems({"code": "1", "language": "x", "request_class": "nonesuch"})
+    assert problem == FieldProblem("request_class", "must be one of empty, newer, strong")
+
+
+def test_what_can_be_run_returns_over_the_link_and_is_what_its_model_says() -> None:
+    shown = wire.encode_offer(OFFER)
+    wire.OfferView.model_validate_json(json.dumps(shown))
+    reply = wire.decode_internal_reply(wire.compact_json({"reply": "languages", **shown}))
+    assert isinstance(reply, shapes.LanguagesReply)
+    assert wire.decode_internal_offer(reply) == OFFER
+    inside = replace(PYTHON, argv=("python3",), profiles=(WarmProfile("p", place="strong"),))
+    assert wire.encode_offer(Offer((inside,), {"strong": (inside,)})) == {
+        "languages": shown["languages"],
+        "classes": {"strong": shown["languages"]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -298,7 +356,15 @@ def test_link_events_return(event: object) -> None:
 
 
 def test_link_requests_and_controls_return() -> None:
-    request = to_request({"code": "1", "stdin_base64": "/w==", "env": {"A": "b"}, "args": ["x"]})
+    request = to_request(
+        {
+            "code": "1",
+            "stdin_base64": "/w==",
+            "env": {"A": "b"},
+            "args": ["x"],
+            "request_class": "strong",
+        }
+    )
     call = {"call": "execute", "request": wire.encode_internal_request(request), "owner": "me"}
     decoded = wire.decode_internal_call(wire.compact_json(call))
     assert isinstance(decoded, shapes.ExecuteCall)

@@ -1,4 +1,4 @@
-"""Names of collected files: printable, bounded, and never a way out."""
+"""What a cell names and says: printable, bounded, and never a way out."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.claims import MAX_NAME_CHARACTERS, file_name
+from vibecell.sandbox.claims import MAX_NAME_CHARACTERS, failure, file_name, said
 
 
 def named(path: object) -> bytes:
@@ -48,6 +48,16 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
 def test_what_is_no_name_is_refused(name: object) -> None:
     with pytest.raises(SandboxFailure):
         file_name(named(name))
+
+
+@pytest.mark.parametrize(("name", "shown"), [("\x1b[2J\n", r"\u001b[2J\n"), ("größer", "größer")])
+def test_a_report_of_failure_is_printable_too(name: str, shown: str) -> None:
+    report = json.dumps({"step": name, "detail": name * 1000}).encode()
+    told = failure(report)
+    assert told.step == shown
+    assert str(told).isprintable() and len(str(told)) < 1000
+    assert said(name.encode()) == shown
+    assert said(b"\xff\x00") == "\ufffd\\u0000"
 
 
 def test_a_name_is_bounded() -> None:

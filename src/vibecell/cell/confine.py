@@ -27,7 +27,9 @@ from typing import Any
 import kernel
 from kernel import Argument, Given, Text, call, call_now
 
-CLONE_NEWUSER = 0x10000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWCGROUP = 0x2000000
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 22, 23, 24
 _PR_GET_SECUREBITS, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 27, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -119,21 +121,22 @@ class OneId:
         return self
 
 
-def enter_user_namespace(ids: OneId) -> None:
-    """Enter a new user namespace in which one uid, and a gid of the same number, exist.
+def enter_user_namespace(uids: OneId, gids: OneId | None = None) -> None:
+    """Enter a new user namespace in which one uid and one gid exist.
 
-    The outer ids must be this process's own effective ids; then mapping them
-    needs no privilege. The process must be dumpable, or /proc/self belongs to
-    root. Afterwards it holds every capability in the new namespace.
+    Without ``gids`` the two are of the same number, inside and outside. The outer
+    ids must be this process's own effective ids; then mapping them needs no
+    privilege. The process must be dumpable, or /proc/self belongs to root.
+    Afterwards it holds every capability in the new namespace.
 
     Source: user_namespaces(7); setgroups must be denied first since Linux 3.19
     """
     unshare(CLONE_NEWUSER)
-    size = len(ids.text.buffer) - 1
+    size = len(uids.text.buffer) - 1
     for name, content, length in (
         ("setgroups", b"deny", 4),
-        ("uid_map", ids.text, size),
-        ("gid_map", ids.text, size),
+        ("uid_map", uids.text, size),
+        ("gid_map", (gids or uids).text, size),
     ):
         path = f"/proc/self/{name}"
         fd = call(f"open {path}", "openat", _AT_FDCWD, path.encode(), os.O_WRONLY | os.O_CLOEXEC)

@@ -12,8 +12,6 @@ from kernel import Given, Recording, Text, recording
 
 INNER_ID = 1000
 HOSTNAME = "sandbox"
-_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
-_CLONE_NEWNET, _CLONE_NEWCGROUP = 0x40000000, 0x2000000
 _CAP_KILL, _CAP_SETGID, _CAP_SETUID, _CAP_SYS_PTRACE = 5, 6, 7, 19
 _CAP_SYS_ADMIN, _CAP_SYS_RESOURCE, _CAP_SETFCAP = 21, 24, 31
 _LASTING = frozenset({_CAP_KILL, _CAP_SETGID, _CAP_SETUID, _CAP_SYS_RESOURCE})
@@ -33,7 +31,12 @@ class InnerWall:
         self._uid = Given()
         self._ids = confine.OneId(INNER_ID)
         with recording() as self._surroundings:
-            confine.unshare(_CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWNET)
+            confine.unshare(
+                confine.CLONE_NEWNS
+                | confine.CLONE_NEWUTS
+                | confine.CLONE_NEWIPC
+                | confine.CLONE_NEWNET
+            )
             confine.sethostname(HOSTNAME)
             confine.bring_loopback_up()
             mounts.make_private_filesystems(self._options, setup.tmpfs_bytes)
@@ -55,7 +58,7 @@ class InnerWall:
         with recording() as steps:
             confine.set_dumpable(True)
             confine.enter_user_namespace(self._ids)
-            confine.unshare(_CLONE_NEWCGROUP)
+            confine.unshare(confine.CLONE_NEWCGROUP)
             confine.drop_capabilities(frozenset())
             confine.set_no_new_privs()
             confine.set_dumpable(True)  # a change of credentials has cleared it

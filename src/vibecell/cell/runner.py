@@ -186,6 +186,8 @@ def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -
     confine.close_range(3, 0xFFFFFFFF)
     if start.mode == "exec":
         _execute(start.argv)
+    if setup.warm_argv:  # in place of one that was started ahead, and cannot be used
+        _execute((*setup.warm_argv, *start.argv))
     if _shadowed(setup.preloaded):
         _execute((sys.orig_argv[0], start.entrypoint, *start.argv))
     sys.argv[1:] = start.argv

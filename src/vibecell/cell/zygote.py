@@ -8,10 +8,10 @@ pid 1, so its end is the end of every cell forked from it.
 Control messages are datagrams of JSON on a SOCK_SEQPACKET socket: first one
 ``setup`` from the engine, answered with ``ready`` or ``failure``; then ``fork``
 messages carrying descriptors: the cell's socket, then one ``cgroup.procs`` of
-each hierarchy. A fork is answered by the new agent on the cell's socket.
+each hierarchy. A fork is answered by the new agent on the cell's socket. What
+``nesting.py`` says comes before the set-up, where the outer wall needs it.
 """
 
-import contextlib
 import dataclasses
 import gc
 import importlib
@@ -27,15 +27,16 @@ import ending
 import forking
 import frames
 import messages
+import nesting
 from inner_wall import InnerWall
 
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
+CONTROL_SOCKET_VARIABLE = "VIBECELL_CONTROL_SOCKET"
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_FDS = 16
-CLONE_NEWPID = 0x20000000
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
-    *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal"),
+    *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal", "nesting"),
 )
 
 
@@ -49,11 +50,7 @@ def live(at_start: frozenset[str]) -> None:
     has been applied. Every other process of this family leaves by
     ``os._exit``.
     """
-    control = socket.socket(fileno=int(os.environ[CONTROL_FD_VARIABLE]))
-    control.set_inheritable(False)
-    # bubblewrap leaves the descriptors it was given open: one is a host directory
-    confine.close_range(3, control.fileno() - 1)
-    confine.close_range(control.fileno() + 1, 0xFFFFFFFF)
+    control = _take_control()
     confine.set_dumpable(False)
     ending.prepare()
     message = control.recv(MAX_MESSAGE_BYTES)
@@ -73,7 +70,8 @@ def live(at_start: frozenset[str]) -> None:
         os.environ.update(setup.env)
         unborn = agent.Agent(setup, InnerWall(setup))
         own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        signal.signal(signal.SIGCHLD, _reap)
+        # the kernel reaps, see wait(2): a handler misses who ends just before we wait again
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         _hide()
         gc.collect()
         gc.freeze()
@@ -97,6 +95,36 @@ def live(at_start: frozenset[str]) -> None:
             return
 
 
+def _take_control() -> socket.socket:
+    """Our end of the control socket, behind an outer wall that is whole."""
+    path = os.environ.get(CONTROL_SOCKET_VARIABLE)
+    if path is not None:
+        control = nesting.connect(path)
+    else:
+        control = socket.socket(fileno=int(os.environ[CONTROL_FD_VARIABLE]))
+        control.set_inheritable(False)
+    # bubblewrap leaves the descriptors it was given open: one is a host directory
+    confine.close_range(3, control.fileno() - 1)
+    confine.close_range(control.fileno() + 1, 0xFFFFFFFF)
+    if nesting.is_asked_for(control):
+        _finish_outer_wall(control, path is not None)
+    return control
+
+
+def _finish_outer_wall(control: socket.socket, is_container: bool) -> None:
+    try:
+        nesting.finish_outer_wall(control, is_container)
+    except Exception as error:
+        report = {"failure": "finish the outer wall", "detail": _said(error)}
+        control.send(json.dumps(report).encode())
+        os._exit(1)
+
+
+def _said(error: Exception) -> str:
+    step = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    return f"{step}{error}"[:500]
+
+
 def _fork(
     unborn: agent.Agent,
     request: messages.ForkRequest,
@@ -111,8 +139,8 @@ def _fork(
 
     Source: pid_namespaces(7), "Adoption of orphaned children"; kernel/pid_namespace.c
     """
-    confine.setns(own_pid_namespace, CLONE_NEWPID)
-    confine.unshare(CLONE_NEWPID)
+    confine.setns(own_pid_namespace, confine.CLONE_NEWPID)
+    confine.unshare(confine.CLONE_NEWPID)
     if forking.fork_bare() != 0:
         for fd in fds:
             os.close(fd)
@@ -120,12 +148,6 @@ def _fork(
     os.close(control.detach())
     os.close(own_pid_namespace)
     return unborn.live(request, fds)
-
-
-def _reap(_signal: int, _frame: object) -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def _hide() -> None:

@@ -12,13 +12,14 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from vibecell.cli.composition import make_backend, prepare
+from vibecell.cli.composition import deploy
 from vibecell.cli.privileges import become, die_with_parent
-from vibecell.config import Settings, load
+from vibecell.config import PREFIX, Place, Settings, load
 from vibecell.model.access import Access
 from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.model.limits import Limits
@@ -83,7 +84,7 @@ def _as_environ(settings: Settings) -> dict[str, str]:
     """Settings as ``config.load`` reads them, nothing left to a default."""
     told: dict[str, str] = {}
     for member in fields(settings):
-        name, value = f"VIBECELL_{member.name.upper()}", getattr(settings, member.name)
+        name, value = PREFIX + member.name.upper(), getattr(settings, member.name)
         if isinstance(value, Limits | Access):
             told.update(
                 (f"{name}__{f.name.upper()}", _as_text(getattr(value, f.name)))
@@ -97,6 +98,8 @@ def _as_environ(settings: Settings) -> dict[str, str]:
 def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, Mapping):  # places, and images
+        return json.dumps({k: asdict(v) if isinstance(v, Place) else v for k, v in value.items()})
     return "auto" if value is None else str(value)
 
 
@@ -126,9 +129,8 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
 def _engine(settings: Settings) -> None:
     from vibecell.engine.daemon import run_engine
 
-    image, languages = prepare(settings)
-    backend = make_backend(settings, image, languages)
-    asyncio.run(run_engine(settings, backend, languages.by_name))
+    deployment = deploy(settings)
+    asyncio.run(run_engine(settings, deployment.backend(), deployment.offer))
 
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:

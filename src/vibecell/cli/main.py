@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vibecell.config import Settings, load
+from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
+from vibecell.model.language import DEFAULT_IMAGE
 
 EXIT_USAGE = 2
 
@@ -68,6 +69,13 @@ def _dispatch(options: argparse.Namespace) -> int:
             options.url, options.language, options.file, options.count, options.json
         )
         return trace.trace(settings, asked)
+    if options.word == "images":
+        from vibecell.cli import images
+
+        if options.images_word == "build":
+            wanted = images.Wanted(options.name, options.base, options.network)
+            return images.build(settings, wanted)
+        return images.listing(settings, as_json=options.json)
     from vibecell.cli import report
 
     if options.word == "languages":
@@ -83,9 +91,9 @@ def _environ(options: argparse.Namespace) -> dict[str, str]:
     for name in Settings.__dataclass_fields__:
         value = getattr(options, name, None)
         if value is not None:
-            environ[f"VIBECELL_{name.upper()}"] = str(value)
+            environ[PREFIX + name.upper()] = str(value)
     if getattr(options, "config", None) is not None:
-        environ["VIBECELL_CONFIG"] = str(options.config)
+        environ[PREFIX + "CONFIG"] = str(options.config)
     return environ
 
 
@@ -100,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--config", type=Path, metavar="FILE", help="settings; see docs")
     shared.add_argument("--state-dir", type=Path, metavar="DIR")
     shared.add_argument("--run-dir", type=Path, metavar="DIR")
-    shared.add_argument("--backend")
+    shared.add_argument("--backend", help="bubblewrap (default) or docker")
+    shared.add_argument("--wall", help="shared or fresh; default: docker fresh, bubblewrap shared")
+    shared.add_argument("--runtime", help="OCI runtime of containers")
     words = parser.add_subparsers(dest="word", required=True, metavar="COMMAND")
 
     serve = words.add_parser("serve", parents=[shared], help="start the service")
@@ -117,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
             "--json", action="store_true", help="for programs"
         )
     words.add_parser("prepare", parents=[shared], help="build the runtime image")
+    _add_images(words.add_parser("images", help="runtime images of containers"), shared)
     _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
 
     internal = words.add_parser("internal")
@@ -125,6 +136,18 @@ def _parser() -> argparse.ArgumentParser:
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)
     return parser
+
+
+def _add_images(images: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
+    words = images.add_subparsers(dest="images_word", required=True, metavar="COMMAND")
+    build = words.add_parser("build", parents=[shared], help="build one on a base image")
+    build.add_argument(
+        "--base", default=DEFAULT_BASE_IMAGE, help="has python3 >= 3.11 (default %(default)s)"
+    )
+    build.add_argument("--name", default=DEFAULT_IMAGE, help="vibecell/NAME (default %(default)s)")
+    build.add_argument("--network", help="to install system programs by, as docker build has it")
+    listing = words.add_parser("list", parents=[shared], help="those that are there")
+    listing.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_trace(trace: argparse.ArgumentParser) -> None:

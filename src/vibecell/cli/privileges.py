@@ -80,11 +80,13 @@ def _open_doors(trees: list[Path]) -> None:
     opened = {tree: os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for tree in behind}
     for door in doors:
         _mount("tmpfs", door, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "mode=755,size=1m")
+    mask = os.umask(0o022)  # the doors that are put there must be open
     for tree, fd in opened.items():
         if not tree.exists():  # else it lies within another one
-            tree.mkdir(parents=True, mode=0o755)
+            tree.mkdir(parents=True)
             _mount(f"/proc/self/fd/{fd}", tree, None, _MS_BIND | _MS_REC)
         os.close(fd)
+    os.umask(mask)
 
 
 def _closed_door(tree: Path) -> Path | None:

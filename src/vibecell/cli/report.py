@@ -13,22 +13,29 @@ from dataclasses import asdict
 from vibecell.cli import composition
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue
+from vibecell.sandbox.backend import Capabilities
+from vibecell.sandbox.places import Places
 
 
 def doctor(settings: Settings, as_json: bool) -> int:
     """Say what protects this host, layer by layer; 1 if a required one is missing."""
-    image, languages = composition.prepare(settings)
-    backend = composition.make_backend(settings, image, languages)
-    capabilities = asyncio.run(backend.probe())
-    layers = [asdict(layer) for layer in capabilities.layers]
-    sound = not capabilities.missing
+    deployment = composition.deploy(settings)
+    languages = deployment.languages
+    places = asyncio.run(_probe(deployment.backend()))
+    capabilities = places.pop("")
+    layers = _layers(capabilities)
+    sound = not capabilities.missing and not any(found.missing for found in places.values())
     if as_json:
         report = {
             "sound": sound,
             "backend": capabilities.backend,
             "wall": capabilities.wall,
             "layers": layers,
-            "image": str(image.root),
+            "places": {
+                name: {"backend": found.backend, "wall": found.wall, "layers": _layers(found)}
+                for name, found in places.items()
+            },
+            "image": str(deployment.image.root) if deployment.image is not None else None,
             "languages": {x.name: x.version for x in languages.languages},
             "unavailable": [asdict(x) for x in languages.unavailable],
         }
@@ -37,14 +44,29 @@ def doctor(settings: Settings, as_json: bool) -> int:
     print(f"Backend {capabilities.backend}, wall {capabilities.wall}")
     for line in layer_lines(layers):
         print(f"  {line}")
+    for name, found in places.items():
+        print(f"Place {name}: backend {found.backend}, wall {found.wall}")
+        for line in layer_lines(_layers(found)):
+            print(f"  {line}")
     _print_languages(languages)
     print("Everything required is in place." if sound else "Something required is missing.")
     return 0 if sound else 1
 
 
+async def _probe(backend: Places) -> dict[str, Capabilities]:
+    try:
+        return await backend.probe_each()
+    finally:
+        await backend.close()
+
+
+def _layers(capabilities: Capabilities) -> list[dict[str, object]]:
+    return [asdict(layer) for layer in capabilities.layers]
+
+
 def languages(settings: Settings, as_json: bool) -> int:
     """List the languages of this deployment."""
-    _, found = composition.prepare(settings)
+    found = composition.deploy(settings).languages
     if as_json:
         shown = [
             {"name": x.name, "version": x.version, "aliases": x.aliases} for x in found.languages
@@ -57,6 +79,10 @@ def languages(settings: Settings, as_json: bool) -> int:
 
 def prepare(settings: Settings) -> int:
     """Build the runtime image, or find that there is nothing to do."""
+    places = (settings.default_place, *settings.places.values())
+    if all(place.backend == "docker" for place in places):
+        print("Containers have images of their own: vibecell images build", file=sys.stderr)
+        return 0
     print("Preparing the runtime image; the first time takes a minute.", file=sys.stderr)
     image, found = composition.prepare(settings)
     print(f"{image.root}")
@@ -78,4 +104,5 @@ def _print_languages(found: Catalogue) -> None:
         names = ", ".join(language.aliases)
         print(f"  ✓ {language.name} {language.version} ({names})")
     for absent in found.unavailable:
-        print(f"  – {absent.name}: {absent.reason}; to mend: {absent.mend}")
+        where = f" in the place {absent.place}" if absent.place else ""
+        print(f"  – {absent.name}{where}: {absent.reason}; to mend: {absent.mend}")

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 
 from vibecell.cli import children
-from vibecell.cli.composition import prepare
+from vibecell.cli.composition import deploy
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
@@ -37,7 +37,7 @@ def serve(settings: Settings) -> int:
         settings = replace(settings, port=listener.getsockname()[1])
         _make_run_dir(settings)
         require_free(settings.run_dir)
-        image, _ = prepare(settings)
+        deployment = deploy(settings)
         try:
             supervisor.add(Child("engine", lambda: children.start("engine", settings)))
             supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
@@ -54,14 +54,16 @@ def serve(settings: Settings) -> int:
         finally:
             listener.close()
             supervisor.stop()
-            image.release()
+            deployment.release()
     return 0
 
 
 def _make_run_dir(settings: Settings) -> None:
     """Both children need it: the engine writes there, the gateway passes through."""
     try:
-        settings.run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        if not settings.run_dir.exists():
+            settings.run_dir.mkdir(parents=True)
+            settings.run_dir.chmod(0o711)  # whatever the umask
     except OSError as error:
         raise PlatformError("make the run directory", str(error)) from error
 

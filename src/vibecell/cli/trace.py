@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vibecell.cli import children
-from vibecell.cli.composition import prepare
+from vibecell.cli.composition import deploy
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.trace_table import Marks, Table, make_table
 from vibecell.config import Settings
@@ -173,7 +173,7 @@ def _service(settings: Settings, url: str | None) -> Iterator[tuple[tuple[str, i
 
 @contextlib.contextmanager
 def _running(settings: Settings, listener: socket.socket) -> Iterator[EngineClient]:
-    image, _ = prepare(settings)
+    deployment = deploy(settings)
     supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
     client = EngineClient(settings.engine_socket)
     try:
@@ -185,7 +185,7 @@ def _running(settings: Settings, listener: socket.socket) -> Iterator[EngineClie
         raise PlatformError("start a service to trace", str(error)) from error
     finally:
         supervisor.stop()
-        image.release()
+        deployment.release()
 
 
 def _is_ready(client: EngineClient) -> bool:

@@ -26,7 +26,7 @@ from vibecell.model.errors import (
 )
 from vibecell.model.events import Cancel, Control, Finished, NumberedEvent, Signal, Stream
 from vibecell.model.execution import ExecutionRequest, Result
-from vibecell.model.language import Language
+from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import link_models as shapes
@@ -34,7 +34,7 @@ from vibecell.wire.fields import StrictModel
 from vibecell.wire.link import (
     decode_internal_error,
     decode_internal_event,
-    decode_internal_language,
+    decode_internal_offer,
     decode_internal_reply,
     decode_internal_result,
     encode_internal_control,
@@ -193,10 +193,9 @@ class EngineClient:
         }
         self._ask(call, shapes.DoneReply)
 
-    def languages(self) -> tuple[Language, ...]:
-        """See ``Executor.languages``."""
-        reply = self._ask({"call": "languages"}, shapes.LanguagesReply)
-        return tuple(decode_internal_language(x) for x in reply.languages)
+    def offer(self) -> Offer:
+        """See ``Executor.offer``."""
+        return decode_internal_offer(self._ask({"call": "languages"}, shapes.LanguagesReply))
 
     def health(self) -> Health:
         """See ``Executor.health``."""

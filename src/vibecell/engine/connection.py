@@ -8,7 +8,6 @@ wrong ends its own conversation only.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from time import monotonic_ns
 
 from vibecell.engine.execution import Execution
@@ -22,7 +21,7 @@ from vibecell.model.errors import (
     RequestError,
     VibecellError,
 )
-from vibecell.model.language import Language
+from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Capabilities
 from vibecell.wire import link_models as shapes
 from vibecell.wire.json_text import compact_json
@@ -33,7 +32,7 @@ from vibecell.wire.link import (
     decode_internal_request,
     encode_internal_error,
 )
-from vibecell.wire.views import JsonObject, encode_language
+from vibecell.wire.views import JsonObject, encode_offer
 
 CALL_TIMEOUT_S = 30.0
 NEXT_CALL_TIMEOUT_S = 5.0
@@ -46,18 +45,13 @@ class Connection:
 
     Args:
         executions: all of them.
-        catalogue: canonical name to language.
+        offer: what can be run.
         capabilities: what was measured at start.
     """
 
-    def __init__(
-        self,
-        executions: Executions,
-        catalogue: Mapping[str, Language],
-        capabilities: Capabilities,
-    ) -> None:
+    def __init__(self, executions: Executions, offer: Offer, capabilities: Capabilities) -> None:
         self._executions = executions
-        self._catalogue = catalogue
+        self._offer = offer
         self._capabilities = capabilities
         self._between_calls: set[asyncio.StreamWriter] = set()
 
@@ -148,8 +142,7 @@ class Connection:
                 await self._control(call)
                 return {"reply": "done"}, None, 0
             case shapes.LanguagesCall():
-                known = [encode_language(x) for x in self._catalogue.values()]
-                return {"reply": "languages", "languages": known}, None, 0
+                return {"reply": "languages", **encode_offer(self._offer)}, None, 0
             case shapes.HealthCall():
                 return self._health(), None, 0
             case shapes.TraceCall():

@@ -13,29 +13,28 @@ import logging
 import os
 import signal
 import socket
-import struct
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from vibecell.config import Settings
 from vibecell.engine.connection import Connection
 from vibecell.engine.executions import Executions
-from vibecell.model.errors import PlatformError, SandboxFailure
-from vibecell.model.language import Language
-from vibecell.sandbox.backend import Backend, Capabilities
+from vibecell.model.errors import PlatformError
+from vibecell.model.language import Offer
+from vibecell.sandbox.backend import Backend
+from vibecell.sandbox.mechanisms.credentials import peer
 from vibecell.wire.link import MAX_CALL_LINE_BYTES
 
 MAX_CONNECTIONS = 4096
 GARBAGE_THRESHOLD = 50_000
 _BACKLOG = 512
-_CREDENTIALS = struct.Struct("3i")
 _LOG = logging.getLogger(__name__)
 
 
 async def run_engine(
     settings: Settings,
     backend: Backend,
-    catalogue: Mapping[str, Language],
+    offer: Offer,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
@@ -43,7 +42,7 @@ async def run_engine(
     Args:
         settings: as loaded.
         backend: not yet open; is closed at the end.
-        catalogue: canonical name to language.
+        offer: what can be run, where the backend has the profiles of it.
         stop: ends the engine when set, for a caller in the same process.
 
     Raises:
@@ -52,12 +51,12 @@ async def run_engine(
     """
     stop = stop or asyncio.Event()
     with _only_engine(settings.run_dir), _stopped_by_signals(stop):
-        capabilities = await _capable(backend)
         try:
             await backend.open()
+            capabilities = await backend.probe()
             _settle_garbage()
-            executions = Executions(settings, backend, catalogue)
-            connection = Connection(executions, catalogue, capabilities)
+            executions = Executions(settings, backend, offer)
+            connection = Connection(executions, offer, capabilities)
             async with _listening(settings, connection):
                 sweeping = asyncio.create_task(executions.sweep_for_ever())
                 await stop.wait()
@@ -76,14 +75,6 @@ def _settle_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
-
-
-async def _capable(backend: Backend) -> Capabilities:
-    capabilities = await backend.probe()
-    if capabilities.missing:
-        names = ", ".join(layer.name for layer in capabilities.missing)
-        raise SandboxFailure("find the required protection on this host", names)
-    return capabilities
 
 
 def require_free(run_dir: Path) -> None:
@@ -144,7 +135,10 @@ async def _listening(settings: Settings, connection: Connection) -> AsyncIterato
         assert task is not None
         busy.add(task)
         try:
-            if len(busy) <= MAX_CONNECTIONS and _peer_uid(writer) in allowed:
+            if (
+                len(busy) <= MAX_CONNECTIONS
+                and peer(writer.get_extra_info("socket")).uid in allowed
+            ):
                 await connection.serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             _LOG.debug("a client left in the middle")
@@ -192,14 +186,3 @@ def _socket(path: Path, gateway_uid: int) -> socket.socket:
         raise PlatformError("make the engine's socket", str(error)) from error
     listener.setblocking(False)
     return listener
-
-
-def _peer_uid(writer: asyncio.StreamWriter) -> int:
-    """User at the other end, as the kernel knows it since ``connect``.
-
-    Source: unix(7), SO_PEERCRED.
-    """
-    link = writer.get_extra_info("socket")
-    packed = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, uid, _gid = _CREDENTIALS.unpack(packed)
-    return int(uid)

@@ -103,7 +103,7 @@ class Execution:
         self._cancelled: str | None = None
 
     def queued(self, position: int) -> None:
-        """Its position in the queue, told by admission."""
+        """Its position in a queue: for its turn, and then for a cell."""
         if not self.log.finished:
             self._recorder.event(Queued(position))
 
@@ -235,7 +235,7 @@ class Execution:
     async def _take_cell(self, backend: Backend, profile: WarmProfile) -> Cell:
         # Not in a task of its own, which could end with a cell in the moment of a
         # cancel, and would cost a turn of the loop where a cell is ready.
-        self._cell = await backend.acquire(profile)
+        self._cell = await backend.acquire(profile, self.queued)
         return self._cell
 
     def _spec(self, stage: Stage) -> ProcessSpec:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vibecell.config import Settings
@@ -20,7 +19,7 @@ from vibecell.engine.retention import Retention
 from vibecell.engine.traces import Traces
 from vibecell.model.errors import Conflict, QueueFull, ShuttingDown, UnknownExecution
 from vibecell.model.execution import ExecutionRequest
-from vibecell.model.language import Language
+from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
 from vibecell.wire.json_text import compact_json
 from vibecell.wire.link import encode_internal_request
@@ -45,14 +44,12 @@ class Executions:
     Args:
         settings: bounds and times.
         backend: an open backend.
-        catalogue: canonical name to language.
+        offer: what can be run.
     """
 
-    def __init__(
-        self, settings: Settings, backend: Backend, catalogue: Mapping[str, Language]
-    ) -> None:
+    def __init__(self, settings: Settings, backend: Backend, offer: Offer) -> None:
         self._backend = backend
-        self._catalogue = catalogue
+        self._offer = offer
         self._ceiling = settings.ceiling
         self._admission = Admission(settings.max_concurrent, settings.queue_size)
         self._max_per_owner = settings.max_per_owner
@@ -92,7 +89,7 @@ class Executions:
             the execution, and whether the key named one already there.
 
         Raises:
-            InvalidRequest: limits above the ceiling.
+            InvalidRequest: limits above the ceiling, or no such class.
             UnsupportedLanguage: as it says.
             Conflict: the key came with another request before.
             CapacityError: the queue is full, or the engine is stopping.
@@ -146,7 +143,7 @@ class Executions:
                 f"at most {self._max_per_owner} executions at once are yours",
                 self._admission.retry_after_s(),
             )
-        plan = make_plan(request, self._catalogue)
+        plan = make_plan(request, self._offer)
         log = EventLog(self._retention.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         execution = Execution(name, owner, request, plan, log, self.traces.begin(name))

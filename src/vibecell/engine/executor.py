@@ -12,7 +12,7 @@ from typing import Protocol
 from vibecell.engine.followed import Followed
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
-from vibecell.model.language import Language
+from vibecell.model.language import Offer
 from vibecell.wire.views import JsonObject, State
 
 
@@ -148,8 +148,8 @@ class Executor(Protocol):
         """
         ...
 
-    def languages(self) -> tuple[Language, ...]:
-        """What can be run."""
+    def offer(self) -> Offer:
+        """What can be run, for requests of every class."""
         ...
 
     def health(self) -> Health:

@@ -1,7 +1,7 @@
 """What running a request will take, decided before anything runs.
 
 Owns the choice of warm profile and the processes of each stage; refuses to do
-anything: it is a pure function of the request and the catalogue.
+anything: it is a pure function of the request and what is on offer.
 """
 
 import ast
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, WarmProfile, find_language
+from vibecell.model.language import Language, Offer, WarmProfile, find_language
 from vibecell.sandbox.backend import ProcessSpec
 
 RUN = "run"
@@ -54,13 +54,15 @@ class Plan:
     page: Mapping[str, str] | None = None
 
 
-def make_plan(request: ExecutionRequest, catalogue: Mapping[str, Language]) -> Plan:
+def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
     """Decide how a request is run.
 
     Raises:
-        UnsupportedLanguage: no such language or version.
+        UnsupportedLanguage: no such language or version in the request's class.
+        InvalidRequest: no such class.
     """
-    language = find_language(catalogue.values(), request.language, request.version)
+    languages = offer.of_class(request.request_class)
+    language = find_language(languages, request.language, request.version)
     entrypoint = request.entrypoint or language.entrypoint
     if language.mode == "page":
         return Plan(language.name, None, (), _page(request, entrypoint))

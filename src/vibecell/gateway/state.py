@@ -18,7 +18,7 @@ from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.registry import Record, Registry
 from vibecell.model.execution import ExecutionRequest
-from vibecell.model.language import Language, find_language
+from vibecell.model.language import Offer, find_language
 from vibecell.wire import decode_execute, strict_json_loads, to_execution_request
 
 
@@ -32,33 +32,34 @@ class Gateway:
         self.quota = Quota(policy)
         self.registry = Registry(executor, policy)
         self.metrics = Metrics()
-        self._languages: tuple[Language, ...] = ()
-        self._languages_until = 0.0
+        self._offer = Offer(())
+        self._offer_until = 0.0
 
     def owner(self) -> str:
         """Who makes the current request; raises what ``Authenticator`` does."""
         return self.authenticator.owner(request.environ)
 
-    def languages(self) -> tuple[Language, ...]:
+    def offer(self) -> Offer:
         """What can be run, asked of the engine now and then.
 
         Raises:
             EngineUnavailable: it is not known, and cannot be asked.
         """
-        if time.monotonic() >= self._languages_until:
-            self._languages = self.executor.languages()
-            self._languages_until = time.monotonic() + self.policy.languages_ttl_s
-        return self._languages
+        if time.monotonic() >= self._offer_until:
+            self._offer = self.executor.offer()
+            self._offer_until = time.monotonic() + self.policy.languages_ttl_s
+        return self._offer
 
     def execution_request(self, value: object) -> ExecutionRequest:
         """The request a parsed JSON value means; raises ``RequestError``."""
         return to_execution_request(
-            decode_execute(value), self.languages(), self.policy.limits, self.policy.ceiling
+            decode_execute(value), self.offer(), self.policy.limits, self.policy.ceiling
         )
 
     def remember(self, execution_id: str, owner: str, asked: ExecutionRequest) -> Record:
         """Note an execution that was just begun."""
-        language = find_language(self.languages(), asked.language, asked.version)
+        languages = self.offer().of_class(asked.request_class)
+        language = find_language(languages, asked.language, asked.version)
         entry = (asked.entrypoint or language.entrypoint) if language.mode == "page" else ""
         return self.registry.remember(execution_id, owner, asked, entry)
 

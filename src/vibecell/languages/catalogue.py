@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from vibecell.model.language import Language, StartMode, WarmProfile
+from vibecell.model.language import DEFAULT_IMAGE, Language, StartMode, WarmProfile
 
 FOLDER = Path(__file__).parent
 MODES = ("in_place", "warm_exec", "exec", "page")
@@ -27,7 +27,7 @@ class RuntimeNeeds:
         programs: others of the host that programs of the language use.
         trees: directories of the host that its runtime reads.
         requirements: pinned Python packages; ``None``: none.
-        mend: what an operator can do where ``program`` is absent.
+        mend: what an operator can do where a host lacks ``program``.
     """
 
     program: str = ""
@@ -56,11 +56,19 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """A language this deployment cannot run, and what would change that."""
+    """A language that one place of this deployment cannot run.
+
+    Attributes:
+        name: of the language.
+        reason: why it cannot.
+        mend: what would change that.
+        place: as ``WarmProfile.place`` has it.
+    """
 
     name: str
     reason: str
     mend: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Catalogue:
 
     Attributes:
         languages: that can run, Python first, the others by name.
-        unavailable: that cannot, with the mend.
+        unavailable: that cannot, with the mend; one for each place it should run in.
     """
 
     languages: tuple[Language, ...]
@@ -148,6 +156,7 @@ def _language(table: dict[str, Any]) -> Language:
         env=MappingProxyType(dict(table.pop("env", {}))),
         profiles=tuple(_profile(dict(p)) for p in table.pop("profiles", ())),
         example=table.pop("example", ""),
+        image=table.pop("image", DEFAULT_IMAGE),
     )
     _refuse_rest(table)
     if bool(language.profiles) == (mode == "page"):
@@ -162,6 +171,7 @@ def _profile(table: dict[str, Any]) -> WarmProfile:
         triggers=frozenset(table.pop("triggers", ())),
         warm_argv=tuple(table.pop("warm_argv", ())),
         warm_env=MappingProxyType(dict(table.pop("warm_env", {}))),
+        warm_unless=tuple(table.pop("warm_unless", ())),
     )
     _refuse_rest(table)
     return profile

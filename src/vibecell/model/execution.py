@@ -85,6 +85,8 @@ class ExecutionRequest:
         interactive: run on a terminal and keep its input open.
         expected_output: compared with stdout; ``None`` is no comparison.
         encoding: how bytes of the program reach the client.
+        request_class: which of the deployment's further kinds of wall; ``None``
+            leaves it to the language.
         on_disconnect: what happens when its only live connection closes.
 
     Raises:
@@ -103,6 +105,7 @@ class ExecutionRequest:
     expected_output: str | None = None
     encoding: Encoding = "utf-8"
     on_disconnect: OnDisconnect = "cancel"
+    request_class: str | None = None
 
     def __post_init__(self) -> None:
         self._check_files()

@@ -1,7 +1,8 @@
 """What the platform knows about a language.
 
-Owns the description; refuses knowledge of how a cell runs it. Every
-description comes from a ``language.toml`` through ``languages/catalogue.py``.
+Owns the description, and which languages a request may choose from; refuses
+knowledge of how a cell runs one. Every description comes from a
+``language.toml`` through ``languages/catalogue.py``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from vibecell.model.errors import UnsupportedLanguage
+from vibecell.model.errors import FieldProblem, InvalidRequest, UnsupportedLanguage
 
+DEFAULT_IMAGE = "runtime"  # the image of languages that name none
 StartMode = Literal["in_place", "warm_exec", "exec", "page"]
 
 
@@ -25,6 +27,10 @@ class WarmProfile:
         warm_argv: a program started ahead in each warm cell that waits for
             its source; empty where the forked runner itself waits.
         warm_env: environment additions for ``warm_argv`` only.
+        warm_unless: names in the workspace: where one of them exists, what was
+            started ahead cannot be used, and is started anew.
+        place: the deployment's name for the walls its cells stand behind; empty
+            for those it has by default.
     """
 
     name: str
@@ -32,6 +38,8 @@ class WarmProfile:
     triggers: frozenset[str] = frozenset()
     warm_argv: tuple[str, ...] = ()
     warm_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    warm_unless: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Language:
         env: environment additions of the language.
         profiles: warm profiles, the default one first.
         example: a small program to begin with.
+        image: name of the runtime image where its cells are containers.
     """
 
     name: str
@@ -63,6 +72,37 @@ class Language:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     profiles: tuple[WarmProfile, ...] = ()
     example: str = ""
+    image: str = DEFAULT_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a deployment can run; each of its classes may run something else.
+
+    Attributes:
+        languages: of a request that names no class.
+        classes: of one that does, by the name of the class.
+    """
+
+    languages: tuple[Language, ...]
+    classes: Mapping[str, tuple[Language, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def of_class(self, request_class: str | None) -> tuple[Language, ...]:
+        """The languages of a request that names this class, or none.
+
+        Raises:
+            InvalidRequest: no such class; names those there are.
+        """
+        if request_class is None:
+            return self.languages
+        found = self.classes.get(request_class)
+        if found is None:
+            names = ", ".join(sorted(self.classes))
+            said = f"must be one of {names}" if names else "is not known: there are no classes"
+            raise InvalidRequest(FieldProblem("request_class", said))
+        return found
 
 
 def find_language(languages: Iterable[Language], name: str, version: str | None = None) -> Language:

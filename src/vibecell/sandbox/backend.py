@@ -10,7 +10,7 @@ ending with one ``Exit``; ``Cell.collect`` brings the files it left;
 ``Cell.destroy`` ends everything in it, always, and never raises.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -20,6 +20,10 @@ from vibecell.model.execution import OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
+from vibecell.model.walls import Wall
+
+TellPosition = Callable[[int], None]
+"""Told the place in a queue, 0 is next."""
 
 
 class CellDied(SandboxFailure):
@@ -183,19 +187,39 @@ class Layer:
     mend: str = ""
     required: bool = True
 
+    @classmethod
+    def of(cls, name: str, enforced: bool, promise: str, mend: str = "") -> "Layer":
+        """A required layer: what it promises, and whether that was found true."""
+        if enforced:
+            return cls(name, True, promise)
+        return cls(name, False, f"not so: {promise}", mend)
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a backend enforces on this host, layer by layer."""
 
     backend: str
-    wall: Literal["shared", "fresh"]
+    wall: Wall
     layers: tuple[Layer, ...]
 
     @property
     def missing(self) -> tuple[Layer, ...]:
         """Required layers that are not enforced: reasons not to start."""
         return tuple(x for x in self.layers if x.required and not x.enforced)
+
+    def require_all(self) -> None:
+        """Refuse to go on while a required layer is not enforced.
+
+        Raises:
+            SandboxFailure: names all of them, and how to mend each.
+        """
+        if self.missing:
+            reasons = (
+                f"{x.name}: {x.detail}" + (f" (to mend: {x.mend})" if x.mend else "")
+                for x in self.missing
+            )
+            raise SandboxFailure("find the required protection on this host", "; ".join(reasons))
 
 
 class Backend(Protocol):
@@ -205,19 +229,31 @@ class Backend(Protocol):
         """Measure, by trying, what this host enforces; makes no pool."""
         ...
 
+    async def reap(self) -> None:
+        """End what an earlier life of the engine left, as far as there is what it was made with.
+
+        Raises:
+            SandboxFailure: it cannot be found out what there is.
+        """
+        ...
+
     async def open(self) -> None:
-        """Reap strays of an earlier life and start keeping cells warm.
+        """Reap, probe and start keeping cells warm.
 
         Raises:
             SandboxFailure: a required layer is missing; names all of them.
         """
         ...
 
-    async def acquire(self, profile: WarmProfile) -> Cell:
+    async def acquire(self, profile: WarmProfile, tell: TellPosition | None = None) -> Cell:
         """A warm cell of this profile, used by nobody before.
 
         Waits for one to be made when none is ready (bounded by a deadline). A
         caller that is cancelled while it waits has taken none.
+
+        Args:
+            tell: called while the wait is a long one, whenever its place in the
+                queue has changed.
 
         Raises:
             SandboxFailure: none could be made in time.

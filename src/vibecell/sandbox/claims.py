@@ -14,6 +14,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 
 MAX_NAME_CHARACTERS = 1024
+_MAX_SAID_CHARACTERS = 500
 _MAX_EXIT_CODE = 255
 _MAX_COUNT = 2**53  # the largest whole number that every JSON reader keeps
 
@@ -78,7 +79,19 @@ def failure(payload: bytes) -> SandboxFailure:
         SandboxFailure: it is not even a report.
     """
     report = control(payload)
-    return SandboxFailure(str(report.get("step"))[:200], str(report.get("detail"))[:500])
+    return SandboxFailure(printable(str(report.get("step")))[:200], said(str(report.get("detail"))))
+
+
+def said(text: str | bytes) -> str:
+    """What a zygote or an agent says of itself, for a log and for people."""
+    return printable(text if isinstance(text, str) else text.decode("utf-8", "replace"))[
+        :_MAX_SAID_CHARACTERS
+    ]
+
+
+def printable(text: str) -> str:
+    """The same with an escape for every character that does not print."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def file_name(payload: bytes) -> str:
@@ -90,9 +103,7 @@ def file_name(payload: bytes) -> str:
     path = control(payload).get("path")
     if not isinstance(path, str) or not all(p not in ("", ".", "..") for p in path.split("/")):
         raise SandboxFailure("collect files", "a file has no usable name")
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in path)[
-        :MAX_NAME_CHARACTERS
-    ]
+    return printable(path)[:MAX_NAME_CHARACTERS]
 
 
 def _whole(value: object, highest: int) -> int | None:

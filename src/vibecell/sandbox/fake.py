@@ -26,6 +26,7 @@ from vibecell.sandbox.backend import (
     Occurrence,
     Output,
     ProcessSpec,
+    TellPosition,
 )
 from vibecell.sandbox.fake_program import Call, ProgramError, read_program
 
@@ -281,6 +282,9 @@ class FakeBackend:
         """Cells handed out and not destroyed; 0 when all is well and quiet."""
         return len(self._cells)
 
+    async def reap(self) -> None:
+        """See ``backend.Backend.reap``: it leaves nothing."""
+
     async def probe(self) -> Capabilities:
         """See ``Backend.probe``: nothing is enforced, and nothing is required."""
         layer = Layer("isolation", False, "nothing is executed", required=False)
@@ -290,7 +294,7 @@ class FakeBackend:
         """See ``Backend.open``."""
         self._open = True
 
-    async def acquire(self, profile: WarmProfile) -> FakeCell:
+    async def acquire(self, profile: WarmProfile, tell: TellPosition | None = None) -> FakeCell:
         """See ``Backend.acquire``."""
         if self._acquire_s:
             await asyncio.sleep(self._acquire_s)

@@ -26,6 +26,7 @@ from vibecell.sandbox import claims
 from vibecell.sandbox.backend import CellDied, ProcessSpec
 from vibecell.sandbox.framed_process import FramedProcess, collect_frame, start_bytes
 from vibecell.sandbox.identity import CellIdentity
+from vibecell.sandbox.mechanisms.waiting import expire, readable
 
 RECEIVE_BYTES = 256 * 1024
 START_DEADLINE_S = 10.0
@@ -157,7 +158,7 @@ class FramedCell:
             self._loop.add_reader(self._link_fd, self._hear)
         timer = None
         if deadline_s is not None:
-            timer = self._loop.call_at(deadline_s, _expire, listener)
+            timer = self._loop.call_at(deadline_s, expire, listener)
         try:
             await listener
         finally:
@@ -330,7 +331,7 @@ class FramedCell:
                 self._process.abandon()
             self.kill()
             try:
-                await readable(self._pidfd, DEATH_DEADLINE_S)
+                await readable(DEATH_DEADLINE_S, self._pidfd)
             except TimeoutError:
                 self._kill_cgroup()
                 raise
@@ -357,32 +358,3 @@ class FramedCell:
         while self._senders:
             await asyncio.sleep(0)
         self._link.close()
-
-
-def _expire(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
-async def readable(descriptor: int, deadline_s: float) -> None:
-    """Wait until a descriptor polls readable; a pidfd does when its process has ended.
-
-    Raises:
-        TimeoutError: it has not, in so many seconds.
-
-    Source: pidfd_open(2)
-    """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_later(deadline_s, _expire, waiter)
-    loop.add_reader(descriptor, _settle, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-        loop.remove_reader(descriptor)
-
-
-def _settle(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

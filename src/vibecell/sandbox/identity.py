@@ -6,6 +6,7 @@ cell is proved empty; what cannot be proved stays taken for ever.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 
 EMPTY_DEADLINE_S = 2.0
 _POLL_S = 0.002
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class CellIdentity:
         oom_alarm: rings when memory runs out (cgroup v1).
         give_back_uid: frees the uid for another cell.
         give_back_cgroup: takes a cgroup in which there is no process.
-        discard_cgroup: removes one that somebody may still hold a way into.
+        discard_cgroup: removes one that somebody may still hold a way into, or is in.
     """
 
     uid: int
@@ -62,4 +65,14 @@ class CellIdentity:
                     cgroup.kill()
                     await asyncio.sleep(_POLL_S)
                 return
+        with contextlib.suppress(OSError):  # tried again, until the wall has ended
+            self.discard_cgroup(cgroup)
         raise SandboxFailure("end a cell", "its cgroup is not empty")
+
+
+async def release_unborn(identity: CellIdentity) -> None:
+    """Give back the identity of a cell that never came to be; never raises."""
+    try:
+        await identity.release(was_born=False)
+    except Exception:
+        log.exception("the identity of a cell that failed is not used again")

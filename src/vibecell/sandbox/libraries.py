@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.image_rules import PROGRAM_PATH
 
 # "libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)" or "/lib64/ld-linux-x86-64.so.2 (0x…)"
 _LINE = re.compile(r"^\s+(?:(\S+) => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
@@ -84,7 +85,7 @@ def _needed(files: list[Path]) -> dict[str, Path]:
         # Exit status 1 only says that one of the files is static.
         done = subprocess.run(
             ["ldd", *files[at : at + _FILES_PER_CALL]],
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"},
+            env={"PATH": PROGRAM_PATH, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

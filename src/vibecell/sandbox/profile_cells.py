@@ -1,9 +1,10 @@
 """The zygote and the warm cells of one profile, kept whole.
 
-Owns the succession of zygotes (one dies, one is recycled so that its address
-layout is not for ever) and the identity of each cell; refuses to know how an
+Owns the succession of zygotes (one dies, one fails, one is recycled so that its
+address layout is not for ever) and the identity of each cell; refuses to know how an
 outer wall is made: it is given a function that makes one. A zygote that is to
-be recycled goes on forking until its successor is ready, so that nobody waits.
+be recycled goes on forking until its successor is ready, so that nobody waits. One
+that has failed to make a cell forks no more: it may have been taken over.
 """
 
 import asyncio
@@ -13,13 +14,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.identity import CellIdentity
-from vibecell.sandbox.pool import WarmPool
+from vibecell.sandbox.identity import CellIdentity, release_unborn
+from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, MAX_FAILURES, WarmPool
 from vibecell.sandbox.refill import Refill
 from vibecell.sandbox.zygote_link import ZygoteLink
 
-ACQUIRE_DEADLINE_S = 30.0
 SUCCESSION_RETRY_S = 1.0
 # Where no successor comes, a zygote is used no longer than this many times over.
 MAX_OVERDUE = 2.0
@@ -41,22 +42,27 @@ class Zygote:
         self.close = close
 
 
+MakeZygote = Callable[[Callable[[ZygoteLink], None]], Awaitable[Zygote]]
+"""Builds an outer wall with a ready zygote; is given what to call when that ends by itself."""
+
+
 class ProfileCells:
     """Everything warm of one profile.
 
     Args:
-        make_zygote: builds an outer wall with a ready zygote; is given what
-            to call when that zygote ends by itself.
+        make_zygote: for the first zygote and each that follows.
         refill: decides how many warm cells are kept, and when one is made.
         max_forks, max_age_s: when a zygote is replaced.
+        patience: as the pool has it.
     """
 
     def __init__(
         self,
-        make_zygote: Callable[[Callable[[ZygoteLink], None]], Awaitable[Zygote]],
+        make_zygote: MakeZygote,
         refill: Refill,
         max_forks: int,
         max_age_s: float,
+        patience: int = MAX_FAILURES,
     ) -> None:
         self._make_zygote = make_zygote
         self._max_forks = max_forks
@@ -68,7 +74,7 @@ class ProfileCells:
         self._refill = refill
         self._succeeding: asyncio.Task[None] | None = None
         self._succeed_from_s = 0.0
-        self._pool = WarmPool(self._make_cell, refill, self._in_use)
+        self._pool = WarmPool(self._make_cell, refill, self._in_use, patience)
         self._closed = False
 
     async def open(self) -> None:
@@ -80,28 +86,17 @@ class ProfileCells:
         await self._current_zygote()
         self._pool.fill()
 
-    async def acquire(self) -> FramedCell:
-        """A warm cell nobody has used.
+    async def acquire(self, tell: TellPosition | None = None) -> FramedCell:
+        """A warm cell nobody has used; see ``backend.Backend.acquire``.
 
         Raises:
             SandboxFailure: none could be made in time.
         """
-        return await self._pool.acquire(ACQUIRE_DEADLINE_S)
-
-    @property
-    def ready(self) -> int:
-        """How many warm cells wait."""
-        return self._pool.ready
+        return await self._pool.acquire(ACQUIRE_DEADLINE_S, tell)
 
     def counts(self) -> dict[str, int]:
         """What there is at this moment, by name."""
-        return {
-            "ready": self._pool.ready,
-            "making": self._pool.making,
-            "target": self._refill.target(self._pool),
-            "waiting": self._pool.waiting,
-            "in_use": self._in_use(),
-        }
+        return self._pool.counts()
 
     def _in_use(self) -> int:
         """Cells that were made, wait no longer, and are not destroyed yet."""
@@ -163,8 +158,11 @@ class ProfileCells:
                 self._run(zygote.close())
 
     def _zygote_ended(self, link: ZygoteLink) -> None:
+        """Its link has; whether it has ended too, who may have been taken over, is seen to."""
         if not self._closed:
             log.error("a zygote ended by itself; its cells ended with it")
+            if self._zygote is not None and self._zygote.link is link:
+                self._retire(self._zygote)
             self._pool.discard_dead()
 
     async def _make_cell(self) -> FramedCell:
@@ -174,11 +172,20 @@ class ProfileCells:
         identity = zygote.new_identity()
         try:
             cell = await zygote.link.fork(identity)
-        except BaseException:
-            self._run(_release(identity))
+        except BaseException as error:
+            self._run(release_unborn(identity))
+            if isinstance(error, SandboxFailure):
+                self._retire(zygote)
             raise
         self._close_idle()
         return cell
+
+    def _retire(self, zygote: Zygote) -> None:
+        """Have it make no more cells; it is ended once none of those it has made is left."""
+        if self._zygote is zygote:
+            self._zygote = None
+            self._retired.append(zygote)
+        self._close_idle()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -198,11 +205,3 @@ class ProfileCells:
             zygote.link.close()
             await zygote.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-async def _release(identity: CellIdentity) -> None:
-    """Give back the identity of a cell that never came to be."""
-    try:
-        await identity.release(was_born=False)
-    except Exception:
-        log.exception("the identity of a cell that failed is not used again")

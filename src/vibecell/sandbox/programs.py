@@ -9,15 +9,22 @@ from collections.abc import Mapping
 
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.image_rules import CELL_PROGRAMS, PROGRAM_PATH
 from vibecell.sandbox.mechanisms import landlock, rlimits, seccomp
 
 BASE_ENV: Mapping[str, str] = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PATH": PROGRAM_PATH,
     "HOME": "/workspace",
     "LANG": "C.UTF-8",
     "USER": "user",
     "LOGNAME": "user",
     "PWD": "/workspace",
+}
+# Python finds the zygote by it: sitecustomize.py
+ZYGOTE_ENV: Mapping[str, str] = {
+    "PATH": PROGRAM_PATH,
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": f"/{CELL_PROGRAMS}",
 }
 
 
@@ -31,12 +38,14 @@ def setup_message(
         landlock_abi: as measured; 0 means the kernel has none.
         watch: whether agents sample use, because no cgroup counts it.
     """
+    unsampled = seccomp.UNSAMPLED_MEMORY_CALLS if watch else ()
     return {
         "modules": list(profile.modules),
         "warm_argv": list(profile.warm_argv),
         "warm_env": dict(profile.warm_env),
+        "warm_unless": list(profile.warm_unless),
         "env": dict(BASE_ENV),
-        "seccomp": base64.b64encode(seccomp.compile_filter()).decode(),
+        "seccomp": base64.b64encode(seccomp.compile_filter(absent=unsampled)).decode(),
         "landlock": landlock.ruleset(landlock_abi) if landlock_abi else None,
         "rlimits": rlimits.constant_rlimits(),
         "tmpfs_bytes": tmpfs_bytes,

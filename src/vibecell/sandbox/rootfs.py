@@ -22,6 +22,7 @@ from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import rootfs_contents as contents
+from vibecell.sandbox.image_rules import CELL_PROGRAMS
 from vibecell.sandbox.rootfs_contents import ImageSpec, Program
 
 __all__ = ["Image", "ImageSpec", "Program", "build_image", "find_image"]
@@ -40,7 +41,7 @@ class Image:
         root: the directory that becomes ``/``.
         fingerprint: of everything it was made from.
         versions: program name to version, as measured when it was built.
-        missing: names of optional programs that the host does not have.
+        missing: names of programs that the host does not have.
     """
 
     root: Path
@@ -75,7 +76,7 @@ def build_image(spec: ImageSpec, destination: Path) -> Image:
     if found is not None:
         return found
     try:
-        destination.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _make_walkable(destination)
         lock_fd = os.open(destination / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SandboxFailure("make the directory of runtime images", str(error)) from error
@@ -88,6 +89,17 @@ def build_image(spec: ImageSpec, destination: Path) -> Image:
         raise SandboxFailure("build the runtime image", str(error)) from error
     finally:
         os.close(lock_fd)
+
+
+def _make_walkable(directory: Path) -> None:
+    """Make a directory that every uid may pass through, whatever the umask.
+
+    A wall's tool starts as a uid of its own, and looks for the image by its path.
+    """
+    if not directory.is_dir():
+        _make_walkable(directory.parent)
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o755)
 
 
 def _name(spec: ImageSpec) -> str:
@@ -117,7 +129,7 @@ def _build(spec: ImageSpec, destination: Path) -> Image:
     name = _name(spec)
     work = destination / f"{_BUILDING}{secrets.token_hex(4)}"
     root = work / _ROOT
-    root.mkdir(parents=True)
+    _make_walkable(root)
     try:
         relative = _sibling(destination, contents.base_fingerprint(spec))
         if relative is not None:
@@ -148,7 +160,7 @@ def _sibling(destination: Path, base: str) -> Path | None:
 
 def _clone(source: Path, root: Path) -> None:
     """The same files under another directory, by hard links: nobody writes to either."""
-    skipped = source / contents.CELL_PROGRAMS
+    skipped = source / CELL_PROGRAMS
 
     def ignore(directory: str, names: list[str]) -> list[str]:
         return [n for n in names if Path(directory) / n == skipped]

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import socket
-import struct
 import time
 from collections.abc import Callable
 
@@ -17,14 +16,15 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import claims
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.framed import FramedCell, readable
+from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import CellIdentity
+from vibecell.sandbox.mechanisms.credentials import UCRED, Credentials
+from vibecell.sandbox.mechanisms.waiting import readable
 
 READY_DEADLINE_S = 60.0
 HELLO_DEADLINE_S = 10.0
 MAX_MESSAGE_BYTES = 256 * 1024
-_CREDENTIALS = struct.Struct("3i")
-_CREDENTIALS_SPACE_BYTES = socket.CMSG_SPACE(_CREDENTIALS.size)
+_CREDENTIALS_SPACE_BYTES = socket.CMSG_SPACE(UCRED.size)
 _FIRST_FRAMES = frozenset({frames.HELLO, frames.FAILURE})
 
 
@@ -68,8 +68,7 @@ class ZygoteLink:
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start a zygote", str(error) or "it does not answer") from error
         if answer != b'{"ready":true}':
-            said = answer.decode("utf-8", "replace")[:500]
-            raise SandboxFailure("start a zygote", said or "it died")
+            raise SandboxFailure("start a zygote", claims.said(answer) or "it died")
         self.is_alive = True
         self._loop.add_reader(self._control, self._ended)
 
@@ -139,7 +138,7 @@ class ZygoteLink:
         parser = frames.FrameParser(_FIRST_FRAMES)
         deadline_s = self._loop.time() + HELLO_DEADLINE_S
         while True:
-            await readable(link.fileno(), deadline_s - self._loop.time())
+            await readable(deadline_s - self._loop.time(), link.fileno())
             data, ancillary, _, _ = link.recvmsg(4096, _CREDENTIALS_SPACE_BYTES)
             if not data:
                 raise SandboxFailure("make a cell", "it died before it was warm")
@@ -154,7 +153,7 @@ class ZygoteLink:
                 raise claims.failure(payload)
             if claims.control(payload).get("protocol") != frames.PROTOCOL_VERSION:
                 raise SandboxFailure("make a cell", "it speaks another protocol version")
-            pid: int = _CREDENTIALS.unpack(ancillary[0][2])[0]
+            pid = Credentials(*UCRED.unpack(ancillary[0][2])).pid
             if pid <= 0:
                 raise SandboxFailure("make a cell", "its pid cannot be seen from here")
             return pid

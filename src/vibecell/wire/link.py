@@ -36,7 +36,7 @@ from vibecell.model.execution import (
     StageOutcome,
     Usage,
 )
-from vibecell.model.language import Language
+from vibecell.model.language import Language, Offer
 from vibecell.model.limits import Limits
 from vibecell.wire import link_models as shapes
 from vibecell.wire.fields import encode_base64, problems_of
@@ -69,6 +69,7 @@ def encode_internal_request(request: ExecutionRequest) -> JsonObject:
         "expected_output": request.expected_output,
         "encoding": request.encoding,
         "on_disconnect": request.on_disconnect,
+        "request_class": request.request_class,
     }
 
 
@@ -91,6 +92,7 @@ def decode_internal_request(body: shapes.LinkRequest) -> ExecutionRequest:
         expected_output=body.expected_output,
         encoding=body.encoding,
         on_disconnect=body.on_disconnect,
+        request_class=body.request_class,
     )
 
 
@@ -245,16 +247,24 @@ def decode_internal_error(body: shapes.ErrorReply) -> VibecellError:
     return ProtocolViolation("read the engine's refusal")
 
 
-def decode_internal_language(body: shapes.LinkLanguage) -> Language:
-    """A language as far as the link tells of it: neither argv nor profiles."""
-    return Language(
-        name=body.name,
-        display_name=body.display_name,
-        version=body.version,
-        aliases=tuple(body.aliases),
-        entrypoint=body.entrypoint,
-        mode=body.mode,
-        example=body.example,
+def decode_internal_offer(body: shapes.LanguagesReply) -> Offer:
+    """The languages as far as the link tells of them: neither argv nor profiles."""
+    classes = {name: _languages(known) for name, known in body.classes.items()}
+    return Offer(_languages(body.languages), MappingProxyType(classes))
+
+
+def _languages(bodies: list[shapes.LinkLanguage]) -> tuple[Language, ...]:
+    return tuple(
+        Language(
+            name=body.name,
+            display_name=body.display_name,
+            version=body.version,
+            aliases=tuple(body.aliases),
+            entrypoint=body.entrypoint,
+            mode=body.mode,
+            example=body.example,
+        )
+        for body in bodies
     )
 
 

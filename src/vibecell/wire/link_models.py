@@ -14,6 +14,7 @@ from vibecell.model.execution import Encoding, OnDisconnect
 from vibecell.model.language import StartMode
 from vibecell.model.marks import Moment
 from vibecell.model.verdicts import Verdict
+from vibecell.model.walls import Wall
 from vibecell.wire.fields import Base64Bytes, StrictModel
 from vibecell.wire.views import State
 
@@ -53,6 +54,7 @@ class LinkRequest(StrictModel):
     expected_output: str | None
     encoding: Encoding
     on_disconnect: OnDisconnect
+    request_class: str | None
 
 
 class ExecuteCall(StrictModel):
@@ -240,6 +242,7 @@ class LinkLanguage(StrictModel):
 class LanguagesReply(StrictModel):
     reply: Literal["languages"]
     languages: list[LinkLanguage]
+    classes: dict[str, list[LinkLanguage]]
 
 
 class LinkLayer(StrictModel):
@@ -252,7 +255,7 @@ class LinkLayer(StrictModel):
 
 class LinkCapabilities(StrictModel):
     backend: str
-    wall: Literal["shared", "fresh"]
+    wall: Wall
     layers: list[LinkLayer]
 
 

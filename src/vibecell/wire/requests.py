@@ -6,7 +6,6 @@ deployment's ceiling. Paths, counts and limits are judged by the model's own
 constructors, so that there is one judge.
 """
 
-from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -24,7 +23,7 @@ from vibecell.model.execution import (
     OnDisconnect,
     SourceFile,
 )
-from vibecell.model.language import Language, find_language
+from vibecell.model.language import Language, Offer, find_language
 from vibecell.model.limits import Limits
 from vibecell.wire.fields import Base64Bytes, StrictModel, problems_of
 
@@ -83,6 +82,7 @@ class ExecuteBody(StrictModel):
     expected_output: _Text | None = None
     encoding: Encoding = "utf-8"
     on_disconnect: OnDisconnect = "cancel"
+    request_class: Annotated[str, Field(min_length=1, max_length=32)] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "ExecuteBody":
@@ -158,20 +158,21 @@ def decode_execute(value: object) -> ExecuteBody:
 
 
 def to_execution_request(
-    body: ExecuteBody, languages: Iterable[Language], defaults: Limits, ceiling: Limits
+    body: ExecuteBody, offer: Offer, defaults: Limits, ceiling: Limits
 ) -> ExecutionRequest:
     """The request that a body means.
 
     Args:
         body: a validated body.
-        languages: the catalogue; tells which file ``code`` becomes.
+        offer: what can be run; the language tells which file ``code`` becomes.
         defaults: limits of a request that sets none.
         ceiling: limits that no request may exceed.
 
     Raises:
-        InvalidRequest: names each wrong field.
-        UnsupportedLanguage: not in ``languages``.
+        InvalidRequest: names each wrong field; an unknown class is one.
+        UnsupportedLanguage: the request's class does not offer it.
     """
+    languages = offer.of_class(body.request_class)
     language = find_language(languages, body.language, body.version)
     limits = _limits(body.limits, defaults)
     limits.require_within(ceiling)
@@ -196,6 +197,7 @@ def to_execution_request(
         expected_output=_optional(body.expected_output, "expected_output"),
         encoding=body.encoding,
         on_disconnect=body.on_disconnect,
+        request_class=body.request_class,
     )
 
 

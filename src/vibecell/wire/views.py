@@ -9,6 +9,8 @@ them to the models.
 from collections.abc import Callable
 from typing import Literal
 
+from pydantic import Field
+
 from vibecell.model.events import (
     Display,
     Exited,
@@ -20,7 +22,7 @@ from vibecell.model.events import (
     StreamName,
 )
 from vibecell.model.execution import Encoding, Outcome, OutputFile, Result, Usage
-from vibecell.model.language import Language
+from vibecell.model.language import Language, Offer
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.fields import StrictModel, encode_base64
 
@@ -168,6 +170,15 @@ class LanguageView(StrictModel):
     example: str
 
 
+class OfferView(StrictModel):
+    """What can be run."""
+
+    languages: list[LanguageView] = Field(description="Of a request that names no class.")
+    classes: dict[str, list[LanguageView]] = Field(
+        description="Of one that does, by its `request_class`."
+    )
+
+
 def as_text(data: bytes) -> str:
     """UTF-8 as text; what cannot be decoded becomes U+FFFD."""
     return data.decode("utf-8", "replace")
@@ -221,8 +232,17 @@ def encode_execution(
     return {"id": execution_id, "state": state, "result": shown}
 
 
-def encode_language(language: Language) -> JsonObject:
-    """What a client may know of a language."""
+def encode_offer(offer: Offer) -> JsonObject:
+    """What a client may know of the languages, for requests of every class."""
+    return {
+        "languages": [_language_view(x) for x in offer.languages],
+        "classes": {
+            name: [_language_view(x) for x in known] for name, known in offer.classes.items()
+        },
+    }
+
+
+def _language_view(language: Language) -> JsonObject:
     return {
         "name": language.name,
         "display_name": language.display_name,

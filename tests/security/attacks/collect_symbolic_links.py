@@ -17,7 +17,7 @@ for n, target in enumerate(
         "/root",
         "../../../etc/passwd",
         "/dev/zero",
-        "/proc/1/root/etc/shadow",
+        "/proc/1/root/etc/passwd",
         *sys.argv[1:],
     )
 ):

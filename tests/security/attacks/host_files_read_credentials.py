@@ -1,5 +1,7 @@
 # Tries to read the credentials and keys of the host.
 # Expected containment: the cell's root is an image of its own in which none of them exists.
+import os
+
 from attack import contained, escaped, refuse
 
 for path in (
@@ -14,11 +16,12 @@ for path in (
     "/etc/ssh",
     "/boot",
     "/srv",
-    "/etc/resolv.conf",
     "/run/vibecell",
     "/var/log",
 ):
-    refuse(path, open, path)
+    # a folder cannot be opened in any case, and of a file that is there no right may be had
+    refuse(path, os.lstat, path)
+refuse("/etc/resolv.conf", open, "/etc/resolv.conf")
 if "root:x:0:0" not in open("/etc/passwd").read():
     print("no root line")
 if len(open("/etc/passwd").read().splitlines()) > 5:

@@ -4,7 +4,7 @@ const fs = require('fs');
 const os = require('os');
 const net = require('net');
 
-console.log('CELL', fs.readlinkSync('/proc/self/ns/pid'));
+console.log('CELL', fs.readlinkSync('/proc/self/ns/pid'), fs.readFileSync('/proc/1/stat', 'utf8').split(' ')[21]);
 for (const [name, list] of Object.entries(os.networkInterfaces())) {
   if (list.some((address) => !address.internal)) {
     console.log('ESCAPED: interface', name);

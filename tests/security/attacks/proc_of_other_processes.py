@@ -1,5 +1,6 @@
 # Tries to read environment, memory and files of every other process, pid 1 first.
 # Expected containment: the agent is non-dumpable and of another identity; nobody else is there.
+# attack: {"for_one_uid_only": "numbers of descriptors"}
 import os
 from attack import contained, processes, refuse
 
@@ -11,6 +12,19 @@ def read(path):
     if not data:
         raise ValueError("empty")
     return data
+
+
+def numbers_at_most(path):
+    """They may be listed where agent and program have one uid outside, and lead nowhere."""
+    try:
+        entries = os.listdir(path)
+    except OSError as error:
+        print("refused:", path, "-", error)
+        return
+    for entry in entries:
+        refuse(f"{path}/{entry}", os.readlink, f"{path}/{entry}")
+        refuse(f"open {path}/{entry}", lambda name: open(name, "rb", 0), f"{path}/{entry}")
+    print("numbers of descriptors of", path, entries)
 
 
 print("visible:", processes())
@@ -39,7 +53,9 @@ for pid in processes():
         path = f"/proc/{pid}/{name}"
         if name in ("cwd", "root", "exe", "ns/mnt", "ns/user"):
             refuse(path, os.readlink, path)
-        elif name in ("fd", "map_files", "fdinfo"):
+        elif name == "fd":
+            numbers_at_most(path)
+        elif name in ("map_files", "fdinfo"):
             refuse(path, os.listdir, path)
         else:
             refuse(path, read, path)

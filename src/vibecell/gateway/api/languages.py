@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.state import Gateway
-from vibecell.wire import encode_language
+from vibecell.wire import encode_offer
 
 
 def blueprint(gateway: Gateway) -> Blueprint:
@@ -14,6 +14,6 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.get("/v1/languages")
     def languages() -> Response:
         gateway.owner()
-        return json_response({"languages": [encode_language(x) for x in gateway.languages()]})
+        return json_response(encode_offer(gateway.offer()))
 
     return routes

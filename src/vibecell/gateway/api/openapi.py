@@ -19,7 +19,7 @@ from vibecell.wire import (
     ExecuteReply,
     ExecutionView,
     JsonObject,
-    LanguageView,
+    OfferView,
 )
 
 _REF = "#/components/schemas/{model}"
@@ -130,11 +130,6 @@ def _paths() -> JsonObject:
         },
         204: _answer("`after` is the last event: nothing follows."),
     }
-    languages: JsonObject = {
-        "type": "object",
-        "required": ["languages"],
-        "properties": {"languages": {"type": "array", "items": _ref("LanguageView")}},
-    }
     state: JsonObject = {"type": "object", "properties": {"status": {"type": "string"}}}
     upgraded = {101: _answer("A WebSocket; see the reference of the HTTP API.")}
     return {
@@ -148,7 +143,9 @@ def _paths() -> JsonObject:
             )
         },
         "/v1/languages": {
-            "get": _operation("What can be run", {200: _answer("All languages.", languages)})
+            "get": _operation(
+                "What can be run", {200: _answer("All languages.", _ref("OfferView"))}
+            )
         },
         "/v1/executions": {
             "post": _operation(
@@ -253,7 +250,7 @@ _PROBLEM: JsonObject = {
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     bodies: tuple[type[BaseModel], ...] = (ExecuteBody,)
-    views: tuple[type[BaseModel], ...] = (ExecuteReply, ExecutionView, LanguageView)
+    views: tuple[type[BaseModel], ...] = (ExecuteReply, ExecutionView, OfferView)
     _, received = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
     _, sent = models_json_schema([(m, "serialization") for m in views], ref_template=_REF)
     schemas.update(received["$defs"])

@@ -16,6 +16,7 @@
     if (schema.const !== undefined) return JSON.stringify(schema.const);
     if (schema.enum) return schema.enum.map((x) => JSON.stringify(x)).join(" | ");
     if (schema.type === "array") return typeOf(schema.items) + "[]";
+    if (schema.additionalProperties) return "{name: " + typeOf(schema.additionalProperties) + "}";
     return schema.type || "any";
   };
   const table = (head, rows) => {

@@ -123,18 +123,21 @@ class CgroupManager:
             How many cgroups were cleared away.
 
         Raises:
-            OSError: one cannot be emptied or removed.
+            OSError: of the first that could not be emptied or removed, after the others.
         """
         if self._layout is None:
             return 0
         reaped = 0
+        failures: list[OSError] = []
         for base in self._layout.directories:
             for parent in sorted(base.glob(f"{self._parent_name}.*")):
                 if parent.name != self._own_parent and parent.is_dir():
-                    reaped += self._reap(parent.name)
+                    reaped += self._reap(parent.name, failures)
+        if failures:
+            raise failures[0]
         return reaped
 
-    def _reap(self, parent_name: str) -> int:
+    def _reap(self, parent_name: str, failures: list[OSError]) -> int:
         assert self._layout is not None
         locks = lock_all([base / parent_name for base in self._layout.directories])
         if locks is None:
@@ -142,12 +145,18 @@ class CgroupManager:
         try:
             parents = {key: base / parent_name for key, base in self._layout.bases.items()}
             names = _children(*parents.values())
+            reaped = 0
             for name in names:
                 stray = Cgroup({key: parent / name for key, parent in parents.items()})
-                _end(stray)
-            for parent in dict.fromkeys(parents.values()):
-                remove_directory(parent)
-            return len(names)
+                try:
+                    _end(stray)
+                    reaped += 1
+                except OSError as error:
+                    failures.append(error)
+            if reaped == len(names):
+                for parent in dict.fromkeys(parents.values()):
+                    remove_directory(parent)
+            return reaped
         finally:
             for lock in locks:
                 os.close(lock)
@@ -166,9 +175,9 @@ class CgroupManager:
 
 def _end(cgroup: Cgroup) -> None:
     for _round in range(_END_ROUNDS):
+        cgroup.kill()  # whoever is in a cgroup below it, too, and is not among its processes
         if not cgroup.processes():
             break
-        cgroup.kill()
         time.sleep(_END_PAUSE_S)
     cgroup.remove()
 

@@ -88,6 +88,14 @@ class Cgroup:
         """
         return [self._files.descriptor(path, os.O_WRONLY) for path in self._procs]
 
+    def admit(self, pid: int) -> None:
+        """Move a process into it, with all its threads.
+
+        Source: cgroups(7), "Moving a process"
+        """
+        for path in self._procs:
+            write(Path(path), pid)
+
     def set_limits(self, memory_bytes: int, processes: int, cpus: float | None = None) -> None:
         """Bound the cgroup; swap is never granted. Hits and peaks count anew from here.
 
@@ -99,11 +107,22 @@ class Cgroup:
         self._memory_hits_before = self._memory_hits()
         self._process_hits_before = self._process_hits()
 
-    def bound(self, memory_bytes: int, processes: int, cpus: float | None = None) -> None:
-        """Set limits only; those that stand already are not written again."""
+    def bound(
+        self,
+        memory_bytes: int,
+        processes: int,
+        cpus: float | None = None,
+        oom_group: bool = True,
+    ) -> None:
+        """Set limits only; those that stand already are not written again.
+
+        Args:
+            oom_group: where memory runs out, the kernel ends everybody and not only
+                whom it chooses; of version 2.
+        """
         if self._limits.get("memory") != memory_bytes:
             self._limits.pop("memory", None)
-            if self._set_memory(memory_bytes):
+            if self._set_memory(memory_bytes, oom_group):
                 self._limits["memory"] = memory_bytes
         if self._limits.get("pids") != processes:
             write(self._pids / "pids.max", processes)
@@ -112,12 +131,12 @@ class Cgroup:
             self._set_cpus(cpus)
             self._limits["cpus"] = cpus
 
-    def _set_memory(self, limit_bytes: int) -> bool:
+    def _set_memory(self, limit_bytes: int, oom_group: bool) -> bool:
         """Whether exactly this limit stands now, and not one that use has forced up."""
         if self._is_v2:
             write(self._memory / "memory.max", limit_bytes)
             write_if_there(self._memory / "memory.swap.max", 0)
-            write(self._memory / "memory.oom.group", 1)
+            write(self._memory / "memory.oom.group", int(oom_group))
             return True
         write_if_there(self._memory / "memory.swappiness", 0)
         self._set_v1_memory(limit_bytes)
@@ -264,9 +283,10 @@ class Cgroup:
     def kill(self) -> None:
         """End every process; returns at once with ``cgroup.kill`` (Linux 5.14).
 
-        Without it, forks are refused first, so that nobody outruns the sweep,
-        then every member is killed until none is left, for a bounded time. A
-        cgroup that is gone already is no error.
+        That reaches who is in the unified hierarchy. Who holds the descriptors can have
+        joined another alone, and is killed there. Without it, forks are refused first,
+        so that nobody outruns the sweep, then every member is killed until none is
+        left, for a bounded time. A cgroup that is gone already is no error.
         """
         with ignoring_gone():
             if self._has_kill is None:
@@ -274,8 +294,16 @@ class Cgroup:
                 self._has_kill = unified is not None and (unified / "cgroup.kill").exists()
             if self._has_kill:
                 self._files.write(f"{self._unified}/cgroup.kill", b"1")
+                for pid in self._elsewhere():
+                    self._kill_member(pid)
             else:
                 self._sweep()
+
+    def _elsewhere(self) -> set[int]:
+        """Who is in another hierarchy than the unified one alone."""
+        if self._is_v2:
+            return set()
+        return self._members() - read_members(f"{self._unified}/cgroup.procs")
 
     def _sweep(self) -> None:
         self._limits.pop("pids", None)

@@ -172,7 +172,7 @@ def lower_limit(limit: Path, usage: Path, limit_bytes: int) -> None:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove one cgroup; one that is gone already is no error.
+    """Remove one cgroup, and what was made below it; one that is gone already is no error.
 
     Raises:
         OSError: EBUSY when it is still in use after a short wait.
@@ -186,4 +186,19 @@ def remove_directory(directory: Path) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY or attempt == _REMOVE_ATTEMPTS:
                 raise
+            _remove_below(directory)
         time.sleep(_REMOVE_PAUSE_S)
+
+
+def _remove_below(directory: Path) -> None:
+    """Remove what can be of a tree that somebody behind a wall may have made, however deep."""
+    pending = [directory]
+    with contextlib.suppress(OSError):
+        while pending:
+            below = [child for child in pending[-1].iterdir() if child.is_dir()]
+            if below:
+                pending += below
+            elif len(pending) > 1:
+                pending.pop().rmdir()
+            else:
+                return

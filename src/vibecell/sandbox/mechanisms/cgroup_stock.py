@@ -9,6 +9,8 @@ A used cgroup is given out again only if it has no process, nobody who waits to 
 reaped, no cgroup below it and no peak that cannot be set back (``Cgroup.is_as_new``),
 and if what is still charged to it is less than what the kernel rounds every charge
 up to. What is not wanted at once is removed: between two programs nothing is left.
+A zygote that was taken over may have kept the way into a cgroup of a cell that has ended.
+Who comes in by it is killed, and the cgroup is removed with the wall at the latest.
 Only a debt of processor time may be left to the next: who inherits a cgroup that has used up
 its share of a period waits for the period to end, a tenth of a second at most.
 
@@ -18,6 +20,7 @@ processor has put by); mm/memcontrol.c, MEMCG_CHARGE_BATCH
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -85,6 +88,7 @@ class CgroupStock:
         self._cpus = cpus
         self._spare: deque[tuple[float, Cgroup]] = deque()
         self._alarms: dict[Cgroup, OomAlarm] = {}
+        self._entered: list[Cgroup] = []
         self._trimming: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -97,7 +101,7 @@ class CgroupStock:
         while self._spare:
             _, cgroup = self._spare.popleft()
             if cgroup.memory_bytes() > MAX_RESIDUE_BYTES:
-                self.discard(cgroup)
+                self._drop(cgroup)
                 continue
             self._bound(cgroup)
             return cgroup, self._alarms.get(cgroup)
@@ -134,14 +138,17 @@ class CgroupStock:
             return
         if (alarm := self._alarms.get(cgroup)) is not None:
             alarm.forget()
-        loop = asyncio.get_running_loop()
-        self._spare.append((loop.time(), cgroup))
-        if self._trimming is None:
-            self._trimming = loop.call_later(LINGER_S, self._trim)
+        self._spare.append((asyncio.get_running_loop().time(), cgroup))
+        self._trim_later()
+
+    def _trim_later(self) -> None:
+        if self._trimming is None and not self._closed:
+            self._trimming = asyncio.get_running_loop().call_later(LINGER_S, self._trim)
 
     def _trim(self) -> None:
         """Remove what has not been wanted for a while."""
         self._trimming = None
+        self._remove_entered()
         loop = asyncio.get_running_loop()
         while self._spare and loop.time() - self._spare[0][0] >= LINGER_S:
             self._drop(self._spare.popleft()[1])
@@ -156,7 +163,7 @@ class CgroupStock:
             log.error("an unused cgroup could not be removed: %s", error)
 
     def discard(self, cgroup: Cgroup) -> None:
-        """Remove a cgroup that is not to be used again.
+        """Remove a cgroup that is not to be used again; kill who is in it.
 
         Raises:
             OSError: it cannot be removed: it is in use after all.
@@ -164,12 +171,28 @@ class CgroupStock:
         alarm = self._alarms.pop(cgroup, None)
         if alarm is not None:
             alarm.close()
-        cgroup.remove()
+        try:
+            if cgroup.processes():
+                cgroup.kill()
+                raise OSError(errno.EBUSY, "somebody is in it")
+            cgroup.remove()
+        except OSError:
+            self._entered.append(cgroup)
+            self._trim_later()
+            raise
+
+    def _remove_entered(self) -> None:
+        """Try again with those that somebody was in."""
+        entered, self._entered = self._entered, []
+        for cgroup in entered:
+            with contextlib.suppress(OSError):  # told when it was found
+                self.discard(cgroup)
 
     def close(self) -> None:
         """Remove what is kept; what comes back later is removed at once."""
         self._closed = True
         if self._trimming is not None:
             self._trimming.cancel()
+        self._remove_entered()
         while self._spare:
             self._drop(self._spare.popleft()[1])

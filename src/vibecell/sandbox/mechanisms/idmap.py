@@ -2,12 +2,14 @@
 
 Owns the range above a base, cut into one block per zygote, and the maps
 written into a user namespace from outside; refuses to hand out a uid that
-has not been given back, so what is quarantined simply never returns.
+has not been given back, so what is quarantined simply never returns, and its
+block does not either.
 
 Source: user_namespaces(7), "User and group ID mappings"
 """
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +33,7 @@ class UidBlock:
     _free: list[int] = field(default_factory=list, repr=False)
     _taken: set[int] = field(default_factory=set, repr=False)
     _next: int = 1
+    _when_whole: Callable[[], None] | None = field(default=None, repr=False)
 
     def take(self) -> int:
         """The lowest free uid, in the namespace's terms.
@@ -56,6 +59,17 @@ class UidBlock:
         """
         self._taken.remove(uid)
         heapq.heappush(self._free, uid)
+        self._settle()
+
+    def retire(self, when_whole: Callable[[], None]) -> None:
+        """Have ``when_whole`` called, once, as soon as none of its uids is taken."""
+        self._when_whole = when_whole
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._when_whole is not None and not self._taken:
+            call, self._when_whole = self._when_whole, None
+            call()
 
 
 class UidRange:
@@ -90,14 +104,19 @@ class UidRange:
         return block
 
     def give_back_block(self, block: UidBlock) -> None:
-        """Make a block available again; only after its wall is gone.
+        """Make a block available again once its cells have given their uids back.
 
-        A second time does nothing, even if another wall has the number by then.
+        Only after its wall is gone. A second time does nothing, even if another
+        wall has the number by then.
         """
         number = (block.first - self._base) // BLOCK_SIZE
-        if self._taken.get(number) is block:
+
+        def free() -> None:
             del self._taken[number]
             heapq.heappush(self._free, number)
+
+        if self._taken.get(number) is block:
+            block.retire(free)
 
 
 def write_id_maps(pid: int, block: UidBlock, proc: Path = Path("/proc")) -> None:

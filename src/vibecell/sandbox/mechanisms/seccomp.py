@@ -24,7 +24,13 @@ from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
 
-from vibecell.sandbox.mechanisms.syscalls import ABSENT, HIGHEST_KNOWN, NUMBERS, UNFILTERED
+from vibecell.sandbox.mechanisms.syscalls import (
+    ABSENT,
+    HIGHEST_KNOWN,
+    NUMBERS,
+    NUMBERS_OF_WALLS,
+    UNFILTERED,
+)
 
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 ALLOW = 0x7FFF0000
@@ -129,15 +135,37 @@ FILTERED: Mapping[str, Rule] = MappingProxyType(
 )
 
 
+OUTER_WALL_CALLS = (
+    # namespaces and mounts of the inner wall, made by who is root of a user namespace
+    "unshare", "setns", "mount", "sethostname",
+    # of a runner, by its agent: the limits that a request asked for
+    "prlimit64",
+)  # fmt: skip
+"""What zygotes and agents must be allowed beyond a program's calls; programs are refused
+them by the filter that they load themselves."""
+
+
+UNSAMPLED_MEMORY_CALLS = ("memfd_create", "shmget", "msgget")
+"""What makes memory that lives in no process and in no file system of a bounded size: only a
+cgroup counts it. Where memory is sampled by process these are absent, and libraries do without.
+
+Source: memfd_create(2); sysvipc(7)
+"""
+
+
 class UnsupportedMachineError(Exception):
     """There is no table of call numbers for this machine, hence no filter."""
 
 
-def compile_filter(machine: str | None = None) -> bytes:
+def compile_filter(
+    machine: str | None = None, unrestricted: Iterable[str] = (), absent: Iterable[str] = ()
+) -> bytes:
     """The filter as an array of ``struct sock_filter``.
 
     Args:
         machine: as ``uname -m`` says; ``None`` is this one.
+        unrestricted: calls allowed in addition, whatever their arguments.
+        absent: calls answered ENOSYS in addition.
 
     Raises:
         UnsupportedMachineError: neither x86-64 nor AArch64.
@@ -145,12 +173,12 @@ def compile_filter(machine: str | None = None) -> bytes:
     machine = machine or platform.machine()
     if machine not in NUMBERS:
         raise UnsupportedMachineError(f"no table of system calls for {machine}")
-    return _compile(machine)
+    return _compile(machine, frozenset(unrestricted), frozenset(absent))
 
 
 @functools.cache
-def _compile(machine: str) -> bytes:
-    tree = _tree(_runs(machine, NUMBERS[machine]))
+def _compile(machine: str, unrestricted: frozenset[str], absent: frozenset[str]) -> bytes:
+    tree = _tree(_runs(machine, NUMBERS[machine], unrestricted, absent))
     program: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE_AT),
         (_JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURES[machine]),
@@ -161,12 +189,19 @@ def _compile(machine: str) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _runs(machine: str, numbers: Mapping[str, int]) -> list[tuple[int, list[Instruction]]]:
+def _runs(
+    machine: str,
+    numbers: Mapping[str, int],
+    unrestricted: frozenset[str],
+    absent: frozenset[str],
+) -> list[tuple[int, list[Instruction]]]:
     """First number of each run of calls with one answer, and that answer's code."""
+    of_walls = {**numbers, **NUMBERS_OF_WALLS[machine]}
     answers: dict[int, list[Instruction]] = {
         **{numbers[n]: _answer(ALLOW) for n in chain(*UNFILTERED.values()) if n in numbers},
-        **{numbers[n]: _answer(ERRNO | ENOSYS) for n in ABSENT if n in numbers},
         **{numbers[n]: _checks(rule) for n, rule in FILTERED.items() if n in numbers},
+        **{numbers[n]: _answer(ERRNO | ENOSYS) for n in absent.union(ABSENT) if n in numbers},
+        **{of_walls[n]: _answer(ALLOW) for n in unrestricted},
     }
     runs: list[tuple[int, list[Instruction]]] = []
     for number in range(HIGHEST_KNOWN + 1):

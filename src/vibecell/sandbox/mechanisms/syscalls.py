@@ -195,12 +195,21 @@ futex_requeue/456/456 mseal/462/462
 """
 
 
-def _column(index: int) -> Mapping[str, int]:
-    rows = [row.split("/") for row in _TABLE.split()]
+# what an inner wall is made with, by zygotes and agents; no program makes these
+_OF_WALLS = "mount/165/40 sethostname/170/161 unshare/272/97 setns/308/268"
+
+
+def _column(table: str, index: int) -> Mapping[str, int]:
+    rows = [row.split("/") for row in table.split()]
     return MappingProxyType({r[0]: int(r[index]) for r in rows if r[index] != "-"})
 
 
 NUMBERS: Mapping[str, Mapping[str, int]] = MappingProxyType(
-    {"x86_64": _column(1), "aarch64": _column(2)}
+    {"x86_64": _column(_TABLE, 1), "aarch64": _column(_TABLE, 2)}
 )
 """Machine (as ``uname -m``) to call to number; a call the machine lacks is missing."""
+
+NUMBERS_OF_WALLS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {"x86_64": _column(_OF_WALLS, 1), "aarch64": _column(_OF_WALLS, 2)}
+)
+"""The same of the calls that make an inner wall."""

@@ -1,9 +1,8 @@
 import threading
-import time
 
 
 def late():
-    time.sleep(0.2)
+    threading.main_thread().join()
     print("printed after the end of main")
 
 

@@ -1,27 +1,30 @@
-"""What an operator may set, and the only reader of the environment.
+"""Where settings come from: the only reader of the environment.
 
-Owns ``Settings`` and where its values come from: ``VIBECELL_*`` variables over
-``vibecell.toml`` over defaults. Refuses a name it does not know, a value it
-cannot read, and a deployment open to the network without keys.
+Owns the order (``VIBECELL_*`` variables over ``vibecell.toml`` over defaults) and
+the way from text or TOML to a value of the right type; refuses a name it does not
+know and a value it cannot read. What values mean together is ``settings.py``'s.
 """
 
-import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any
 
-from vibecell.model.access import DEFAULT_ACCESS, Access
-from vibecell.model.errors import InvalidRequest, VibecellError
-from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
+from vibecell.config.settings import (
+    DEFAULT_DOCKER_HOST,
+    ConfigError,
+    Place,
+    Settings,
+)
+from vibecell.model.access import Access
+from vibecell.model.errors import InvalidRequest
+from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
 
 PREFIX = "VIBECELL_"
-BACKENDS = ("bubblewrap", "fake")
-MIN_API_KEY_CHARACTERS = 16
-MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
 _TABLES: dict[str, type[Limits] | type[Access]] = {
     "limits": Limits,
     "ceiling": Limits,
@@ -29,105 +32,12 @@ _TABLES: dict[str, type[Limits] | type[Access]] = {
 }
 
 
-class ConfigError(VibecellError):
-    """The settings cannot be used; the message names each wrong one."""
-
-
-def _default_max_concurrent() -> int:
-    return max(4, 2 * (os.cpu_count() or 1))
-
-
-def _default_max_idle() -> int:
-    return max(16, 4 * (os.cpu_count() or 1))
-
-
-def _default_parallel() -> int:
-    # making a cell waits for the kernel in between: two per processor leave less of it idle
-    return 2 * (os.cpu_count() or 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything an operator decides.
-
-    Attributes:
-        host, port: where the gateway listens.
-        state_dir: holds what set-up built (the runtime image).
-        run_dir: holds the sockets; private to the service.
-        backend: which outer wall.
-        wall: ``shared`` or ``fresh`` outer walls; see the architecture.
-        limits: of a request that asks for none.
-        ceiling: above which no request may ask.
-        gateway: how much it grants its clients.
-        max_concurrent: executions running at once.
-        queue_size: executions that may wait for their turn.
-        max_per_owner: executions, running and waiting, that one API key may
-            have; lower it below the queue's size where several keys compete.
-        pool_min_idle: warm cells kept waiting per profile, used or not.
-        pool_max_idle: warm cells kept waiting at most, in all profiles
-            together; the ``pool_min_idle`` of each come first.
-        pool_parallel: warm cells being made at once, in all profiles together.
-        zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
-            its address layout and hash seed are not for ever.
-        program_path: where bubblewrap is looked for, as PATH.
-        api_keys: accepted keys; empty means that none is needed.
-        cell_cpus: processors one cell may use.
-        uid_base: first of the host uids that cells run under, where root.
-        gateway_uid: user the gateway runs as, where root.
-        result_ttl_s: how long a finished execution can be read.
-        body_limit_bytes: of one HTTP request body.
-        event_log_bytes: for the event logs of all executions together, in
-            memory and, what exceeds a 256th of it, in files in ``run_dir``.
-        trace: note when each step of an execution was done, for ``vibecell trace``.
-        require_cgroups: ``True`` refuses to start without them, ``False``
-            never uses them, ``None`` uses them where the host lets us.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    state_dir: Path = Path()
-    run_dir: Path = Path()
-    backend: str = "bubblewrap"
-    wall: Literal["shared", "fresh"] = "shared"
-    limits: Limits = DEFAULT_LIMITS
-    ceiling: Limits = DEFAULT_CEILING
-    gateway: Access = DEFAULT_ACCESS
-    max_concurrent: int = field(default_factory=_default_max_concurrent)
-    queue_size: int = 256
-    max_per_owner: int = 1024
-    pool_min_idle: int = 2
-    pool_max_idle: int = field(default_factory=_default_max_idle)
-    pool_parallel: int = field(default_factory=_default_parallel)
-    zygote_max_forks: int = 2_000
-    zygote_max_age_s: float = 1_800.0
-    program_path: str = "/usr/local/bin:/usr/bin:/bin"
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
-    cell_cpus: float = 1.0
-    uid_base: int = 1_900_000_000
-    gateway_uid: int = 65534
-    result_ttl_s: float = 300.0
-    body_limit_bytes: int = 2 * MIB
-    event_log_bytes: int = 256 * MIB
-    trace: bool = False
-    require_cgroups: bool | None = None
-
-    def __post_init__(self) -> None:
-        wrong = list(_problems(self))
-        if wrong:
-            raise ConfigError("; ".join(wrong))
-
-    @property
-    def engine_socket(self) -> Path:
-        """Where the engine listens."""
-        return self.run_dir / "engine.sock"
-
-
 def load(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
     """Read the settings.
 
     Args:
         environ: the process environment; only ``VIBECELL_*`` names are read,
-            and what tells the default directories.
+            and what tells the default directories and the Docker engine.
         toml_path: a file to read; ``None`` is ``VIBECELL_CONFIG`` or
             ``vibecell.toml`` in the working directory, if there is one.
 
@@ -139,7 +49,11 @@ def load(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
     raw = _from_toml(_toml_path(toml_path, named))
     raw.update(_from_environ(given))
     state_dir, run_dir = _default_directories(environ)
-    values: dict[str, object] = {"state_dir": state_dir, "run_dir": run_dir}
+    values: dict[str, object] = {
+        "state_dir": state_dir,
+        "run_dir": run_dir,
+        "docker_host": environ.get("DOCKER_HOST") or DEFAULT_DOCKER_HOST,
+    }
     wrong = []
     for name, value in raw.items():
         try:
@@ -151,69 +65,6 @@ def load(environ: Mapping[str, str], toml_path: Path | None = None) -> Settings:
     if wrong:
         raise ConfigError("; ".join(wrong))
     return Settings(**values)  # type: ignore[arg-type]
-
-
-@lru_cache(1024)
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address.
-
-    A name other than ``localhost`` is not looked up and counts as reachable.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _problems(settings: Settings) -> list[str]:
-    wrong = []
-    at_least = {
-        "max_concurrent": 1,
-        "queue_size": 0,
-        "max_per_owner": 1,
-        "pool_min_idle": 0,
-        "pool_max_idle": 0,
-        "pool_parallel": 1,
-        "body_limit_bytes": 1,
-        "event_log_bytes": MIB,
-        "uid_base": 100_000,
-        "gateway_uid": 1,
-    }
-    if settings.body_limit_bytes > MAX_BODY_LIMIT_BYTES:
-        wrong.append(f"body_limit_bytes: must be at most {MAX_BODY_LIMIT_BYTES}")
-    for name, least in at_least.items():
-        if getattr(settings, name) < least:
-            wrong.append(f"{name}: must be at least {least}")
-    if not 0 <= settings.port <= 65535:
-        wrong.append("port: must be 0 to 65535")
-    if settings.pool_max_idle < settings.pool_min_idle:
-        wrong.append("pool_max_idle: must be at least pool_min_idle")
-    if settings.backend not in BACKENDS:
-        wrong.append(f"backend: must be one of {', '.join(BACKENDS)}")
-    if settings.wall not in ("shared", "fresh"):
-        wrong.append("wall: must be shared or fresh")
-    if not 0 < settings.cell_cpus <= 1024:
-        wrong.append("cell_cpus: must be above 0")
-    if not 0 < settings.result_ttl_s <= 86_400:
-        wrong.append("result_ttl_s: must be above 0 and at most 86400")
-    if any(not _is_api_key(key) for key in settings.api_keys):
-        wrong.append(
-            f"api_keys: each must have at least {MIN_API_KEY_CHARACTERS} printable "
-            "ASCII characters and no blank"
-        )
-    if not settings.api_keys and not is_loopback(settings.host):
-        wrong.append("host: an address that others can reach needs api_keys")
-    try:
-        settings.limits.require_within(settings.ceiling)
-    except InvalidRequest as error:
-        wrong.extend(f"{p.path}: {p.message}, its ceiling" for p in error.problems)
-    return wrong
-
-
-def _is_api_key(key: str) -> bool:
-    return len(key) >= MIN_API_KEY_CHARACTERS and all("!" <= c <= "~" for c in key)
 
 
 def _default_directories(environ: Mapping[str, str]) -> tuple[Path, Path]:
@@ -303,13 +154,51 @@ def _convert(name: str, value: object) -> object:
         return _number(value)
     if name == "require_cgroups":
         return _tristate(value)
-    if name == "trace":
+    if name in ("trace", "by_request"):
         return _switch(value)
     if name == "api_keys":
         return _texts(value)
-    if name in ("host", "backend", "wall", "program_path"):
+    if name == "wall":
+        return None if value in (None, "", "auto") else _text(value)
+    if name == "runtime":
+        return "" if value == "" else _text(value)
+    if name == "places":
+        return MappingProxyType({k: _place(k, v) for k, v in _table(value).items()})
+    if name == "images":
+        return MappingProxyType({k: _image(k, v) for k, v in _table(value).items()})
+    if name in ("host", "backend", "docker_host", "program_path"):
         return _text(value)
     return _integer(value)
+
+
+def _table(value: object) -> dict[str, Any]:
+    """A table of a file, or in a variable the same as JSON."""
+    table = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(table, dict):
+        raise ValueError("must be a table")
+    return table
+
+
+def _place(name: str, value: object) -> Place:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: must be a table")
+    unknown = sorted(set(value) - {f.name for f in fields(Place)})
+    if unknown:
+        raise ValueError(f"{name}.{unknown[0]}: unknown setting")
+    values: dict[str, Any] = {}
+    for key, member in value.items():
+        try:
+            values[key] = _texts(member) if key == "languages" else _convert(key, member)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}.{key}: {error}") from error
+    return Place(**values)
+
+
+def _image(language: str, value: object) -> str:
+    try:
+        return _text(value)
+    except ValueError as error:
+        raise ValueError(f"{language}: {error}") from error
 
 
 def _access(table: dict[str, object]) -> Access:

@@ -8,13 +8,13 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
-from vibecell.sandbox.backend import Capabilities, Layer, Output, ProcessSpec
+from vibecell.sandbox.backend import Layer, Output, ProcessSpec
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
@@ -55,39 +55,30 @@ print(json.dumps(answers))
 MakeCell = Callable[[], Awaitable[tuple[FramedCell, Callable[[], Any]]]]
 
 
-async def measure(
-    make_cell: MakeCell,
+def read(
+    answers: Mapping[str, Any],
     *,
-    has_uid_range: bool,
+    uid_layer: Layer,
     cgroups: CgroupManager | None,
     landlock_abi: int,
     require_cgroups: bool | None,
-    program: str,
-) -> Capabilities:
-    """Make one cell, look at it from inside, and report layer by layer."""
-    try:
-        answers = await _ask(make_cell)
-    except SandboxFailure as error:
-        layer = Layer(
-            "outer wall (bubblewrap)",
-            enforced=False,
-            detail=str(error),
-            mend="install bubblewrap and allow unprivileged user namespaces "
-            "(kernel.unprivileged_userns_clone=1, apparmor_restrict_unprivileged_userns=0)",
-        )
-        return Capabilities("bubblewrap", "shared", (layer,))
-    layers = (
-        Layer("outer wall (bubblewrap)", True, program),
+) -> tuple[Layer, ...]:
+    """The layers that every wall must have, from what a cell has told."""
+    return (
         *_namespace_layers(answers),
         *_privilege_layers(answers, landlock_abi),
-        _uid_layer(has_uid_range),
+        uid_layer,
         _cgroup_layer(cgroups, require_cgroups),
         _core_pattern_layer(),
     )
-    return Capabilities("bubblewrap", "shared", layers)
 
 
-async def _ask(make_cell: MakeCell) -> dict[str, Any]:
+async def ask(make_cell: MakeCell) -> dict[str, Any]:
+    """Run the probe program in one cell and read what it says.
+
+    Raises:
+        SandboxFailure: no cell could be made, or its answer makes no sense.
+    """
     with tempfile.NamedTemporaryFile(prefix="vibecell-canary-") as canary:
         cell, end_wall = await make_cell()
         try:
@@ -95,7 +86,7 @@ async def _ask(make_cell: MakeCell) -> dict[str, Any]:
                 ProcessSpec(
                     mode="exec",
                     entrypoint="main.py",
-                    argv=("/usr/local/bin/python3", "main.py", canary.name),
+                    argv=("python3", "main.py", canary.name),
                     files=(SourceFile("main.py", _PROGRAM),),
                 )
             )
@@ -113,29 +104,29 @@ async def _ask(make_cell: MakeCell) -> dict[str, Any]:
     raise SandboxFailure("probe a cell", said["stderr"].decode("utf-8", "replace")[-300:])
 
 
-def _namespace_layers(answers: dict[str, Any]) -> tuple[Layer, ...]:
+def _namespace_layers(answers: Mapping[str, Any]) -> tuple[Layer, ...]:
     return (
-        Layer(
+        Layer.of(
             "user namespace",
             answers["uid_map"][:1] == ["1000"],
             "programs run as uid 1000 of a user namespace of their own",
         ),
-        Layer(
+        Layer.of(
             "pid namespace",
             len(answers["pids"]) <= 3,
             "a cell sees its own processes only",
         ),
-        Layer(
+        Layer.of(
             "mount namespace",
             not answers["canary"] and answers["root_write"] != 0,
             "a read-only image is the root; no file of the host is in sight",
         ),
-        Layer(
+        Layer.of(
             "network namespace",
             answers["interfaces"] == ["lo"],
             "a loopback of its own, no other interface",
         ),
-        Layer(
+        Layer.of(
             "/proc reduced",
             not answers["proc_sys"],
             "processes only (subset=pid)",
@@ -144,43 +135,48 @@ def _namespace_layers(answers: dict[str, Any]) -> tuple[Layer, ...]:
     )
 
 
-def _privilege_layers(answers: dict[str, Any], landlock_abi: int) -> tuple[Layer, ...]:
+def _privilege_layers(answers: Mapping[str, Any], landlock_abi: int) -> tuple[Layer, ...]:
     refused = bool(answers["unshare"] and answers["io_uring"] and answers["vsock"])
     return (
-        Layer(
+        Layer.of(
             "capabilities",
             all(int(x, 16) == 0 for x in answers["capabilities"]),
             "none, in any set",
         ),
-        Layer("no_new_privs", answers["no_new_privs"] == "1", "set-id files give nothing"),
-        Layer(
+        Layer.of("no_new_privs", answers["no_new_privs"] == "1", "set-id files give nothing"),
+        Layer.of(
             "seccomp",
             answers["seccomp"] == "2" and refused,
             "an allow-list of system calls",
             mend="a kernel with CONFIG_SECCOMP_FILTER",
         ),
-        Layer(
-            "Landlock",
-            landlock_abi > 0 and answers["landlock_write"] != 0,
-            f"ABI {landlock_abi}: a second rule over files"
-            if landlock_abi
-            else "this kernel has none; the mount namespace alone rules over files",
-            mend="" if landlock_abi else "a kernel of 5.13 or later with landlock among its LSMs",
-            required=landlock_abi > 0,
-        ),
+        _landlock_layer(landlock_abi, answers["landlock_write"] != 0),
     )
 
 
-def _uid_layer(has_uid_range: bool) -> Layer:
+def _landlock_layer(abi: int, refused: bool) -> Layer:
+    if abi:
+        return Layer.of("Landlock", refused, f"ABI {abi}: a second rule over files")
     return Layer(
-        "uid per cell",
-        has_uid_range,
-        "every cell's programs have a host uid of their own"
-        if has_uid_range
-        else "all cells share this user's uid outside; namespaces alone keep them apart",
-        mend="" if has_uid_range else "run the engine as root",
+        "Landlock",
+        False,
+        "this kernel has none; the mount namespace alone rules over files",
+        mend="a kernel of 5.13 or later with landlock among its LSMs",
         required=False,
     )
+
+
+def uid_layer(enforced: bool, detail: str, mend: str = "") -> Layer:
+    """How far cells differ in their uids outside; ``mend`` where they could and do not."""
+    return Layer("uid per cell", enforced, detail, mend, required=False)
+
+
+def uid_layer_where(maps_uids: bool) -> Layer:
+    """The same, where nothing but a block of uids can make cells differ."""
+    if maps_uids:
+        return uid_layer(True, "every cell's programs have a host uid of their own")
+    told = "all cells share this user's uid outside; namespaces alone keep them apart"
+    return uid_layer(False, told, mend="run the engine as root")
 
 
 def _cgroup_layer(cgroups: CgroupManager | None, required: bool | None) -> Layer:

@@ -1,0 +1,20 @@
+"""What an operator may set: ``settings`` what there is, ``reading`` where it comes from."""
+
+from vibecell.config.reading import PREFIX, load
+from vibecell.config.settings import (
+    DEFAULT_BASE_IMAGE,
+    ConfigError,
+    Place,
+    Settings,
+    is_loopback,
+)
+
+__all__ = [
+    "DEFAULT_BASE_IMAGE",
+    "PREFIX",
+    "ConfigError",
+    "Place",
+    "Settings",
+    "is_loopback",
+    "load",
+]

@@ -1,0 +1,243 @@
+"""What an operator may set.
+
+Owns ``Settings``, its defaults and what makes sense together; refuses a
+deployment open to the network without keys. Where values come from is
+``reading.py``'s.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+from vibecell.model.access import DEFAULT_ACCESS, Access
+from vibecell.model.errors import InvalidRequest, VibecellError
+from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
+from vibecell.model.walls import Wall
+
+BACKENDS = ("bubblewrap", "docker", "fake")
+DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
+DEFAULT_BASE_IMAGE = "python:3-slim"  # what runtime images of containers are built on
+MIN_API_KEY_CHARACTERS = 16
+MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
+_DEFAULT_WALLS: Mapping[str, Wall] = {"docker": "fresh"}
+_PLACE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+
+
+class ConfigError(VibecellError):
+    """The settings cannot be used; the message names each wrong one."""
+
+
+def _default_max_concurrent() -> int:
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+def _default_max_idle() -> int:
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
+def _default_parallel() -> int:
+    # making a cell waits for the kernel in between: two per processor leave less of it idle
+    return 2 * (os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One kind of wall that a deployment offers.
+
+    Attributes:
+        backend: which outer wall.
+        wall: ``None`` is the backend's own: ``fresh`` for Docker, else ``shared``.
+        runtime: OCI runtime of containers; empty is the Docker engine's default.
+        languages: whose executions come here where a request names no class.
+        by_request: whether a request may name it as its class; whoever has a key may
+            then, so a place that is not fit for all of them has it off.
+    """
+
+    backend: str = "bubblewrap"
+    wall: Wall | None = None
+    runtime: str = ""
+    languages: tuple[str, ...] = ()
+    by_request: bool = True
+
+    @property
+    def chosen_wall(self) -> Wall:
+        """The wall, whether it was named or not."""
+        return self.wall or _DEFAULT_WALLS.get(self.backend, "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator decides.
+
+    Attributes:
+        host, port: where the gateway listens.
+        state_dir: holds what set-up built (the runtime image).
+        run_dir: holds the sockets; private to the service.
+        backend: which outer wall.
+        wall: ``shared`` or ``fresh`` outer walls; see the architecture.
+        runtime: OCI runtime of containers; empty is the Docker engine's default.
+        places: further backends and walls, by the name under which a request
+            asks for one as its ``request_class``.
+        images: language to the name of its runtime image in containers.
+        docker_host: the Docker engine's Unix socket, as ``unix:///…``.
+        limits: of a request that asks for none.
+        ceiling: above which no request may ask.
+        gateway: how much it grants its clients.
+        max_concurrent: executions running at once.
+        queue_size: executions that may wait for their turn.
+        max_per_owner: executions, running and waiting, that one API key may
+            have; lower it below the queue's size where several keys compete.
+        pool_min_idle: warm cells kept waiting per profile, used or not.
+        pool_max_idle: warm cells kept waiting at most, in all profiles
+            together; the ``pool_min_idle`` of each come first.
+        pool_parallel: warm cells being made at once, in all profiles together.
+        zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
+            its address layout and hash seed are not for ever.
+        program_path: where bubblewrap is looked for, as PATH.
+        api_keys: accepted keys; empty means that none is needed.
+        cell_cpus: processors one cell may use.
+        uid_base: first of the host uids that cells run under, where root.
+        gateway_uid: user the gateway runs as, where root.
+        result_ttl_s: how long a finished execution can be read.
+        body_limit_bytes: of one HTTP request body.
+        event_log_bytes: for the event logs of all executions together, in
+            memory and, what exceeds a 256th of it, in files in ``run_dir``.
+        trace: note when each step of an execution was done, for ``vibecell trace``.
+        require_cgroups: ``True`` refuses to start without them, ``False``
+            never uses them, ``None`` uses them where the host lets us.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    state_dir: Path = Path()
+    run_dir: Path = Path()
+    backend: str = "bubblewrap"
+    wall: Wall | None = None
+    runtime: str = ""
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    docker_host: str = DEFAULT_DOCKER_HOST
+    limits: Limits = DEFAULT_LIMITS
+    ceiling: Limits = DEFAULT_CEILING
+    gateway: Access = DEFAULT_ACCESS
+    max_concurrent: int = field(default_factory=_default_max_concurrent)
+    queue_size: int = 256
+    max_per_owner: int = 1024
+    pool_min_idle: int = 2
+    pool_max_idle: int = field(default_factory=_default_max_idle)
+    pool_parallel: int = field(default_factory=_default_parallel)
+    zygote_max_forks: int = 2_000
+    zygote_max_age_s: float = 1_800.0
+    program_path: str = "/usr/local/bin:/usr/bin:/bin"
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    cell_cpus: float = 1.0
+    uid_base: int = 1_900_000_000
+    gateway_uid: int = 65534
+    result_ttl_s: float = 300.0
+    body_limit_bytes: int = 2 * MIB
+    event_log_bytes: int = 256 * MIB
+    trace: bool = False
+    require_cgroups: bool | None = None
+
+    def __post_init__(self) -> None:
+        wrong = list(_problems(self))
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+    @property
+    def default_place(self) -> Place:
+        """Where executions go that are to go nowhere else."""
+        return Place(self.backend, self.wall, self.runtime)
+
+    @property
+    def engine_socket(self) -> Path:
+        """Where the engine listens."""
+        return self.run_dir / "engine.sock"
+
+
+@lru_cache(1024)
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address.
+
+    A name other than ``localhost`` is not looked up and counts as reachable.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _problems(settings: Settings) -> list[str]:
+    wrong = []
+    at_least = {
+        "max_concurrent": 1,
+        "queue_size": 0,
+        "max_per_owner": 1,
+        "pool_min_idle": 0,
+        "pool_max_idle": 0,
+        "pool_parallel": 1,
+        "body_limit_bytes": 1,
+        "event_log_bytes": MIB,
+        "uid_base": 100_000,
+        "gateway_uid": 1,
+    }
+    if settings.body_limit_bytes > MAX_BODY_LIMIT_BYTES:
+        wrong.append(f"body_limit_bytes: must be at most {MAX_BODY_LIMIT_BYTES}")
+    for name, least in at_least.items():
+        if getattr(settings, name) < least:
+            wrong.append(f"{name}: must be at least {least}")
+    if not 0 <= settings.port <= 65535:
+        wrong.append("port: must be 0 to 65535")
+    if settings.pool_max_idle < settings.pool_min_idle:
+        wrong.append("pool_max_idle: must be at least pool_min_idle")
+    wrong += _place_problems(settings.default_place, "")
+    for name, place in settings.places.items():
+        if not _PLACE_NAME.match(name):
+            wrong.append(f"places: {name!r} must be a-z, 0-9 and -, at most 32, a letter first")
+        wrong += _place_problems(place, f"places.{name}.")
+        if not place.by_request and not place.languages:
+            wrong.append(f"places.{name}: without languages and by_request nothing would run there")
+    routed = [language for place in settings.places.values() for language in place.languages]
+    for language in sorted({x for x in routed if routed.count(x) > 1}):
+        wrong.append(f"places: {language} is in the languages of more than one")
+    backends = {settings.backend, *(place.backend for place in settings.places.values())}
+    if "docker" in backends and not settings.docker_host.startswith("unix:///"):
+        wrong.append("docker_host: must be a Unix socket, as unix:///var/run/docker.sock")
+    if not 0 < settings.cell_cpus <= 1024:
+        wrong.append("cell_cpus: must be above 0")
+    if not 0 < settings.result_ttl_s <= 86_400:
+        wrong.append("result_ttl_s: must be above 0 and at most 86400")
+    if any(not _is_api_key(key) for key in settings.api_keys):
+        wrong.append(
+            f"api_keys: each must have at least {MIN_API_KEY_CHARACTERS} printable "
+            "ASCII characters and no blank"
+        )
+    if not settings.api_keys and not is_loopback(settings.host):
+        wrong.append("host: an address that others can reach needs api_keys")
+    try:
+        settings.limits.require_within(settings.ceiling)
+    except InvalidRequest as error:
+        wrong.extend(f"{p.path}: {p.message}, its ceiling" for p in error.problems)
+    return wrong
+
+
+def _place_problems(place: Place, where: str) -> list[str]:
+    wrong = []
+    if place.backend not in BACKENDS:
+        wrong.append(f"{where}backend: must be one of {', '.join(BACKENDS)}")
+    if place.wall not in (None, "shared", "fresh"):
+        wrong.append(f"{where}wall: must be shared or fresh")
+    if place.runtime and place.backend != "docker":
+        wrong.append(f"{where}runtime: is for the backend docker")
+    return wrong
+
+
+def _is_api_key(key: str) -> bool:
+    return len(key) >= MIN_API_KEY_CHARACTERS and all("!" <= c <= "~" for c in key)

@@ -1,0 +1,117 @@
+"""Warm cells of one profile, each behind an outer wall of its own.
+
+Owns the tie between a cell and its wall: the wall is made with the cell, ahead
+of any request, and ends with it; refuses to use either a second time. The zygote
+behind such a wall forks once. Walls that are being taken down are counted, so
+that a tool which is slow at it is not asked for ever more of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.backend import TellPosition
+from vibecell.sandbox.framed import FramedCell
+from vibecell.sandbox.identity import release_unborn
+from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, WarmPool
+from vibecell.sandbox.profile_cells import MakeZygote, Zygote
+from vibecell.sandbox.refill import Refill
+from vibecell.sandbox.zygote_link import ZygoteLink
+
+MAX_ENDING = 16
+
+log = logging.getLogger(__name__)
+
+
+class FreshCells:
+    """Everything warm of one profile; see ``profile_cells.ProfileCells``.
+
+    Args:
+        make_zygote: as in ``profile_cells``.
+        refill: decides how many warm cells are kept, and when one is made.
+        patience: as the pool has it.
+    """
+
+    def __init__(
+        self,
+        make_zygote: MakeZygote,
+        refill: Refill,
+        patience: int,
+    ) -> None:
+        self._make_zygote = make_zygote
+        self._refill = refill
+        self._standing: set[Zygote] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(MAX_ENDING)
+        self._pool = WarmPool(self._make_cell, refill, self._in_use, patience)
+        self._closed = False
+
+    async def open(self) -> None:
+        """Begin to fill the pool."""
+        self._pool.fill()
+
+    async def acquire(self, tell: TellPosition | None = None) -> FramedCell:
+        """A warm cell nobody has used, behind a wall nobody has been behind.
+
+        Raises:
+            SandboxFailure: none could be made in time.
+        """
+        return await self._pool.acquire(ACQUIRE_DEADLINE_S, tell)
+
+    def counts(self) -> dict[str, int]:
+        """What there is at this moment, by name; ``ending`` are walls being taken down."""
+        return {**self._pool.counts(), "ending": len(self._ending)}
+
+    def _in_use(self) -> int:
+        return max(0, len(self._standing) - self._pool.ready)
+
+    async def _make_cell(self) -> FramedCell:
+        if self._closed:
+            raise SandboxFailure("make a cell", "the backend is closing")
+        async with self._room:  # so many walls may be ending, no more
+            zygote = await self._make_zygote(self._zygote_ended)
+        try:
+            identity = zygote.new_identity()
+            try:
+                cell = await zygote.link.fork(identity)
+            except BaseException:
+                self._run(release_unborn(identity))
+                raise
+        except BaseException:
+            self._run(self._take_down(zygote))
+            raise
+        self._standing.add(zygote)
+        zygote.link.on_cell_destroyed = lambda: self._end_wall(zygote)
+        return cell
+
+    def _end_wall(self, zygote: Zygote) -> None:
+        if zygote not in self._standing:
+            return  # it was taken down before its cell was destroyed
+        self._standing.discard(zygote)
+        self._run(self._take_down(zygote))
+        self._refill.soon()
+
+    async def _take_down(self, zygote: Zygote) -> None:
+        async with self._room:
+            await zygote.close()
+
+    def _zygote_ended(self, _link: ZygoteLink) -> None:
+        if not self._closed:
+            log.error("a zygote ended by itself; its cell ended with it")
+            self._pool.discard_dead()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def close(self) -> None:
+        """Destroy the waiting cells and take down every wall; idempotent."""
+        self._closed = True
+        await self._pool.close()
+        for zygote in tuple(self._standing):
+            self._end_wall(zygote)
+        while self._ending:
+            await asyncio.wait(self._ending)

@@ -1,0 +1,169 @@
+"""What a wall gets of the host goes to no other wall before it was given back whole."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from vibecell.config import Settings
+from vibecell.model.errors import SandboxFailure
+from vibecell.model.walls import Wall
+from vibecell.sandbox import host as host_module
+from vibecell.sandbox.host import Host
+from vibecell.sandbox.mechanisms.cgroup import Cgroup
+from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE, MAX_BLOCKS
+
+from .test_cgroup import hosted, manager, root  # noqa: F401
+
+
+@pytest.fixture
+def host(root: Path, monkeypatch: pytest.MonkeyPatch) -> Host:  # noqa: F811
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    cgroups = manager(root, hosted(root, "v2"))
+    monkeypatch.setattr(host_module, "CgroupManager", lambda parent_name: cgroups)
+    return Host(Settings(cell_cpus=0.5))
+
+
+def run(test: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(test())
+
+
+def test_walls_differ_in_their_uids(host: Host) -> None:
+    async def test() -> None:
+        shares = [host.share("shared", maps_uids=True) for _ in range(MAX_BLOCKS)]
+        first = {share.uids.first for share in shares if share.uids is not None}
+        assert len(first) == MAX_BLOCKS
+        with pytest.raises(SandboxFailure, match="no block of uids is free"):
+            host.share("shared", maps_uids=True)
+        shares[7].close()
+        shares[7].close()
+        assert host.share("shared", maps_uids=True).uids == shares[7].uids
+        with pytest.raises(SandboxFailure, match="no block of uids is free"):
+            host.share("shared", maps_uids=True)
+        host.close()
+
+    run(test)
+
+
+def test_a_wall_that_can_map_none_has_one_uid(host: Host) -> None:
+    async def test() -> None:
+        share = host.share("shared", maps_uids=False)
+        assert share.uids is None
+        assert [share.new_identity().uid for _ in range(2)] == [0, 0]
+        host.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize(("wall", "cpus"), [("shared", "max 100000"), ("fresh", "50000 100000")])
+def test_a_wall_has_a_cgroup_of_its_own_with_its_bounds(
+    host: Host,
+    root: Path,  # noqa: F811
+    wall: Wall,
+    cpus: str,
+) -> None:
+    async def test() -> None:
+        share = host.share(wall, maps_uids=True)
+        assert not list(root.rglob("wall-*")), "a container has its bounds from its daemon"
+        assert share.new_wall_cgroup() is not None
+        (directory,) = root.rglob("wall-*")
+        wanted = {
+            "memory.max": str(share.bounds.memory_bytes),
+            "memory.oom.group": "0",
+            "pids.max": str(share.bounds.processes),
+            "cpu.max": cpus,
+        }
+        assert {name: (directory / name).read_text() for name in wanted} == wanted
+        share.close()
+        assert not list(root.rglob("wall-*"))
+        host.close()
+
+    run(test)
+
+
+def test_a_wall_whose_cgroup_cannot_be_bounded_is_not_made(
+    host: Host,
+    root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refusing(*_: object, **__: object) -> None:
+        raise OSError("no")
+
+    async def test() -> None:
+        share = host.share("shared", maps_uids=True)
+        monkeypatch.setattr(Cgroup, "bound", refusing)
+        with pytest.raises(SandboxFailure, match="make a cgroup of a wall"):
+            share.new_wall_cgroup()
+        share.close()
+        assert not list(root.rglob("wall-*"))
+        host.close()
+
+    run(test)
+
+
+def test_a_wall_whose_cgroup_does_not_empty_gives_nothing_back(
+    host: Host,
+    root: Path,  # noqa: F811
+) -> None:
+    async def test() -> None:
+        share = host.share("shared", maps_uids=True)
+        share.new_wall_cgroup()
+        (members,) = root.rglob("wall-*/cgroup.procs")
+        members.write_text("1234\n")
+        share.close()
+        assert host.share("shared", maps_uids=True).uids != share.uids
+        members.write_text("")
+        share.close()
+        assert host.share("shared", maps_uids=True).uids == share.uids
+        host.close()
+
+    run(test)
+
+
+def test_where_no_cgroups_are_wanted_a_wall_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+
+    async def test() -> None:
+        host = Host(Settings(require_cgroups=False))
+        share = host.share("shared", maps_uids=True)
+        assert share.new_wall_cgroup() is None
+        host.close()
+
+    run(test)
+
+
+def test_a_wall_whose_uids_are_used_up_says_so(host: Host) -> None:
+    async def test() -> None:
+        share = host.share("shared", maps_uids=True)
+        assert share.uids is not None
+        for _ in range(BLOCK_SIZE - 1):
+            share.uids.take()
+        with pytest.raises(SandboxFailure, match="take a uid"):
+            share.new_identity()
+        host.close()
+
+    run(test)
+
+
+def test_a_used_cgroup_stays_with_the_wall_it_was_used_behind(
+    host: Host,
+    root: Path,  # noqa: F811
+) -> None:
+    """Whoever took that wall's zygote may hold a way into it."""
+
+    async def test() -> None:
+        one, other = host.share("shared", maps_uids=True), host.share("shared", maps_uids=True)
+        used = one.new_identity()
+        (peak,) = root.rglob("cell-*/pids.peak")
+        peak.write_text("1")  # as a process was in it
+        await used.release()
+        assert other.new_identity().cgroup is not used.cgroup
+        again = one.new_identity()
+        assert again.cgroup is used.cgroup, "but is used again there"
+        await again.release()
+        one.close()
+        assert len(list(root.rglob("cell-*"))) == 1, "that of the other wall"
+        host.close()
+
+    run(test)
