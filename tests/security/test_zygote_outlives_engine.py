@@ -13,7 +13,7 @@ import pytest
 
 from conformance.cells import Cells, cell_cgroups
 from host import lacking
-from integration.crashes_service import processes, until
+from integration.crashes_service import SOURCES, processes, until
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE, MAX_BLOCKS
 
 from . import engine_that_dies
@@ -30,7 +30,7 @@ def test_it_is_ended_by_the_next_engine(kind: str, prepared: object, tmp_path: P
     command = [sys.executable, "-m", engine_that_dies.__name__, kind, str(UID_BASE)]
     environ = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONPATH": os.pathsep.join(map(str, (SOURCES, SOURCES.parent / "tests"))),
         "TMPDIR": str(tmp_path),
     }
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as engine:

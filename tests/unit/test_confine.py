@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import importlib
 import os
 import random
 import resource
@@ -14,13 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import vibecell.cell
+from cell_programs import DIRECTORY, cell_program
 
-# cell programs know each other by their plain names, as they do in a cell
-CELL_PROGRAMS = str(Path(vibecell.cell.__file__).parent)
-sys.path.append(CELL_PROGRAMS)
-confine = importlib.import_module("confine")
-forking = importlib.import_module("forking")
+confine = cell_program("confine")
+forking = cell_program("forking")
 
 BENEATH = 0x08 | 0x04 | 0x02 | 0x01
 
@@ -35,7 +31,7 @@ def test_a_failure_names_its_step() -> None:
 def test_only_the_standard_library_is_imported() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import confine; print(*sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, CELL_PROGRAMS],
+        [sys.executable, "-I", "-S", "-c", code, DIRECTORY],
         capture_output=True,
         text=True,
         check=True,

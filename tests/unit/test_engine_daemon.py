@@ -535,7 +535,6 @@ asyncio.run(run_engine(settings, FakeBackend(), Offer((python,))))
 def engine_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-c", ENGINE_PROGRAM, str(folder)],
-        # not all of sys.path: other tests add the cell's programs, a sitecustomize among them
         env={**os.environ, "PYTHONPATH": str(Path(vibecell.__file__).parents[1])},
     )
     try:

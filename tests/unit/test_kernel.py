@@ -1,19 +1,16 @@
 """Calls made at once, and recorded and made again."""
 
 import errno
-import importlib
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-import vibecell.cell
+from cell_programs import cell_program
 
 from .descriptors import open_descriptors
 
-sys.path.append(str(Path(vibecell.cell.__file__).parent))
-kernel = importlib.import_module("kernel")
+kernel = cell_program("kernel")
 
 
 def test_a_recording_makes_no_call_until_it_is_replayed() -> None:

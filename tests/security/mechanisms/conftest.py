@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import vibecell.cell
+import cell_programs
+import vibecell
+from host import lacking
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
-CELL_PROGRAMS = str(Path(vibecell.cell.__file__).parent)
-SOURCES = str(Path(vibecell.cell.__file__).parents[2])
+SOURCES = str(Path(vibecell.__file__).parents[1])
 PRELUDE = """
 import ctypes, errno, os, signal, socket, sys, time
 sys.path[:0] = {paths!r}
@@ -39,13 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel: tries a mechanism on the running kernel")
 
 
-def lacking(reason: str) -> None:
-    """Skip, or fail where CI promises everything."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture
 def attempt() -> Iterator[Attempt]:
     """Run code in a child that has ``confine``, ``call`` and the sources."""
@@ -56,7 +50,7 @@ def attempt() -> Iterator[Attempt]:
 
 def _attempt_in(folder: str) -> Attempt:
     def run(code: str) -> "subprocess.CompletedProcess[str]":
-        prelude = PRELUDE.format(paths=[CELL_PROGRAMS, SOURCES])
+        prelude = PRELUDE.format(paths=[cell_programs.DIRECTORY, SOURCES])
         return subprocess.run(
             [sys.executable, "-c", prelude + textwrap.dedent(code)],
             capture_output=True,
