@@ -16,8 +16,9 @@ from pathlib import Path
 import docker
 
 from bench import docker_engine
+from bench.account import Account, own_cgroup
 from bench.case import Bench, BenchFailed
-from bench.contender import REAPER, Contender
+from bench.contender import Contender, launcher
 from bench.docker_image import CALL_DEADLINE_S, runtime_image, state_directory
 from bench.docker_run import DockerRun
 from bench.vibecell_service import VibecellContender, running
@@ -47,12 +48,12 @@ class Containers:
     Attributes:
         host: where it listens, as ``DOCKER_HOST`` has it.
         image: id of the runtime image.
-        root: pid of the topmost of its processes, a ``reaper``; containers are below it.
+        account: of all its processes and containers.
     """
 
     host: str
     image: str
-    root: int
+    account: Account
 
     @contextlib.contextmanager
     def service(self, bench: Bench, wall: Wall, **settings: str) -> Iterator[VibecellContender]:
@@ -68,7 +69,7 @@ class Containers:
             **settings,
         }
         with running(bench, **chosen) as service:
-            yield replace(service, name=f"docker {wall}", helpers=(self.root,))
+            yield replace(service, name=f"docker {wall}", helpers=(self.account,))
 
     def docker_run(self) -> DockerRun:
         """What runs a program by a container of the same image; raises ``BenchFailed``."""
@@ -90,10 +91,11 @@ def containers(bench: Bench) -> Iterator[Containers]:
         NotHad: this host cannot have one; says what it lacks.
     """
     state = state_directory(bench.settings)
-    with docker_engine.running(state, launcher=REAPER) as engine:
+    with own_cgroup() as cgroup, docker_engine.running(state, launcher=launcher(cgroup)) as engine:
         with contextlib.closing(connect(engine.host, CALL_DEADLINE_S)) as client:
             image = _image(client, bench, state)
-        yield Containers(engine.host, image, engine.pid)
+        account = Account.of(engine.pid, cgroup, engine.containers_cgroup)
+        yield Containers(engine.host, image, account)
 
 
 def _image(client: docker.APIClient, bench: Bench, state: Path) -> str:

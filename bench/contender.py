@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.account import Account
+
 IMAGE_VARIABLE = "BENCH_DOCKER_IMAGE"  # what docker run is to start
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "DOCKER_HOST", IMAGE_VARIABLE)
-# starts the command that follows it, and is the parent of all that is orphaned below
-REAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
+_REAPER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
 STOP_DEADLINE_S = 20.0
 
 
@@ -27,21 +28,21 @@ class Contender:
     Attributes:
         name: in tables.
         address: where it listens.
-        root: pid of the topmost of its processes, a ``reaper``.
         headers: that every request to it carries.
-        helpers: likewise pids of what works for it and is not below it, a Docker engine.
+        account: of its own processes; the topmost is a ``reaper``.
+        helpers: likewise of what works for it and is not below it, a Docker engine.
     """
 
     name: str
     address: tuple[str, int]
-    root: int
     headers: Mapping[str, str]
-    helpers: tuple[int, ...] = ()
+    account: Account
+    helpers: tuple[Account, ...] = ()
 
     @property
-    def roots(self) -> tuple[int, ...]:
-        """The topmost of all processes whose time is its time."""
-        return (self.root, *self.helpers)
+    def accounts(self) -> tuple[Account, ...]:
+        """Of everything whose time is its time."""
+        return (self.account, *self.helpers)
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -50,9 +51,18 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "LANG": "C.UTF-8", **more}
 
 
-def command_of(*arguments: str) -> list[str]:
-    """What starts our interpreter with these arguments, below a reaper."""
-    return [*REAPER, sys.executable, *arguments]
+def launcher(cgroup: Path | None) -> list[str]:
+    """What starts the command that follows it, and is the parent of all orphaned below.
+
+    Args:
+        cgroup: which it joins first.
+    """
+    return [*_REAPER, *(("--cgroup", str(cgroup)) if cgroup is not None else ())]
+
+
+def command_of(cgroup: Path | None, *arguments: str) -> list[str]:
+    """What starts our interpreter with these arguments, as ``launcher`` starts it."""
+    return [*launcher(cgroup), sys.executable, *arguments]
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ import docker
 
 from bench import processes
 from bench.case import BenchFailed, NotHad
+from vibecell.sandbox.mechanisms.cgroup_layout import ROOT as CGROUP_ROOT
+from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 30.0
@@ -38,7 +40,6 @@ LEFT_DEADLINE_S = 10.0
 _PING_DEADLINE_S = 5.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
-_CGROUPS = Path("/sys/fs/cgroup")
 _STEP_S = 0.05
 _LOG_BYTES_QUOTED = 600
 _MAX_ENGINES = 16
@@ -109,6 +110,16 @@ class DockerEngineProcess:
         if self._process is None:
             raise BenchFailed("the Docker engine does not run")
         return self._process.pid
+
+    @property
+    def containers_cgroup(self) -> Path | None:
+        """Of version 2, with all its containers below; is there from the first of them on.
+
+        Returns:
+            ``None`` where version 2 is not mounted.
+        """
+        mount = unified_mount()
+        return mount / self._cgroup if mount is not None else None
 
     def client(self, timeout_s: float = 60.0) -> docker.APIClient:
         """A client of it; the caller closes it."""
@@ -241,7 +252,8 @@ class DockerEngineProcess:
         return {pid: words for pid, words in found.items() if str(self._work / "exec") in words}
 
     def _cgroups(self) -> list[Path]:
-        places = [_CGROUPS, *_CGROUPS.iterdir()]  # version 2, and the hierarchies of version 1
+        # version 2, and the hierarchies of version 1
+        places = [CGROUP_ROOT, *CGROUP_ROOT.iterdir()]
         return [p / self._cgroup for p in places if (p / self._cgroup).is_dir()]
 
     def _mounts(self) -> list[str]:

@@ -62,7 +62,7 @@ def _recordings(
         "cells",
         "zygotes, agents and programs, native; blue: kernel",
         # looked up when its turn comes: zygotes are replaced now and then
-        lambda: native_stacks(_zygotes(processes.tree(service.root)), seconds),
+        lambda: native_stacks(_zygotes(processes.tree(service.account.root)), seconds),
     )
 
 

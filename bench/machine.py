@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.account import own_cgroup
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -23,6 +25,7 @@ class Machine:
     huge_pages: str
     mitigations: str
     privilege: str
+    cpu_account: str
 
     def lines(self) -> list[tuple[str, str]]:
         """For a table: what, and its value."""
@@ -35,6 +38,7 @@ class Machine:
             ("transparent huge pages", self.huge_pages),
             ("mitigations", self.mitigations),
             ("run as", self.privilege),
+            ("processor time", self.cpu_account),
         ]
 
 
@@ -50,6 +54,7 @@ def describe_machine(node: Path | None) -> Machine:
         huge_pages=_chosen(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         mitigations=_mitigations(Path("/sys/devices/system/cpu/vulnerabilities")),
         privilege="root" if os.geteuid() == 0 else "an ordinary user",
+        cpu_account=_cpu_account(),
     )
 
 
@@ -59,6 +64,11 @@ def _processor() -> str:
         if name.strip() in ("model name", "CPU part", "Model"):
             return value.strip()
     return platform.machine()
+
+
+def _cpu_account() -> str:
+    with own_cgroup() as cgroup:
+        return "of cgroups" if cgroup else "of processes: that of ended cells is missing"
 
 
 def _memory() -> str:

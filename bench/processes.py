@@ -1,28 +1,22 @@
 """Processor time and memory of processes, read from /proc.
 
-Owns the trees of processes and their accounting; refuses machine-wide
-counters, which would charge a contender with whatever else runs here.
+Owns the trees of processes, and what is read of one; refuses to add anything up over
+time (``account.py``).
 
 Theory of operation: the kernel adds the time of a child that was waited for
 to its parent's ``cutime`` and ``cstime``. The sum of all four fields over the
 living of a tree is therefore the time of the whole tree, ended processes
 included, as long as every one was waited for. Not counted: a child whose
-parent ignores SIGCHLD, as a zygote of Vibecell does: what its cells used is
-missing once they have ended. Nor are the kernel's own threads, which are
-reported apart.
+parent ignores SIGCHLD.
 
 Source: proc_pid_stat(5), fields 14 to 17; wait(2), "Notes".
 """
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_KTHREADD = 2
-_SETTLE_STEP_S = 0.1
-_SETTLE_DEADLINE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +67,6 @@ def tree(root: int, among: dict[int, Process] | None = None) -> list[Process]:
         found.append(among[pid])
         waiting.extend(children.get(pid, ()))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class CpuTime:
-    """Processor time so far, of some trees and of the kernel's threads."""
-
-    tree_s: float
-    kernel_s: float
-
-
-def cpu_time(*roots: int) -> CpuTime:
-    """Of these trees, none of which is in another, and of all kernel threads together."""
-    processes = all_processes()
-    kernel_s = sum(p.cpu_s for p in processes.values() if p.parent == _KTHREADD)
-    tree_s = sum(p.cpu_s for root in roots for p in tree(root, processes))
-    return CpuTime(tree_s, kernel_s)
-
-
-def settled_cpu_time(*roots: int) -> CpuTime:
-    """The same, once the trees have come to rest: what a run leaves behind is its cost, too.
-
-    What does not rest is taken as it is after three seconds.
-    """
-    deadline_s = time.monotonic() + _SETTLE_DEADLINE_S
-    before = cpu_time(*roots)
-    while True:
-        time.sleep(_SETTLE_STEP_S)
-        after = cpu_time(*roots)
-        grown_s = after.tree_s - before.tree_s
-        # less than before: one ended between two looks, and was counted in neither
-        if 0 <= grown_s < 1.5 / _TICKS_PER_S or time.monotonic() > deadline_s:
-            return after
-        before = after
 
 
 def arguments(pid: int) -> list[str]:

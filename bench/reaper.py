@@ -4,7 +4,8 @@ Owns one child and the inheritance of orphans; refuses everything else. A
 sandbox may leave a process behind that nobody waits for, whose processor time
 would be lost to every account; here it is waited for, so its time is the
 tree's. What is left when the child has ended (a kernel that outlives its
-client) is ended, too. A program: ``reaper.py COMMAND …``; standard library only.
+client) is ended, too. A program: ``reaper.py [--cgroup DIRECTORY] COMMAND …``, which
+joins that cgroup first; standard library only.
 
 Source: PR_SET_CHILD_SUBREAPER(2const), Linux 3.4.
 """
@@ -21,6 +22,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main(command: list[str]) -> int:
     """Run a command to its end; return its exit status."""
+    if command[0] == "--cgroup":
+        with open(f"{command[1]}/cgroup.procs", "w") as members:
+            members.write("0")  # who writes
+        del command[:2]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import vibecell
+from bench.account import Account, own_cgroup
 from bench.case import Bench, NotHad
 from bench.contender import Contender, clean_environment, command_of, ended_after
 
@@ -46,10 +47,14 @@ def reference(
     Raises:
         NotHad: this host lacks what the way needs.
     """
-    with tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place:
+    with (
+        own_cgroup() as cgroup,
+        tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place,
+    ):
         python = _interpreter(Path(place), bench.packages)
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         command = command_of(
+            cgroup,
             *("-m", "bench.reference_service", "--way", way),
             *("--python", str(python), "--listener-fd", str(listener.fileno())),
             *_node(bench),
@@ -70,7 +75,8 @@ def reference(
                 said = process.stdout.readline().strip()
             if said != "ready":
                 raise NotHad(said.removeprefix("lacking: ") or "its service did not start")
-            yield Contender(name, listener.getsockname()[:2], process.pid, {})
+            account = Account.of(process.pid, cgroup)
+            yield Contender(name, listener.getsockname()[:2], {}, account)
 
 
 def _interpreter(place: Path, packages: Path) -> Path:

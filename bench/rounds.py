@@ -7,7 +7,7 @@ compare what ran at different times.
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from bench import processes
+from bench.account import settled_cpu_time
 from bench.case import Bench
 from bench.contender import Contender
 from bench.drive import Ask, drive
@@ -45,15 +45,15 @@ def take_turns(
 
 def one_turn(contender: Contender, asks: Sequence[Ask], clients: int, requests: int) -> Round:
     """One turn of one contender, from rest to rest; raises ``BenchFailed``."""
-    before = processes.settled_cpu_time(*contender.roots)
+    before = settled_cpu_time(*contender.accounts)
     found = drive(
         contender.address, asks, clients=clients, requests=requests, headers=contender.headers
     )
-    after = processes.settled_cpu_time(*contender.roots)
+    after = settled_cpu_time(*contender.accounts)
     return Round(
         found.all_latencies_ms,
         found.seconds,
-        after.tree_s - before.tree_s,
+        after.accounts_s - before.accounts_s,
         after.kernel_s - before.kernel_s,
         found.client_cpu_s,
     )

@@ -13,13 +13,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import vibecell
 from bench import processes
+from bench.account import Account, own_cgroup
 from bench.case import Bench, BenchFailed
 from bench.contender import Contender, clean_environment, command_of, ended_after
+from vibecell.sandbox.host import CGROUP_PARENT
+from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
 START_DEADLINE_S = 90.0
 _ADDRESS = re.compile(r"ready after .*: http://([^:]+):(\d+)")
@@ -37,7 +40,7 @@ class VibecellContender(Contender):
         Raises:
             BenchFailed: there is none.
         """
-        for process in processes.tree(self.root):
+        for process in processes.tree(self.account.root):
             words = processes.arguments(process.pid)
             if "internal" in words and role in words:
                 return process.pid
@@ -58,7 +61,10 @@ def running(
         BenchFailed: it does not start; quotes what it said.
     """
     # short, because a socket's name has at most 107 bytes (unix(7))
-    with tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place:
+    with (
+        own_cgroup() as cgroup,
+        tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place,
+    ):
         os.chmod(place, 0o711)  # as root the gateway is another user
         variables = {f"VIBECELL_{name.upper()}": value for name, value in settings.items()}
         environment = clean_environment(
@@ -70,7 +76,7 @@ def running(
             **variables,
         )
         process = subprocess.Popen(
-            command_of("-m", "vibecell.cli.main", "serve"),
+            command_of(cgroup, "-m", "vibecell.cli.main", "serve"),
             env=environment,
             cwd=place,
             stdout=subprocess.PIPE,
@@ -80,7 +86,19 @@ def running(
         with ended_after(process):
             address = _Lines(process).address()
             headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-            yield VibecellContender("Vibecell", address, process.pid, headers)
+            service = VibecellContender("Vibecell", address, headers, Account(process.pid))
+            cgroups = (cgroup, *_cgroups_elsewhere(cgroup, service.part("engine")))
+            yield replace(service, account=Account.of(process.pid, *cgroups))
+
+
+def _cgroups_elsewhere(cgroup: Path | None, engine: int) -> list[Path]:
+    """Those of the engine's cells that are not beneath this one.
+
+    Where version 2 has the controllers, root's engine makes them at the root.
+    """
+    mount = unified_mount()
+    found = mount.rglob(f"{CGROUP_PARENT}.{engine}") if mount is not None else ()
+    return [place for place in found if cgroup not in place.parents]
 
 
 class _Lines:

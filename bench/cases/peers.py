@@ -65,7 +65,7 @@ def _peer(bench: Bench, stack: ExitStack, way: str, name: str) -> Contender:
         return stack.enter_context(reference(bench, way, name))
     environment = {"DOCKER_HOST": engine.host, IMAGE_VARIABLE: engine.image}
     peer = stack.enter_context(reference(bench, way, name, environment))
-    return replace(peer, helpers=(engine.root,))
+    return replace(peer, helpers=(engine.account,))
 
 
 CASE = Case("peers", 110, TITLE, measure)

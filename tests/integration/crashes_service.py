@@ -138,8 +138,12 @@ class LiveService:
         return [p.pid for p in self.children(self.role("engine"), "bwrap")]
 
     def zygotes(self) -> list[int]:
-        """Every zygote: the one child of its bubblewrap."""
-        return [p.pid for wall in self.walls() for p in self.children(wall)]
+        """Every zygote: the one child of its bubblewrap, or that one's as an ordinary user."""
+        first = [p.pid for wall in self.walls() for p in self.children(wall)]
+        if os.geteuid() == 0:
+            return first
+        # it has gone on in a namespace of its own: cell/nesting.py
+        return [p.pid for pid in first for p in self.children(pid)]
 
     def agents(self) -> list[int]:
         """Every agent, of waiting cells too."""

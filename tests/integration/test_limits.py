@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from host import lacking
+from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
 from .crashes_service import LiveService, serving, until
 from .limits_programs import BREACHES, Breach
@@ -22,8 +23,12 @@ SLACK_S = 4.0
 def live(request: pytest.FixtureRequest, prepared: object) -> Iterator[LiveService]:
     """A service that enforces by the one means or by the other."""
     by_cgroup = request.param == "cgroup"
-    if by_cgroup and os.geteuid() != 0:
-        lacking("root, or a delegated cgroup")
+    if by_cgroup:
+        cgroups = CgroupManager("vibecell-test")
+        usable = cgroups.usable()
+        cgroups.close()
+        if not usable:
+            lacking(f"root, or delegated cgroups: {cgroups.reason}")
     with serving(uid_base=1_956_000_000, require_cgroups=str(by_cgroup).lower()) as service:
         assert bool(service.cells()) == by_cgroup
         yield service

@@ -3,10 +3,11 @@
 In a mount namespace of its own, what is needed of a closed directory (root's home, say)
 is put on an open one of the same name; nothing changes outside. The user is one whom
 nobody has, in no group, with the runtime image as a copy of his own: he has built it.
+Cgroups may be delegated to him, as a service manager does it.
 
 Owns how that user comes to be; refuses to know what he runs.
 
-Source: mount_namespaces(7); setpriv(1); unshare(1)
+Source: mount_namespaces(7); setpriv(1); unshare(1); cgroups(7), "Cgroups delegation"
 """
 
 import os
@@ -14,12 +15,14 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from host import lacking
+from vibecell.sandbox.mechanisms import cgroup_layout
+from vibecell.sandbox.mechanisms.cgroup_files import remove_directory
 
 CHECKOUT = Path(__file__).parents[2]
 UID = 1_957_000
@@ -42,33 +45,62 @@ for path in $NEEDED; do
     mkdir -p "$path"
     mount --move "$staged/$count" "$path"
 done
+for cgroup in $CGROUPS; do echo 0 >"$cgroup/cgroup.procs"; done  # who writes
 cd "$CHECKOUT"
 exec setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@"
 """
 
 
 @contextmanager
-def ordinary_user(state_dir: Path) -> Iterator["OrdinaryUser"]:
-    """Somebody who has built the image of ``state_dir`` himself."""
+def ordinary_user(state_dir: Path, delegated: bool = False) -> Iterator["OrdinaryUser"]:
+    """Somebody who has built the image of ``state_dir`` himself.
+
+    Args:
+        delegated: whether he is in cgroups below which he may make others.
+    """
     if os.geteuid() != 0:
         lacking("root, to become an ordinary user")
     for tool in _TOOLS:
         if shutil.which(tool) is None:
             lacking(tool)
-    with TemporaryDirectory(prefix="vibecell-test-") as name:
+    with (
+        TemporaryDirectory(prefix="vibecell-test-") as name,
+        _delegated_cgroups() if delegated else nullcontext([]) as cgroups,
+    ):
         home = Path(name)
         home.chmod(0o711)
         subprocess.run(["cp", "-a", str(state_dir), str(home / "state")], check=True)
         (home / "staged").mkdir()
         subprocess.run(["chown", "-Rh", f"{UID}:{UID}", str(home)], check=True)
-        yield OrdinaryUser(home)
+        yield OrdinaryUser(home, cgroups)
+
+
+@contextmanager
+def _delegated_cgroups() -> Iterator[list[Path]]:
+    """One in each hierarchy."""
+    try:
+        layout = cgroup_layout.discover(cgroup_layout.ROOT, cgroup_layout.OWN_MEMBERSHIP)
+    except cgroup_layout.CgroupUnusableError as error:
+        lacking(f"cgroups: {error}")
+    made = [base / f"delegated.{os.getpid()}" for base in layout.directories]
+    try:
+        for cgroup in made:
+            cgroup.mkdir()
+            for file in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+                with suppress(FileNotFoundError):  # version 1 has but one of them
+                    os.chown(cgroup / file, UID, UID)
+        yield made
+    finally:
+        for cgroup in made:
+            remove_directory(cgroup)
 
 
 class OrdinaryUser:
     """See ``ordinary_user``."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, cgroups: Sequence[Path]) -> None:
         self._home = home
+        self._cgroups = cgroups
 
     def run_tests(self, deadline_s: float, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``pytest`` with these arguments, in the checkout."""
@@ -82,6 +114,7 @@ class OrdinaryUser:
             "PYTHONDONTWRITEBYTECODE": "1",
             "NEEDED": "\n".join(map(str, hidden)),
             "CHECKOUT": str(CHECKOUT),
+            "CGROUPS": "\n".join(map(str, self._cgroups)),
         }
         return subprocess.run(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "enter",

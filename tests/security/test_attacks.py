@@ -47,6 +47,7 @@ from conformance.cells import (
 )
 from vibecell.model.execution import SourceFile
 from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.mechanisms import cgroup_stock
 
 HERE = Path(__file__).parent
 ATTACKS = sorted(p for p in (HERE / "attacks").iterdir() if p.suffix in (".py", ".js", ".sh"))
@@ -77,14 +78,13 @@ def neighbours() -> frozenset[str]:
 
 @pytest.fixture(scope="module", params=REAL_KINDS)
 def cells(neighbours: frozenset[str], request: pytest.FixtureRequest) -> Iterator[Cells]:
-    os.environ["ENGINE_TEST_SECRET"] = ENGINE_SECRET
     kind = str(request.param)
     profiles = ("python-light", "python-data", "node", "shell")
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGINE_TEST_SECRET", ENGINE_SECRET)
+        patch.setattr(cgroup_stock, "LINGER_S", 0.05)  # until they go we wait, every time
         with Cells(kind, profiles, docker_host=docker_host_for(kind, request)) as cells:
             yield cells
-    finally:
-        del os.environ["ENGINE_TEST_SECRET"]
 
 
 @pytest.fixture

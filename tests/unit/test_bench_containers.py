@@ -10,6 +10,7 @@ import pytest
 
 from bench import docker_run
 from bench.__main__ import measure_all
+from bench.account import Account
 from bench.case import Bench, BenchFailed, NotHad, discover
 from bench.cases import docker_burst, docker_fresh, docker_output, docker_shared, walls
 from bench.cases.walls import Measured
@@ -87,9 +88,9 @@ def test_a_program_that_runs_on_may_be_named_and_no_pool_is_no_rest() -> None:
 
 
 def test_the_time_of_helpers_is_the_contenders() -> None:
-    alone = Contender("it", ("127.0.0.1", 1), 10, {})
-    assert alone.roots == (10,)
-    assert replace(alone, helpers=(20,)).roots == (10, 20)
+    alone = Contender("it", ("127.0.0.1", 1), {}, Account(10))
+    assert alone.accounts == (Account(10),)
+    assert replace(alone, helpers=(Account(20),)).accounts == (Account(10), Account(20))
 
 
 def test_docker_run_is_the_same_for_every_image() -> None:

@@ -42,8 +42,8 @@ class CgroupManager:
     def __init__(
         self,
         parent_name: str,
-        root: Path = Path("/sys/fs/cgroup"),
-        membership: Path = Path("/proc/self/cgroup"),
+        root: Path = cgroup_layout.ROOT,
+        membership: Path = cgroup_layout.OWN_MEMBERSHIP,
     ) -> None:
         self._parent_name = parent_name
         self._own_parent = f"{parent_name}.{os.getpid()}"

@@ -21,6 +21,8 @@ from typing import Literal
 V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 V2_CONTROLLERS = frozenset({"memory", "pids", "cpu"})
 UNIFIED = "unified"
+ROOT = Path("/sys/fs/cgroup")
+OWN_MEMBERSHIP = Path("/proc/self/cgroup")
 OWN_PROCESSES = "service"
 _MOVE_ROUNDS = 8
 
@@ -72,6 +74,23 @@ def discover(root: Path, membership: Path) -> Layout:
     if not (unified / "cgroup.controllers").exists():
         return Layout("v1", bases)
     return Layout("hybrid", {**bases, UNIFIED: _place(unified, places.get("", "/"))})
+
+
+def unified_mount(root: Path = ROOT) -> Path | None:
+    """Where version 2 is mounted, with controllers or without; ``None``: nowhere."""
+    places = (root, root / UNIFIED)
+    return next((place for place in places if (place / "cgroup.controllers").exists()), None)
+
+
+def unified_place(root: Path = ROOT, membership: Path = OWN_MEMBERSHIP) -> Path | None:
+    """This process's own directory in version 2; ``None`` where that is not mounted.
+
+    Args:
+        root: where the cgroup file systems are mounted.
+        membership: which cgroups this process is in.
+    """
+    mount = unified_mount(root)
+    return _place(mount, _places(membership).get("", "/")) if mount is not None else None
 
 
 def _places(membership: Path) -> dict[str, str]:
