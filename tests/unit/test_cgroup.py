@@ -318,3 +318,17 @@ def test_names_that_mean_something_to_a_path_are_refused(root: Path, name: str) 
 def test_killing_what_is_gone_is_no_error(tmp_path: Path) -> None:
     Cgroup({"unified": tmp_path / "gone"}).kill()
     assert Cgroup({"unified": tmp_path / "gone"}).processes() == 0
+
+
+@pytest.mark.parametrize(("version", "mounted"), [("v1", None), ("v2", "."), ("hybrid", "unified")])
+def test_version_2_is_found_wherever_it_is_mounted(
+    root: Path, version: str, mounted: str | None
+) -> None:
+    membership = hosted(root, version)
+    expected = None if mounted is None else root / mounted
+    assert cgroup_layout.unified_mount(root) == expected
+    assert cgroup_layout.unified_place(root, membership) == expected
+    if expected is not None:
+        (expected / "mine").mkdir()
+        membership.write_text("3:memory:/other\n0::/mine\n")
+        assert cgroup_layout.unified_place(root, membership) == expected / "mine"

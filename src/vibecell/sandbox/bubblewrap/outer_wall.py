@@ -34,7 +34,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.host import Share
 from vibecell.sandbox.mechanisms import seccomp
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
-from vibecell.sandbox.mechanisms.waiting import end, readable
+from vibecell.sandbox.mechanisms.waiting import end, in_thread, readable
 from vibecell.sandbox.programs import ZYGOTE_ENV
 
 PYTHON = "python3"
@@ -175,7 +175,7 @@ async def _build(
         info_write.close()
         diagnostics = asyncio.create_task(_relay_diagnostics(process))
         try:
-            _bound(process.pid, share)
+            await in_thread(_bound, process.pid, share)
             arguments_write.write("\0".join(arguments).encode())
             arguments_write.close()
             pid, zygote = await _held(process, info_read)
@@ -253,6 +253,11 @@ def _command(programs: Programs, share: Share) -> list[str]:
 
 def _bound(pid: int, share: Share) -> None:
     """Bound bubblewrap, while it waits for its arguments, and with it all that it starts.
+
+    To move a process the kernel waits until every processor has passed a point of rest,
+    10 to 20 ms where nobody was moved just before.
+
+    Source: kernel/cgroup/cgroup.c, cgroup_attach_lock(); kernel/rcu/sync.c
 
     Raises:
         SandboxFailure: the kernel refuses.

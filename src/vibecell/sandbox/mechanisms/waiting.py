@@ -1,13 +1,18 @@
-"""Waiting for a descriptor, and ending who is held by one.
+"""Waiting for a descriptor or for the kernel, and ending who is held by a descriptor.
 
-Owns the deadlines of both; refuses to know whose descriptor it is.
+Owns the deadlines of descriptors; refuses to know whose they are.
 
 Source: pidfd_open(2), pidfd_send_signal(2)
 """
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
+T = TypeVar("T")
 END_GRACE_S = 0.5
 
 
@@ -39,6 +44,22 @@ async def readable(deadline_s: float, *descriptors: int) -> None:
         timer.cancel()
         for descriptor in descriptors:
             loop.remove_reader(descriptor)
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do in a thread what takes long in the kernel; raises what it raises.
+
+    A cancel is heeded when it is done: what it works on is not given to others before.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((task,))
+        task.exception()  # who asked is gone, and is told nothing
+        raise
 
 
 async def end(pidfd: int) -> None:
