@@ -17,7 +17,9 @@ from vibecell.sandbox.host import Share
 from vibecell.sandbox.machinery import MachineryBounds
 
 PROGRAMS = outer_wall.Programs(bubblewrap="/usr/bin/bwrap", prlimit="/usr/bin/prlimit")
-BOUNDS = MachineryBounds(memory_bytes=1 << 29, processes=12, user_processes=76, cpus=1.0)
+BOUNDS = MachineryBounds(
+    memory_bytes=1 << 29, processes=12, with_programs=76, user_processes=76, cpus=1.0
+)
 
 
 def share_of(closed: list[Share], bounds: MachineryBounds = BOUNDS) -> Share:

@@ -34,7 +34,9 @@ INFO = {
     "PidsLimit": True,
     "CpuCfsQuota": True,
 }
-BOUNDS = MachineryBounds(memory_bytes=600 * MIB, processes=12, user_processes=76, cpus=1.5)
+BOUNDS = MachineryBounds(
+    memory_bytes=600 * MIB, processes=12, with_programs=76, user_processes=76, cpus=1.5
+)
 IMAGES = {
     "": RuntimeImage("sha256:any", "vibecell/runtime:1", MappingProxyType({}), ("A=b", "C=d=e")),
     "node": RuntimeImage("sha256:node", "vibecell/node:1", MappingProxyType({}), ()),

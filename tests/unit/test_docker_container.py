@@ -21,7 +21,9 @@ SPEC = ContainerSpec(
     owner="0" * 32,
     profile="python-light",
     runtime="",
-    bounds=MachineryBounds(memory_bytes=600 * MIB, processes=12, user_processes=76, cpus=1.5),
+    bounds=MachineryBounds(
+        memory_bytes=600 * MIB, processes=12, with_programs=76, user_processes=76, cpus=1.5
+    ),
     file_bytes=64 * MIB,
     apparmor=False,
 )

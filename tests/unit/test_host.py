@@ -11,7 +11,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.walls import Wall
 from vibecell.sandbox import host as host_module
 from vibecell.sandbox.host import Host
-from vibecell.sandbox.mechanisms.cgroup import Cgroup
+from vibecell.sandbox.mechanisms.cgroup import Cgroup, CgroupManager
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE, MAX_BLOCKS
 
 from .test_cgroup import hosted, manager, root  # noqa: F401
@@ -82,14 +82,41 @@ def test_a_wall_has_a_cgroup_of_its_own_with_its_bounds(
     run(test)
 
 
+def test_all_walls_have_no_more_processes_together_than_each_may_have(
+    host: Host,
+    root: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody who is moved into a cgroup is refused there, but nobody leaves the one of all."""
+
+    async def test() -> None:
+        shares = [host.share("shared", maps_uids=True), host.share("fresh", maps_uids=False)]
+        each = [share.bounds.with_programs for share in shares]
+        assert each[0] > each[1] > shares[1].bounds.processes
+        (bound,) = root.glob("*/pids.max")
+        assert int(bound.read_text()) == sum(each)
+        shares[0].close()
+        shares[0].close()
+        assert int(bound.read_text()) == each[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(CgroupManager, "bound_processes", refusing)
+            with pytest.raises(SandboxFailure, match="bound all walls together"):
+                host.share("shared", maps_uids=True)
+        assert host.share("shared", maps_uids=True).uids == shares[0].uids, "given back"
+        host.close()
+
+    run(test)
+
+
+def refusing(*_: object, **__: object) -> None:
+    raise OSError("no")
+
+
 def test_a_wall_whose_cgroup_cannot_be_bounded_is_not_made(
     host: Host,
     root: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refusing(*_: object, **__: object) -> None:
-        raise OSError("no")
-
     async def test() -> None:
         share = host.share("shared", maps_uids=True)
         monkeypatch.setattr(Cgroup, "bound", refusing)

@@ -33,8 +33,10 @@ def test_where_programs_have_no_cgroups_what_they_may_use_counts_here() -> None:
         assert others.memory_bytes == counted.memory_bytes + added
         assert others.processes == counted.processes + programs * CEILING.processes
         assert others.user_processes == others.processes, "once is enough"
+        assert others.with_programs == others.processes
 
 
 def test_an_ordinary_user_has_other_processes() -> None:
     his = machinery_bounds(SETTINGS, "fresh", counts_programs=True, has_users=False)
     assert his.user_processes is None
+    assert his.with_programs == his.processes + CEILING.processes

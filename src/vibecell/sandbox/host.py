@@ -93,12 +93,25 @@ class Host:
         )
         share = Share(uids, bounds, stock, self.cgroups, self._take_back)
         self._shares.add(share)
+        try:
+            self._bound_all()
+        except OSError as error:
+            self._take_back(share)
+            raise SandboxFailure("bound all walls together", str(error)) from error
         return share
+
+    def _bound_all(self) -> None:
+        if self.cgroups is not None:
+            self.cgroups.bound_processes(sum(s.bounds.with_programs for s in self._shares))
 
     def _take_back(self, share: "Share") -> None:
         self._shares.discard(share)
         if share.uids is not None and self._uids is not None:
             self._uids.give_back_block(share.uids)
+        try:
+            self._bound_all()
+        except OSError as error:
+            log.error("the bound of all walls together stays as it was: %s", error)
 
     def close(self) -> None:
         """Give the cgroups back; after every backend has been closed."""

@@ -7,7 +7,8 @@ container's are the daemon's to keep, bubblewrap's are a cgroup of ours.
 Processes are bounded twice. The wall's cgroup counts those that are in it; but a zygote
 holds the way into the cgroups of its cells, and who is moved there is not asked for. So
 the wall's users are bounded, too: wherever their processes are counted, and whoever they
-are in a user namespace below, there are no more than so many.
+are in a user namespace below, there are no more than so many. An ordinary user cannot be:
+what bounds his then is that all cgroups of an engine are in one, and nobody leaves that.
 
 Source: cgroup-v1/pids.rst, "attaching"; kernel/ucount.c, is_rlimit_overlimit(), Linux 5.14
 """
@@ -30,13 +31,15 @@ class MachineryBounds:
     Attributes:
         memory_bytes: without swap.
         processes: processes and threads.
-        user_processes: of the wall's users together, wherever they are counted; ``None``
-            where they are an ordinary user, who has others.
+        with_programs: those and its cells' programs', wherever they are counted.
+        user_processes: the same, of the wall's users; ``None`` where they are an ordinary
+            user, who has others.
         cpus: processors' worth of time; ``None``: no bound of its own.
     """
 
     memory_bytes: int
     processes: int
+    with_programs: int
     user_processes: int | None
     cpus: float | None
 
@@ -62,6 +65,7 @@ def machinery_bounds(
     return MachineryBounds(
         memory_bytes=_ZYGOTE_BYTES + cells * _BYTES_PER_CELL + programs * ceiling.memory_bytes,
         processes=processes + programs * ceiling.processes,
+        with_programs=processes + of_programs,
         user_processes=processes + of_programs if has_users else None,
         cpus=settings.cell_cpus if is_fresh else None,
     )

@@ -5,7 +5,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,11 @@ def charged_processes(cgroup: Cgroup) -> int:
     return int(Path(cgroup._pids / "pids.current").read_text())
 
 
-def run_in(cgroup: Cgroup, code: str) -> "subprocess.Popen[bytes]":
+def run_in(cgroup: Cgroup, code: str, passed: Sequence[int] = ()) -> "subprocess.Popen[bytes]":
     """A child that joins every hierarchy before it does anything else."""
     fds = cgroup.join_descriptors()
     join = f"import os\nfor fd in {fds}:\n os.write(fd, b'0'); os.close(fd)\n"
-    return subprocess.Popen([sys.executable, "-S", "-c", join + code], pass_fds=fds)
+    return subprocess.Popen([sys.executable, "-S", "-c", join + code], pass_fds=[*fds, *passed])
 
 
 def test_use_is_measured(cell: Cgroup) -> None:
@@ -132,6 +132,33 @@ def test_one_cell_is_ended_and_its_neighbour_lives(cell: Cgroup, cgroups: Cgroup
     other.wait()
     wait_until_empty(neighbour)
     neighbour.remove()
+
+
+def test_who_leaves_for_a_neighbour_is_counted_with_all(
+    cell: Cgroup, cgroups: CgroupManager
+) -> None:
+    """What a process may fork is not asked where it goes, but where it comes from."""
+    neighbour = cgroups.create("neighbour")
+    neighbour.set_limits(64 * MIB, 1)
+    cgroups.bound_processes(6)
+    fds = neighbour.join_descriptors()
+    code = (
+        "import sys, time\nmade = 0\nwhile made < 50:\n"
+        " told, tell = os.pipe()\n"
+        " try: child = os.fork()\n"
+        " except OSError: break\n"
+        " if child == 0:\n"
+        f"  for fd in {fds}: os.write(fd, b'0')\n"
+        "  os.write(tell, b'x'); time.sleep(30); os._exit(0)\n"
+        " os.read(told, 1); made += 1\n"
+        "sys.exit(made)"
+    )
+    try:
+        assert run_in(cell, code, fds).wait() == 5
+        assert neighbour.processes() == 5, "its own bound is asked of nobody who is moved there"
+    finally:
+        wait_until_empty(neighbour)
+        neighbour.remove()
 
 
 def test_limits_can_be_lowered_and_raised_in_any_order(cell: Cgroup) -> None:

@@ -116,6 +116,17 @@ class CgroupManager:
         bases = self._layout.bases
         return Cgroup({key: base / self._own_parent / name for key, base in bases.items()})
 
+    def bound_processes(self, processes: int) -> None:
+        """Bound all cgroups made here together; who is moved among them counts all the while.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        if self._layout is not None:
+            bases = self._layout.bases
+            base = bases.get("pids") or bases[cgroup_layout.UNIFIED]
+            write(base / self._own_parent / "pids.max", processes)
+
     def reap_strays(self) -> int:
         """End and remove what engines that have died left behind.
 
