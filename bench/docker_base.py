@@ -21,6 +21,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from bench.case import BenchFailed, NotHad
+from bench.docker_engine import SYSTEM_PATH
 
 RELEASE = "bookworm"
 PACKAGES = (
@@ -29,7 +30,6 @@ PACKAGES = (
 )  # fmt: skip
 REPOSITORY = "vibecell-test/base"
 DEADLINE_S = 900.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LEFT_OUT = ("./proc/*", "./sys/*", "./dev/*", "./run/*", "./tmp/*", "./var/cache/apt/*",
              "./var/lib/apt/lists/*", "./var/log/*")  # fmt: skip
 
@@ -62,7 +62,7 @@ def base_image(client: docker.APIClient, state: Path, packages: Sequence[str] = 
 def _make(archive: Path, packages: Sequence[str]) -> None:
     if os.geteuid() != 0:
         raise NotHad("debootstrap needs root")
-    if shutil.which("debootstrap", path=_PATH) is None:
+    if shutil.which("debootstrap", path=SYSTEM_PATH) is None:
         raise NotHad("debootstrap is not installed")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -84,7 +84,12 @@ def _make(archive: Path, packages: Sequence[str]) -> None:
 
 
 def _run(*command: str) -> None:
-    environment = {**os.environ, "PATH": _PATH, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {
+        **os.environ,
+        "PATH": SYSTEM_PATH,
+        "LC_ALL": "C",
+        "DEBIAN_FRONTEND": "noninteractive",
+    }
     try:
         done = subprocess.run(
             command,

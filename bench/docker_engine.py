@@ -38,8 +38,8 @@ START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 30.0
 LEFT_DEADLINE_S = 10.0
 _PING_DEADLINE_S = 5.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 _STEP_S = 0.05
 _LOG_BYTES_QUOTED = 600
 _MAX_ENGINES = 16
@@ -285,7 +285,7 @@ def running(
     """
     if os.geteuid() != 0:
         raise NotHad("a Docker engine of our own needs root")
-    program = shutil.which("dockerd", path=_PATH)
+    program = shutil.which("dockerd", path=SYSTEM_PATH)
     if program is None:
         raise NotHad("dockerd is not installed")
     with contextlib.ExitStack() as stack:

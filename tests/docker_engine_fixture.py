@@ -13,7 +13,7 @@ import pytest
 
 from bench.case import NotHad
 from bench.docker_base import base_image
-from bench.docker_engine import DockerEngineProcess, Runtime, running
+from bench.docker_engine import SYSTEM_PATH, DockerEngineProcess, Runtime, running
 from bench.docker_image import CALL_DEADLINE_S, runtime_image, state_directory
 from host import lacking
 from vibecell.cli.composition import image_spec
@@ -54,7 +54,6 @@ def docker_engine(docker_state: Path) -> Iterator[DockerEngineProcess]:
 
 def _runtimes() -> dict[str, Runtime]:
     """One more that does what the default does, and one that gives a cell too little."""
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     found = {
         "second-runc": ("runc", []),
         "runsc": ("runsc", ["--platform=ptrace", "--network=none", "--ignore-cgroups"]),
@@ -62,7 +61,7 @@ def _runtimes() -> dict[str, Runtime]:
     return {
         name: {"path": place, "runtimeArgs": arguments}
         for name, (program, arguments) in found.items()
-        if (place := shutil.which(program, path=path))
+        if (place := shutil.which(program, path=SYSTEM_PATH))
     }
 
 

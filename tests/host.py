@@ -32,6 +32,6 @@ class Service:
 
 def lacking(reason: str) -> NoReturn:
     """End the test: the host lacks what ``reason`` names."""
-    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+    if os.environ.get("CI", "").lower() not in ("", "0", "false", "no"):
         pytest.fail(f"this host lacks {reason}", pytrace=False)
     pytest.skip(f"this host lacks {reason}")

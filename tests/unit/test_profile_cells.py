@@ -51,9 +51,6 @@ class Link:
         self.live_cells += 1
         return Cell(self)
 
-    def close(self) -> None:
-        self.is_alive = False
-
 
 class Zygotes:
     """Starts zygotes when it may; remembers every one."""

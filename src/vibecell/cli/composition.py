@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vibecell.cli.docker_sdk import require_sdk
 from vibecell.config import Place, Settings
-from vibecell.languages.catalogue import Catalogue, Description, catalogue, describe
+from vibecell.languages.catalogue import Catalogue, Description, catalogue, describe, in_order
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
@@ -64,8 +64,12 @@ def prepare(settings: Settings) -> tuple[Image, Catalogue]:
     """
     descriptions = describe()
     spec = image_spec(descriptions, settings.program_path)
-    image = build_image(spec, settings.state_dir / "images")
+    image = _image(spec, settings)
     return image, catalogue(descriptions, image.versions)
+
+
+def _image(spec: ImageSpec, settings: Settings) -> Image:
+    return build_image(spec, settings.state_dir / "images")
 
 
 def deploy(settings: Settings) -> "Deployment":
@@ -82,7 +86,7 @@ def deploy(settings: Settings) -> "Deployment":
     spec = image_spec(descriptions, settings.program_path)
     image = None
     if any(place.backend != "docker" for place in places.values()):
-        image = build_image(spec, settings.state_dir / "images")
+        image = _image(spec, settings)
     containers = None
     if any(place.backend == "docker" for place in places.values()):
         require_sdk()
@@ -136,13 +140,11 @@ class Deployment:
         placed = {name: _placed(found, name) for name, found in catalogues.items()}
         self._profiles = {name: found.profiles for name, found in placed.items()}
         routed = {x: name for name, place in places.items() for x in place.languages}
-        here = {name: x for name, x in placed[""].by_name.items() if name not in routed}
-        there = {x: placed[place].by_name[x] for x, place in routed.items()
-                 if x in placed[place].by_name}  # fmt: skip
-        order = [d.language.name for d in describe()]
-        offered = {**here, **there}
+        here = [x for name, x in placed[""].by_name.items() if name not in routed]
+        there = [placed[place].by_name[x] for x, place in routed.items()
+                 if x in placed[place].by_name]  # fmt: skip
         self.languages = Catalogue(
-            languages=tuple(offered[name] for name in order if name in offered),
+            languages=tuple(sorted(here + there, key=in_order)),
             # nobody misses in the default place what is sent to another
             unavailable=tuple(
                 x for found in placed.values() for x in found.unavailable

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, Offer, WarmProfile, find_language
+from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
 
 RUN = "run"
@@ -61,8 +61,7 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
         UnsupportedLanguage: no such language or version in the request's class.
         InvalidRequest: no such class.
     """
-    languages = offer.of_class(request.request_class)
-    language = find_language(languages, request.language, request.version)
+    language = offer.find(request.request_class, request.language, request.version)
     entrypoint = request.entrypoint or language.entrypoint
     if language.mode == "page":
         return Plan(language.name, None, (), _page(request, entrypoint))

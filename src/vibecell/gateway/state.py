@@ -18,7 +18,7 @@ from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.registry import Record, Registry
 from vibecell.model.execution import ExecutionRequest
-from vibecell.model.language import Offer, find_language
+from vibecell.model.language import Offer
 from vibecell.wire import decode_execute, strict_json_loads, to_execution_request
 
 
@@ -58,8 +58,7 @@ class Gateway:
 
     def remember(self, execution_id: str, owner: str, asked: ExecutionRequest) -> Record:
         """Note an execution that was just begun."""
-        languages = self.offer().of_class(asked.request_class)
-        language = find_language(languages, asked.language, asked.version)
+        language = self.offer().find(asked.request_class, asked.language, asked.version)
         entry = (asked.entrypoint or language.entrypoint) if language.mode == "page" else ""
         return self.registry.remember(execution_id, owner, asked, entry)
 

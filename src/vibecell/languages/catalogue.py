@@ -102,9 +102,14 @@ def describe(folder: Path = FOLDER) -> tuple[Description, ...]:
         ValueError: a file is wrong; names it.
     """
     found = [_read(path) for path in sorted(folder.glob("*/language.toml"))]
-    found.sort(key=lambda d: (d.language.name != "python", d.language.name))
+    found.sort(key=lambda d: in_order(d.language))
     _refuse_repeats(found)
     return tuple(found)
+
+
+def in_order(language: Language) -> tuple[bool, str]:
+    """Sorts languages as they are shown: Python first, the others by name."""
+    return language.name != "python", language.name
 
 
 def catalogue(descriptions: tuple[Description, ...], versions: Mapping[str, str]) -> Catalogue:

@@ -89,6 +89,15 @@ class Offer:
         default_factory=lambda: MappingProxyType({})
     )
 
+    def find(self, request_class: str | None, name: str, version: str | None) -> Language:
+        """The language of a request.
+
+        Raises:
+            InvalidRequest: no such class.
+            UnsupportedLanguage: no such language or version in it.
+        """
+        return find_language(self.of_class(request_class), name, version)
+
     def of_class(self, request_class: str | None) -> tuple[Language, ...]:
         """The languages of a request that names this class, or none.
 

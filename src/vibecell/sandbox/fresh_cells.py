@@ -8,11 +8,10 @@ that a tool which is slow at it is not asked for ever more of them.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
+from vibecell.sandbox.background import Background
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import release_unborn
 from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, WarmPool
@@ -43,7 +42,7 @@ class FreshCells:
         self._make_zygote = make_zygote
         self._refill = refill
         self._standing: set[Zygote] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Background()
         self._room = asyncio.Semaphore(MAX_ENDING)
         self._pool = WarmPool(self._make_cell, refill, self._in_use, patience)
         self._closed = False
@@ -77,10 +76,10 @@ class FreshCells:
             try:
                 cell = await zygote.link.fork(identity)
             except BaseException:
-                self._run(release_unborn(identity))
+                self._ending.run(release_unborn(identity))
                 raise
         except BaseException:
-            self._run(self._take_down(zygote))
+            self._ending.run(self._take_down(zygote))
             raise
         self._standing.add(zygote)
         zygote.link.on_cell_destroyed = lambda: self._end_wall(zygote)
@@ -90,7 +89,7 @@ class FreshCells:
         if zygote not in self._standing:
             return  # it was taken down before its cell was destroyed
         self._standing.discard(zygote)
-        self._run(self._take_down(zygote))
+        self._ending.run(self._take_down(zygote))
         self._refill.soon()
 
     async def _take_down(self, zygote: Zygote) -> None:
@@ -102,16 +101,10 @@ class FreshCells:
             log.error("a zygote ended by itself; its cell ended with it")
             self._pool.discard_dead()
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-
     async def close(self) -> None:
         """Destroy the waiting cells and take down every wall; idempotent."""
         self._closed = True
         await self._pool.close()
         for zygote in tuple(self._standing):
             self._end_wall(zygote)
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._ending.ended()

@@ -61,11 +61,11 @@ def machinery_bounds(
     programs = 0 if counts_programs else min(cells, settings.max_concurrent)
     ceiling = settings.ceiling
     processes = _PROCESSES_PER_CELL * cells + _OTHER_PROCESSES
-    of_programs = (programs or cells) * ceiling.processes
+    with_programs = processes + (programs or cells) * ceiling.processes
     return MachineryBounds(
         memory_bytes=_ZYGOTE_BYTES + cells * _BYTES_PER_CELL + programs * ceiling.memory_bytes,
         processes=processes + programs * ceiling.processes,
-        with_programs=processes + of_programs,
-        user_processes=processes + of_programs if has_users else None,
+        with_programs=with_programs,
+        user_processes=with_programs if has_users else None,
         cpus=settings.cell_cpus if is_fresh else None,
     )

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
+from vibecell.sandbox.background import Background
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.refill import Refill
 
@@ -72,7 +73,7 @@ class WarmPool:
         self._telling: asyncio.TimerHandle | None = None
         self._made_at_s = float("-inf")
         self._making: set[asyncio.Task[None]] = set()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Background()
         self._pause: asyncio.TimerHandle | None = None
         self._closed = False
         self._failures = 0
@@ -246,9 +247,7 @@ class WarmPool:
 
     def _end(self, cell: FramedCell) -> None:
         """Destroy a cell behind everybody's back; ``close`` waits for it."""
-        task = asyncio.create_task(cell.destroy())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._ending.run(cell.destroy())
 
     def discard_dead(self) -> None:
         """Drop waiting cells whose zygote has died, and make others."""
@@ -277,5 +276,4 @@ class WarmPool:
         self._fail_waiters(SandboxFailure("take a warm cell", "the pool is closed"))
         while self._ready:
             self._end(self._ready.popleft())
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._ending.ended()

@@ -15,6 +15,7 @@ from typing import Any
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
+from vibecell.sandbox.background import Background
 from vibecell.sandbox.framed import FramedCell
 from vibecell.sandbox.identity import CellIdentity, release_unborn
 from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, MAX_FAILURES, WarmPool
@@ -70,7 +71,7 @@ class ProfileCells:
         self._zygote: Zygote | None = None
         self._retired: list[Zygote] = []
         self._succession = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._refill = refill
         self._succeeding: asyncio.Task[None] | None = None
         self._succeed_from_s = 0.0
@@ -155,7 +156,7 @@ class ProfileCells:
         for zygote in list(self._retired):
             if not zygote.link.is_alive or zygote.link.is_idle:
                 self._retired.remove(zygote)
-                self._run(zygote.close())
+                self._background.run(zygote.close())
 
     def _zygote_ended(self, link: ZygoteLink) -> None:
         """Its link has; whether it has ended too, who may have been taken over, is seen to."""
@@ -173,7 +174,7 @@ class ProfileCells:
         try:
             cell = await zygote.link.fork(identity)
         except BaseException as error:
-            self._run(release_unborn(identity))
+            self._background.run(release_unborn(identity))
             if isinstance(error, SandboxFailure):
                 self._retire(zygote)
             raise
@@ -187,11 +188,6 @@ class ProfileCells:
             self._retired.append(zygote)
         self._close_idle()
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self) -> None:
         """Destroy the waiting cells and end every zygote; idempotent."""
         self._closed = True
@@ -202,6 +198,5 @@ class ProfileCells:
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         self._retired, self._zygote = [], None
         for zygote in zygotes:
-            zygote.link.close()
             await zygote.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.ended()

@@ -23,7 +23,7 @@ from vibecell.model.execution import (
     OnDisconnect,
     SourceFile,
 )
-from vibecell.model.language import Language, Offer, find_language
+from vibecell.model.language import Language, Offer
 from vibecell.model.limits import Limits
 from vibecell.wire.fields import Base64Bytes, StrictModel, problems_of
 
@@ -172,8 +172,7 @@ def to_execution_request(
         InvalidRequest: names each wrong field; an unknown class is one.
         UnsupportedLanguage: the request's class does not offer it.
     """
-    languages = offer.of_class(body.request_class)
-    language = find_language(languages, body.language, body.version)
+    language = offer.find(body.request_class, body.language, body.version)
     limits = _limits(body.limits, defaults)
     limits.require_within(ceiling)
     entrypoint = body.entrypoint

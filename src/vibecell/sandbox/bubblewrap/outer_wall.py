@@ -34,7 +34,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.host import Share
 from vibecell.sandbox.mechanisms import seccomp
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
-from vibecell.sandbox.mechanisms.waiting import end, in_thread, readable
+from vibecell.sandbox.mechanisms.waiting import done, end, in_thread, readable
 from vibecell.sandbox.programs import ZYGOTE_ENV
 
 PYTHON = "python3"
@@ -96,9 +96,9 @@ async def _started(starting: Coroutine[Any, Any, Process]) -> Process:
     """The process; where nobody waits for it any more, it is ended first."""
     task = asyncio.create_task(starting)
     try:
-        return await asyncio.shield(task)
+        return await done(task)
     except asyncio.CancelledError:
-        await _end(await task)
+        await _end(task.result())
         raise
 
 

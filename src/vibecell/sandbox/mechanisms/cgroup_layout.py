@@ -62,7 +62,8 @@ def discover(root: Path, membership: Path) -> Layout:
         CgroupUnusableError: a controller is missing, or may not be used.
     """
     places = _places(membership)
-    if (root / "cgroup.controllers").exists():
+    unified = unified_mount(root)
+    if unified == root:
         return Layout("v2", {UNIFIED: _v2_base(root, places.get("", "/"))})
     bases = {}
     for controller in V1_CONTROLLERS:
@@ -70,8 +71,7 @@ def discover(root: Path, membership: Path) -> Layout:
         if not (mount / "cgroup.procs").exists():
             raise CgroupUnusableError(f"the {controller} controller is not mounted under {root}")
         bases[controller] = _place(mount, places.get(controller, "/"))
-    unified = root / UNIFIED
-    if not (unified / "cgroup.controllers").exists():
+    if unified is None:
         return Layout("v1", bases)
     return Layout("hybrid", {**bases, UNIFIED: _place(unified, places.get("", "/"))})
 

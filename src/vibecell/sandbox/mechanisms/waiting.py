@@ -46,18 +46,26 @@ async def readable(deadline_s: float, *descriptors: int) -> None:
             loop.remove_reader(descriptor)
 
 
-async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do in a thread what takes long in the kernel; raises what it raises.
-
-    A cancel is heeded when it is done: what it works on is not given to others before.
-    """
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+async def done(task: "asyncio.Task[T]") -> T:
+    """What a task of one's own comes to; a cancel is heeded when it is done, and leaves it so."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         while not task.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait((task,))
+        raise
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do in a thread what takes long in the kernel; raises what it raises.
+
+    A cancel is heeded when it is done: what it works on is not given to others before.
+    """
+    task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await done(task)
+    except asyncio.CancelledError:
         task.exception()  # who asked is gone, and is told nothing
         raise
 
