@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.rows import Row
 from vibecell.cli.composition import prepare
 from vibecell.config import Settings
-from vibecell.sandbox.rootfs import Image
+from vibecell.sandbox.images.rootfs import Image
 
 
 class BenchFailed(Exception):

@@ -29,7 +29,7 @@ from vibecell.model.walls import Wall
 from vibecell.sandbox.docker.client import Missing, connect
 from vibecell.sandbox.docker.container import PROFILE_LABEL
 from vibecell.sandbox.docker.image import find
-from vibecell.sandbox.rootfs_contents import cell_fingerprint
+from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 
 REST_DEADLINE_S = 60.0
 # two services at once, and neither may know the other's uids

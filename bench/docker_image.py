@@ -14,7 +14,7 @@ from vibecell.config import Settings
 from vibecell.model.language import DEFAULT_IMAGE
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.image_build import build
-from vibecell.sandbox.rootfs_contents import ImageSpec
+from vibecell.sandbox.images.rootfs_contents import ImageSpec
 
 CALL_DEADLINE_S = 120.0  # of a client that builds
 

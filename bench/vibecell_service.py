@@ -21,7 +21,7 @@ from bench import processes
 from bench.account import Account, own_cgroup
 from bench.case import Bench, BenchFailed
 from bench.contender import Contender, clean_environment, command_of, ended_after
-from vibecell.sandbox.host import CGROUP_PARENT
+from vibecell.sandbox.host.shares import CGROUP_PARENT
 from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
 START_DEADLINE_S = 90.0

@@ -21,7 +21,7 @@ from host import Service, lacking
 from vibecell.cli.composition import prepare
 from vibecell.config import Settings, load
 from vibecell.languages.catalogue import Catalogue
-from vibecell.sandbox.rootfs import Image
+from vibecell.sandbox.images.rootfs import Image
 
 pytest_plugins = ["docker_engine_fixture"]
 

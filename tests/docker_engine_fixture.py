@@ -21,7 +21,7 @@ from vibecell.config import Settings
 from vibecell.languages.catalogue import describe
 from vibecell.sandbox.docker.client import connect
 from vibecell.sandbox.docker.image import RuntimeImage, list_images
-from vibecell.sandbox.rootfs_contents import ImageSpec
+from vibecell.sandbox.images.rootfs_contents import ImageSpec
 
 STAGES_KEPT = "168h"  # they make the next build fast, and grow with each change of it
 COLD_START_S = 900  # the first run makes the base image and downloads the packages

@@ -37,16 +37,16 @@ from vibecell.sandbox.backend import (
     Process,
     ProcessSpec,
 )
-from vibecell.sandbox.bubblewrap.backend import BubblewrapWalls
+from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
 from vibecell.sandbox.docker.client import connect
 from vibecell.sandbox.docker.container import OWNER_LABEL
 from vibecell.sandbox.docker.roster import FOLDER
 from vibecell.sandbox.docker.strays import owner_token
-from vibecell.sandbox.fake import FakeBackend
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.sandbox.host.shares import Host
+from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 from vibecell.sandbox.places import Places
-from vibecell.sandbox.rootfs_contents import cell_fingerprint
-from vibecell.sandbox.walled import WalledBackend, Walls
+from vibecell.sandbox.zygote_backend import WalledBackend, Walls
 
 T = TypeVar("T")
 REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-fresh")

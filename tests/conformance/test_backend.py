@@ -1,7 +1,7 @@
 """What every backend keeps: one suite, over all of them.
 
 The programs are in the part of Python that the fake backend reads too
-(``sandbox/fake_program.py``), wherever a behaviour means something for it;
+(``sandbox/fake/scripted_program.py``), wherever a behaviour means something for it;
 what only a kernel can show runs on real backends alone. To add a backend, add
 its name to ``KINDS``.
 """

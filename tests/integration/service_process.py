@@ -26,7 +26,7 @@ def engine(run_dir: Path) -> None:
     from vibecell.engine.daemon import run_engine
     from vibecell.languages.catalogue import catalogue, describe
     from vibecell.model.language import Offer
-    from vibecell.sandbox.fake import FakeBackend
+    from vibecell.sandbox.fake.scripted_backend import FakeBackend
 
     default = catalogue(describe(), {"python3": "1.0", "bash": "1.0"})
     newer = catalogue(describe(), {"python3": "2.1", "node": "2.0"})

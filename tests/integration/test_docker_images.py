@@ -24,7 +24,7 @@ from vibecell.sandbox.docker import image_build, sealed_run
 from vibecell.sandbox.docker.client import Missing, connect
 from vibecell.sandbox.docker.image import RuntimeImage, find, list_images
 from vibecell.sandbox.docker.image_build import build
-from vibecell.sandbox.rootfs_contents import ImageSpec, cell_fingerprint
+from vibecell.sandbox.images.rootfs_contents import ImageSpec, cell_fingerprint
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 SPECIAL = """

@@ -12,7 +12,7 @@ from bench.docker_image import CALL_DEADLINE_S, runtime_image
 from host import lacking
 from vibecell.sandbox.docker.client import connect
 from vibecell.sandbox.docker.container import PROFILE_LABEL
-from vibecell.sandbox.rootfs_contents import ImageSpec
+from vibecell.sandbox.images.rootfs_contents import ImageSpec
 
 from .crashes_service import processes, serving, until
 

@@ -9,7 +9,7 @@ import pytest
 
 from host import lacking
 from vibecell.languages.catalogue import Catalogue, Description, describe
-from vibecell.sandbox.rootfs import Image
+from vibecell.sandbox.images.rootfs import Image
 
 EXECUTED = [d for d in describe() if d.language.mode != "page"]
 NAMES = [d.language.name for d in EXECUTED]

@@ -19,12 +19,12 @@ from conformance.cells import Cells
 from vibecell.cli.composition import prepare
 from vibecell.config import Settings
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox.bubblewrap import outer_wall
-from vibecell.sandbox.bubblewrap.backend import BubblewrapWalls
-from vibecell.sandbox.docker import backend as docker_backend
+from vibecell.sandbox.bubblewrap import bwrap
+from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
+from vibecell.sandbox.docker import docker_walls
 from vibecell.sandbox.docker.container import ContainerSpec
-from vibecell.sandbox.host import Host, Share
-from vibecell.sandbox.walled import Walls
+from vibecell.sandbox.host.shares import Host, Share
+from vibecell.sandbox.zygote_backend import Walls
 
 # no site: in a zygote's environment that would become a zygote
 COMMAND = ("-S", "-c", Path(__file__).with_name("taken_zygote.py").read_text())
@@ -93,7 +93,7 @@ class TakenCells(Cells):
         return walls
 
     def __enter__(self) -> Self:
-        execute, describe = asyncio.create_subprocess_exec, docker_backend.describe
+        execute, describe = asyncio.create_subprocess_exec, docker_walls.describe
         taken = self._taken
 
         def of_bubblewrap(*words: str, **options: Any) -> Coroutine[Any, Any, Process]:
@@ -106,7 +106,7 @@ class TakenCells(Cells):
             return {**body, "Cmd": list(COMMAND)} if spec.profile in taken else body
 
         self._patch.setattr(asyncio, "create_subprocess_exec", of_bubblewrap)
-        self._patch.setattr(docker_backend, "describe", of_docker)
+        self._patch.setattr(docker_walls, "describe", of_docker)
         try:
             super().__enter__()
         except BaseException:
@@ -133,7 +133,7 @@ class TakenBubblewrapWalls(BubblewrapWalls):
 
     taken: Set[str] = frozenset()
 
-    async def build(self, profile: WarmProfile, share: Share) -> outer_wall.OuterWall:
+    async def build(self, profile: WarmProfile, share: Share) -> bwrap.OuterWall:
         """See ``walled.Walls``."""
         _is_taken.set(profile.name in self.taken)
         try:

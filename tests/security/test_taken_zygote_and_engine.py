@@ -23,9 +23,9 @@ import pytest
 from conformance.cells import docker_host_for, gather, python
 from host import lacking
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import zygote_link
 from vibecell.sandbox.backend import Output
-from vibecell.sandbox.framed import FramedCell
+from vibecell.sandbox.framed import zygote_link
+from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE
 
 from .taken_cells import TakenCells, taken_processes, taken_profile

@@ -30,7 +30,7 @@ from host import lacking
 from vibecell.config import Settings
 from vibecell.config.settings import DEFAULT_CEILING
 from vibecell.sandbox.docker.container import PROFILE_LABEL
-from vibecell.sandbox.machinery import machinery_bounds
+from vibecell.sandbox.host.wall_bounds import machinery_bounds
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE
 
 from .taken_cells import TakenCells, taken_processes

@@ -22,8 +22,8 @@ from bench.rows import Row
 from bench.statistics import Round, Series
 from bench.ways import Lacking, docker_command
 from vibecell.config import Settings
-from vibecell.sandbox.fake import FakeBackend
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.places import Places
 
 from .test_bench_numbers import MACHINE

@@ -11,12 +11,12 @@ import pytest
 from unit.descriptors import open_descriptors
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox.bubblewrap import outer_wall
-from vibecell.sandbox.bubblewrap.backend import BubblewrapWalls
-from vibecell.sandbox.host import Share
-from vibecell.sandbox.machinery import MachineryBounds
+from vibecell.sandbox.bubblewrap import bwrap
+from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
+from vibecell.sandbox.host.shares import Share
+from vibecell.sandbox.host.wall_bounds import MachineryBounds
 
-PROGRAMS = outer_wall.Programs(bubblewrap="/usr/bin/bwrap", prlimit="/usr/bin/prlimit")
+PROGRAMS = bwrap.Programs(bubblewrap="/usr/bin/bwrap", prlimit="/usr/bin/prlimit")
 BOUNDS = MachineryBounds(
     memory_bytes=1 << 29, processes=12, with_programs=76, user_processes=76, cpus=1.0
 )
@@ -89,4 +89,4 @@ def test_no_limit_is_raised(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (highest, highest))
     share = share_of([], replace(BOUNDS, user_processes=most))
     lowering = ["/usr/bin/prlimit", "--nproc=76:76"] if is_lowered else []
-    assert outer_wall._command(PROGRAMS, share) == [*lowering, "/usr/bin/bwrap"]
+    assert bwrap._command(PROGRAMS, share) == [*lowering, "/usr/bin/bwrap"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibecell.sandbox.demand import HALF_LIFE_S, Demand, IdleBounds
+from vibecell.sandbox.host.demand import HALF_LIFE_S, Demand, IdleBounds
 
 LEVELS = st.lists(st.integers(0, 2000), max_size=8)
 

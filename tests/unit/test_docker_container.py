@@ -8,7 +8,7 @@ import pytest
 
 from vibecell.model.limits import MIB
 from vibecell.sandbox.docker.container import ContainerSpec, describe
-from vibecell.sandbox.machinery import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import MachineryBounds
 from vibecell.sandbox.mechanisms import seccomp
 
 FOLDER = "/run/vibecell/containers/0123456789abcdef"

@@ -204,7 +204,7 @@ def test_what_fills_an_image_needs_nothing_of_ours_but_what_is_in_the_context(
         text=True,
         check=True,
     )
-    assert done.stdout == f"{tmp_path}/fill/vibecell/sandbox/image_rules.py\n"
+    assert done.stdout == f"{tmp_path}/fill/vibecell/sandbox/images/image_rules.py\n"
 
 
 def test_a_failed_step_is_told_with_what_it_printed() -> None:

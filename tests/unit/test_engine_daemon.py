@@ -53,7 +53,7 @@ from vibecell.model.execution import ExecutionRequest, Result, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.verdicts import Verdict
-from vibecell.sandbox.fake import FakeBackend
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
 
 CATALOGUE = {
     "python": Language(
@@ -522,7 +522,7 @@ from pathlib import Path
 from vibecell.config import Settings
 from vibecell.engine.daemon import run_engine
 from vibecell.model.language import Language, Offer, WarmProfile
-from vibecell.sandbox.fake import FakeBackend
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
 
 folder = Path(sys.argv[1])
 python = Language("python", "Python", "3", (), "main.py", "in_place", profiles=(WarmProfile("p"),))

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.demand import IdleBounds
-from vibecell.sandbox.fresh_cells import MAX_ENDING, FreshCells
-from vibecell.sandbox.identity import CellIdentity
-from vibecell.sandbox.profile_cells import Zygote
-from vibecell.sandbox.refill import Refill
-from vibecell.sandbox.zygote_link import ZygoteLink
+from vibecell.sandbox.framed.zygote_link import ZygoteLink
+from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.warming.fresh_cells import MAX_ENDING, FreshCells
+from vibecell.sandbox.warming.profile_cells import Zygote
 
 PATIENCE = 2
 

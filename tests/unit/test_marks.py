@@ -13,7 +13,7 @@ from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Offer
 from vibecell.model.marks import SILENT, Marks
-from vibecell.sandbox.fake import FakeBackend
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
 
 
 def test_the_last_moment_of_a_name_counts_or_the_first() -> None:

@@ -9,7 +9,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.model.walls import Wall
 from vibecell.sandbox.backend import Backend, Capabilities, Cell, Layer, TellPosition
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.places import Places
 
 

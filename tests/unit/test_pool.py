@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import pool as pool_module
-from vibecell.sandbox.demand import IdleBounds
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.pool import MAX_FAILURES, TELL_EVERY_S, WarmPool
-from vibecell.sandbox.refill import TAKER_FIRST_S, Refill
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.refill import TAKER_FIRST_S, Refill
+from vibecell.sandbox.warming import pool as pool_module
+from vibecell.sandbox.warming.pool import MAX_FAILURES, TELL_EVERY_S, WarmPool
 
 FOR_EVER_S = 5.0
 

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import profile_cells
-from vibecell.sandbox.demand import IdleBounds
-from vibecell.sandbox.identity import CellIdentity
-from vibecell.sandbox.profile_cells import ProfileCells, Zygote
-from vibecell.sandbox.refill import Refill
-from vibecell.sandbox.zygote_link import ZygoteLink
+from vibecell.sandbox.framed.zygote_link import ZygoteLink
+from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.warming import profile_cells
+from vibecell.sandbox.warming.profile_cells import ProfileCells, Zygote
 
 MAX_FORKS = 4
 
@@ -135,7 +135,7 @@ def test_age_calls_for_a_successor_too() -> None:
 def test_without_a_successor_it_goes_on_for_a_while_only(
     failure: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vibecell.sandbox.pool.RETRY_DELAY_S", 0.001)
+    monkeypatch.setattr("vibecell.sandbox.warming.pool.RETRY_DELAY_S", 0.001)
 
     async def test(zygotes: Zygotes) -> None:
         await zygotes.cells.open()
@@ -179,7 +179,7 @@ def test_a_dead_zygote_is_waited_for() -> None:
 
 def test_a_zygote_that_fails_makes_no_more_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was taken over may take every request for a cell, and answer none."""
-    monkeypatch.setattr("vibecell.sandbox.pool.RETRY_DELAY_S", 0.001)
+    monkeypatch.setattr("vibecell.sandbox.warming.pool.RETRY_DELAY_S", 0.001)
 
     async def test(zygotes: Zygotes) -> None:
         await zygotes.cells.open()

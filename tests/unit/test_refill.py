@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import pool as pool_module
-from vibecell.sandbox import refill as refill_module
-from vibecell.sandbox.demand import IdleBounds
-from vibecell.sandbox.framed import FramedCell
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.host import refill as refill_module
+from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.refill import QUIET_S, Refill
 from vibecell.sandbox.mechanisms.pressure import Memory
-from vibecell.sandbox.pool import WarmPool
-from vibecell.sandbox.refill import QUIET_S, Refill
+from vibecell.sandbox.warming import pool as pool_module
+from vibecell.sandbox.warming.pool import WarmPool
 
 BOUNDS = IdleBounds(min_idle=2, max_idle=16)
 

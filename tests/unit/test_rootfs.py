@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.sandbox import rootfs
-from vibecell.sandbox.rootfs import ImageSpec, build_image
+from vibecell.sandbox.images import rootfs
+from vibecell.sandbox.images.rootfs import ImageSpec, build_image
 
 
 def test_every_uid_may_pass_through_to_an_image_whatever_the_umask(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import rootfs_contents
-from vibecell.sandbox.rootfs import ImageSpec, build_image
+from vibecell.sandbox.images import rootfs_contents
+from vibecell.sandbox.images.rootfs import ImageSpec, build_image
 
 
 @pytest.fixture

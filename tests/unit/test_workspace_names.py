@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.claims import MAX_NAME_CHARACTERS, failure, file_name, said
+from vibecell.sandbox.framed.cell_reports import MAX_NAME_CHARACTERS, failure, file_name, said
 
 
 def named(path: object) -> bytes:

@@ -17,13 +17,13 @@ from vibecell.languages.catalogue import Catalogue, Description, catalogue, desc
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
-from vibecell.sandbox.bubblewrap.backend import BubblewrapWalls
-from vibecell.sandbox.fake import FakeBackend
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.sandbox.host.shares import Host
+from vibecell.sandbox.images.rootfs import Image, ImageSpec, Program, build_image
+from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 from vibecell.sandbox.places import Places
-from vibecell.sandbox.rootfs import Image, ImageSpec, Program, build_image
-from vibecell.sandbox.rootfs_contents import cell_fingerprint
-from vibecell.sandbox.walled import WalledBackend, Walls
+from vibecell.sandbox.zygote_backend import WalledBackend, Walls
 
 if TYPE_CHECKING:  # it needs an SDK that is an extra
     from vibecell.cli.containers import Containers

@@ -10,8 +10,8 @@ from dataclasses import replace
 from vibecell.config import Place, Settings
 from vibecell.languages.catalogue import Catalogue, Description, catalogue
 from vibecell.model.language import DEFAULT_IMAGE
-from vibecell.sandbox.docker.backend import DockerWalls
 from vibecell.sandbox.docker.client import connect
+from vibecell.sandbox.docker.docker_walls import DockerWalls
 from vibecell.sandbox.docker.image import RuntimeImage, find
 from vibecell.sandbox.docker.roster import Roster
 

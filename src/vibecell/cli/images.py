@@ -14,7 +14,7 @@ from vibecell.cli.composition import image_spec
 from vibecell.cli.docker_sdk import require_sdk
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue, catalogue, describe
-from vibecell.sandbox.rootfs_contents import cell_fingerprint
+from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 
 if TYPE_CHECKING:  # it needs the SDK
     from vibecell.sandbox.docker.image import ListedImage

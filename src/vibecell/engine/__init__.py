@@ -1,7 +1,7 @@
 """The engine: takes requests, runs them in cells, keeps what they said.
 
 daemon.py       the process: socket, start, stop
-connection.py   one conversation on the socket
+conversation.py one conversation on the socket
 executions.py   all executions: ids, owners, idempotency keys
 admission.py    who runs, who waits, who is turned away
 plan.py         what a request will take (pure)

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from vibecell.config import Settings
-from vibecell.engine.connection import Connection
+from vibecell.engine.conversation import Connection
 from vibecell.engine.executions import Executions
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer

@@ -12,7 +12,7 @@ from dataclasses import replace
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import Backend, Capabilities, Cell, TellPosition
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.host.shares import Host
 
 
 class Places:

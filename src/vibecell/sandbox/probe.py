@@ -15,7 +15,7 @@ from typing import Any
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
 from vibecell.sandbox.backend import Layer, Output, ProcessSpec
-from vibecell.sandbox.framed import FramedCell
+from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
 _PROGRAM = b"""

@@ -11,7 +11,7 @@ user namespaces and the inner wall. ``/proc`` is not masked *in the container*,
 because the kernel refuses a new ``/proc`` to whoever sees only a part of one; no
 program ever sees that one.
 
-Processes are bounded twice, those of its cgroup and those of its user (``machinery.py``).
+Processes are bounded twice, those of its cgroup and those of its user (``host/wall_bounds.py``).
 
 Source: Docker Engine API v1.41, "ContainerCreate"; mount_namespaces(7), "mount_too_revealing"
 """
@@ -21,9 +21,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from vibecell.sandbox.machinery import MachineryBounds
+from vibecell.sandbox.framed.messages import ZYGOTE_ENV
+from vibecell.sandbox.host.wall_bounds import MachineryBounds
 from vibecell.sandbox.mechanisms import rlimits, seccomp
-from vibecell.sandbox.programs import ZYGOTE_ENV
 
 CONTROL_FOLDER = "/run/vibecell"
 CONTROL_NAME = "control"

@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vibecell.sandbox import image_rules
+from vibecell.sandbox.images import image_rules
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = HERE.parent / "packages"

@@ -23,14 +23,14 @@ from typing import IO, Any
 import docker
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import image_rules
-from vibecell.sandbox import rootfs_contents as contents
 from vibecell.sandbox.docker import fill_image, image
 from vibecell.sandbox.docker.client import Missing, asking
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.sealed_run import NoInterpreter, ask_python, remove_left
 from vibecell.sandbox.docker.wheels import Interpreter, download
-from vibecell.sandbox.rootfs_contents import ImageSpec
+from vibecell.sandbox.images import image_rules
+from vibecell.sandbox.images import rootfs_contents as contents
+from vibecell.sandbox.images.rootfs_contents import ImageSpec
 
 SILENCE_S = 1800.0  # a step of the build may print nothing for as long as this
 _DOCKERFILE = Path(__file__).with_name("Dockerfile")

@@ -23,7 +23,7 @@ from typing import Any
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.docker import strays
 from vibecell.sandbox.docker.client import DockerEngine
-from vibecell.sandbox.docker.outer_wall import NAME_PREFIX
+from vibecell.sandbox.docker.container_wall import NAME_PREFIX
 
 FOLDER = "containers"
 SWEEP_INTERVAL_S = 30.0

@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.docker.client import asking, remove
-from vibecell.sandbox.image_rules import PROGRAM_PATH
+from vibecell.sandbox.images.image_rules import PROGRAM_PATH
 
 # of no user: Debian gives this one out last, and a daemon that remaps has it, too
 NOBODYS_IDS = "64999:64999"

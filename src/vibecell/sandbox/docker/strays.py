@@ -21,7 +21,7 @@ from typing import Any
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.docker.client import DockerEngine, remove
 from vibecell.sandbox.docker.container import OWNER_LABEL
-from vibecell.sandbox.docker.outer_wall import NAME_PREFIX
+from vibecell.sandbox.docker.container_wall import NAME_PREFIX
 
 TOKEN_FILE = "owner"
 _TOKEN = re.compile("[0-9a-f]{32}")

@@ -11,7 +11,7 @@ the kernel grants one uid only, and bubblewrap maps that itself.
 The zygote is held by a descriptor of its own: with it, as pid 1, everything behind the
 wall ends, and whoever has taken it over may have asked the kernel not to end it with
 bubblewrap (PR_SET_PDEATHSIG(2const)). It and its agents are filtered like a container, and
-bounded in processes, memory and processors (``machinery.py``) before bubblewrap has read
+bounded in processes, memory and processors (``host/wall_bounds.py``) before bubblewrap has read
 its arguments.
 """
 
@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.host import Share
+from vibecell.sandbox.framed.messages import ZYGOTE_ENV
+from vibecell.sandbox.host.shares import Share
 from vibecell.sandbox.mechanisms import seccomp
+from vibecell.sandbox.mechanisms.deadlines import done, end, in_thread, readable
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
-from vibecell.sandbox.mechanisms.waiting import done, end, in_thread, readable
-from vibecell.sandbox.programs import ZYGOTE_ENV
 
 PYTHON = "python3"
 INFO_DEADLINE_S = 10.0

@@ -29,13 +29,13 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import claims
 from vibecell.sandbox.docker.client import DockerEngine, Missing, remove
 from vibecell.sandbox.docker.container import CONTROL_NAME
 from vibecell.sandbox.docker.first_process import FirstProcess
+from vibecell.sandbox.framed import cell_reports
 from vibecell.sandbox.mechanisms.credentials import peer
+from vibecell.sandbox.mechanisms.deadlines import end, readable
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
-from vibecell.sandbox.mechanisms.waiting import end, readable
 
 CONNECT_DEADLINE_S = 20.0
 ENTER_DEADLINE_S = 10.0
@@ -156,7 +156,7 @@ async def build(
         user: its uid on this host, if known.
         uids: block to map; ``None``: the zygote maps its one uid.
         born, gone: told the container's name when it may exist, and no longer.
-        ended: as ``walled.Walls`` has it.
+        ended: as ``zygote_backend.Walls`` has it.
 
     Raises:
         SandboxFailure: it could not be started; names the step.
@@ -296,7 +296,7 @@ async def _enter(control: socket.socket, pid: int, uids: UidBlock | None) -> Non
         return
     answer = await _within(loop.sock_recv(control, _MAX_ANSWER_BYTES))
     if answer != b'{"entered":true}':
-        said = claims.said(answer) or "its zygote died"
+        said = cell_reports.said(answer) or "its zygote died"
         raise SandboxFailure("make a user namespace in a container", said)
     try:
         write_id_maps(pid, uids)

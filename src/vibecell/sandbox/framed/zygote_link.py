@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import claims
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.identity import CellIdentity
+from vibecell.sandbox.framed import cell_reports
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.mechanisms.credentials import UCRED, Credentials
-from vibecell.sandbox.mechanisms.waiting import readable
+from vibecell.sandbox.mechanisms.deadlines import readable
 
 READY_DEADLINE_S = 60.0
 HELLO_DEADLINE_S = 10.0
@@ -68,7 +68,7 @@ class ZygoteLink:
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start a zygote", str(error) or "it does not answer") from error
         if answer != b'{"ready":true}':
-            raise SandboxFailure("start a zygote", claims.said(answer) or "it died")
+            raise SandboxFailure("start a zygote", cell_reports.said(answer) or "it died")
         self.is_alive = True
         self._loop.add_reader(self._control, self._ended)
 
@@ -150,8 +150,8 @@ class ZygoteLink:
                 continue
             kind, _, payload = received[0]
             if kind == frames.FAILURE:
-                raise claims.failure(payload)
-            if claims.control(payload).get("protocol") != frames.PROTOCOL_VERSION:
+                raise cell_reports.failure(payload)
+            if cell_reports.control(payload).get("protocol") != frames.PROTOCOL_VERSION:
                 raise SandboxFailure("make a cell", "it speaks another protocol version")
             pid = Credentials(*UCRED.unpack(ancillary[0][2])).pid
             if pid <= 0:

@@ -2,7 +2,7 @@
 
 from vibecell.config import Settings
 from vibecell.model.limits import MIB
-from vibecell.sandbox.machinery import machinery_bounds
+from vibecell.sandbox.host.wall_bounds import machinery_bounds
 
 SETTINGS = Settings(max_concurrent=3, pool_max_idle=2, cell_cpus=1.5)
 CEILING = SETTINGS.ceiling

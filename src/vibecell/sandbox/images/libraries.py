@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.image_rules import PROGRAM_PATH
+from vibecell.sandbox.images.image_rules import PROGRAM_PATH
 
 # "libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)" or "/lib64/ld-linux-x86-64.so.2 (0x…)"
 _LINE = re.compile(r"^\s+(?:(\S+) => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)

@@ -2,7 +2,7 @@
 
 Owns the cells of one profile that wait and who gets the next; refuses to know
 how one is made. A cell leaves the pool once and never comes back. How many wait
-and when one is made is decided for all pools together (``refill.py``), behind
+and when one is made is decided for all pools together (``host/refill.py``), behind
 the requests' back.
 """
 
@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
-from vibecell.sandbox.background import Background
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.refill import Refill
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.warming.background import Background
 
 ACQUIRE_DEADLINE_S = 30.0
 MAX_FAILURES = 3

@@ -9,8 +9,8 @@ import pytest
 from vibecell.config import Settings
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.walls import Wall
-from vibecell.sandbox import host as host_module
-from vibecell.sandbox.host import Host
+from vibecell.sandbox.host import shares
+from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.mechanisms.cgroup import Cgroup, CgroupManager
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE, MAX_BLOCKS
 
@@ -21,7 +21,7 @@ from .test_cgroup import hosted, manager, root  # noqa: F401
 def host(root: Path, monkeypatch: pytest.MonkeyPatch) -> Host:  # noqa: F811
     monkeypatch.setattr("os.geteuid", lambda: 0)
     cgroups = manager(root, hosted(root, "v2"))
-    monkeypatch.setattr(host_module, "CgroupManager", lambda parent_name: cgroups)
+    monkeypatch.setattr(shares, "CgroupManager", lambda parent_name: cgroups)
     return Host(Settings(cell_cpus=0.5))
 
 

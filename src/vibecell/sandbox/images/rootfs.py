@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import rootfs_contents as contents
-from vibecell.sandbox.image_rules import CELL_PROGRAMS
-from vibecell.sandbox.rootfs_contents import ImageSpec, Program
+from vibecell.sandbox.images import rootfs_contents as contents
+from vibecell.sandbox.images.image_rules import CELL_PROGRAMS
+from vibecell.sandbox.images.rootfs_contents import ImageSpec, Program
 
 __all__ = ["Image", "ImageSpec", "Program", "build_image", "find_image"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.image_rules import CELL_PROGRAMS, PROGRAM_PATH
+from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
 from vibecell.sandbox.mechanisms import landlock, rlimits, seccomp
 
 BASE_ENV: Mapping[str, str] = {

@@ -15,12 +15,12 @@ from typing import Any
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
-from vibecell.sandbox.background import Background
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.identity import CellIdentity, release_unborn
-from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, MAX_FAILURES, WarmPool
-from vibecell.sandbox.refill import Refill
-from vibecell.sandbox.zygote_link import ZygoteLink
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.framed.zygote_link import ZygoteLink
+from vibecell.sandbox.host.identity import CellIdentity, release_unborn
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.warming.background import Background
+from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, MAX_FAILURES, WarmPool
 
 SUCCESSION_RETRY_S = 1.0
 # Where no successor comes, a zygote is used no longer than this many times over.

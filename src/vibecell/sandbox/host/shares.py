@@ -16,15 +16,15 @@ from collections.abc import Callable
 from vibecell.config import Settings
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.walls import Wall
-from vibecell.sandbox.demand import IdleBounds
-from vibecell.sandbox.identity import CellIdentity
-from vibecell.sandbox.machinery import MachineryBounds, machinery_bounds
+from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.host.wall_bounds import MachineryBounds, machinery_bounds
 from vibecell.sandbox.mechanisms import landlock
 from vibecell.sandbox.mechanisms.cgroup import Cgroup, CgroupManager
 from vibecell.sandbox.mechanisms.cgroup_stock import CgroupStock
 from vibecell.sandbox.mechanisms.idmap import UidBlock, UidRange
 from vibecell.sandbox.mechanisms.pressure import MemoryWatch
-from vibecell.sandbox.refill import Refill
 
 CGROUP_PARENT = "vibecell"
 

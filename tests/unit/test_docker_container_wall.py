@@ -15,11 +15,11 @@ import pytest
 
 from unit.docker_daemon import Daemon, serving
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.docker import outer_wall
+from vibecell.sandbox.docker import container_wall
 from vibecell.sandbox.docker.client import DockerEngine, Unreachable
+from vibecell.sandbox.docker.container_wall import ContainerWall, Meeting
 from vibecell.sandbox.docker.first_process import FirstProcess
-from vibecell.sandbox.docker.outer_wall import ContainerWall, Meeting
-from vibecell.sandbox.mechanisms import waiting
+from vibecell.sandbox.mechanisms import deadlines
 from vibecell.sandbox.mechanisms.idmap import UidBlock
 
 BLOCK = UidBlock(1_900_000_000)
@@ -61,7 +61,7 @@ class Scene:
         )
 
     async def build(self, uids: UidBlock | None = None) -> ContainerWall:
-        return await outer_wall.build(
+        return await container_wall.build(
             self.engine,
             self.meetings,
             lambda folder: {"Image": "sha256:1", "Folder": folder},
@@ -132,7 +132,7 @@ def test_a_zygote_that_came_is_behind_its_wall_and_ends_with_it(scene: Scene) ->
 def test_a_zygote_that_does_not_end_is_killed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "END_GRACE_S", 0.02)
+    monkeypatch.setattr(deadlines, "END_GRACE_S", 0.02)
 
     async def test() -> None:
         scene.zygotes_are("stubborn")
@@ -203,8 +203,8 @@ def test_a_first_process_that_is_not_confined_is_refused(
 def test_uids_of_a_wall_that_may_stand_yet_are_not_given_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(waiting, "END_GRACE_S", 0.02)
-    monkeypatch.setattr(outer_wall, "DEATH_DEADLINE_S", 0.02)
+    monkeypatch.setattr(deadlines, "END_GRACE_S", 0.02)
+    monkeypatch.setattr(container_wall, "DEATH_DEADLINE_S", 0.02)
 
     def cannot(_pidfd: int, _signal: int) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -213,7 +213,7 @@ def test_uids_of_a_wall_that_may_stand_yet_are_not_given_back(
         scene.zygotes_are("stubborn")
         wall = await scene.build()
         with monkeypatch.context() as patch:
-            patch.setattr(waiting.signal, "pidfd_send_signal", cannot)
+            patch.setattr(deadlines.signal, "pidfd_send_signal", cannot)
             await wall.close()
         assert scene.gone == [wall.name]
         assert scene.ended == 0
@@ -263,7 +263,7 @@ def test_a_zygote_that_ends_before_it_came_is_not_waited_for(scene: Scene) -> No
         with pytest.raises(SandboxFailure, match="its container is exited, exit code 1"):
             await scene.build()
         await scene.nothing_is_left()
-        assert outer_wall.CONNECT_DEADLINE_S > 10, "or the wait could have ended by itself"
+        assert container_wall.CONNECT_DEADLINE_S > 10, "or the wait could have ended by itself"
 
     run(test)
 
@@ -284,7 +284,7 @@ def test_a_zygote_that_does_not_come_is_told_with_the_reason(
     state: dict[str, Any] | None,
     told: str,
 ) -> None:
-    monkeypatch.setattr(outer_wall, "CONNECT_DEADLINE_S", 0.1)
+    monkeypatch.setattr(container_wall, "CONNECT_DEADLINE_S", 0.1)
 
     async def end_it() -> None:
         while not any(path.endswith("/json") for path in scene.daemon.paths("GET")):
@@ -366,7 +366,7 @@ def test_uids_are_mapped_once_the_zygote_has_entered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mapped: list[tuple[int, UidBlock]] = []
-    monkeypatch.setattr(outer_wall, "write_id_maps", lambda pid, ids: mapped.append((pid, ids)))
+    monkeypatch.setattr(container_wall, "write_id_maps", lambda pid, ids: mapped.append((pid, ids)))
 
     async def test() -> None:
         scene.zygotes_are("good", '{"entered":true}')
@@ -389,7 +389,7 @@ def test_uids_are_mapped_once_the_zygote_has_entered(
 def test_a_zygote_that_cannot_enter_is_told_and_nothing_is_mapped(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, told: str
 ) -> None:
-    monkeypatch.setattr(outer_wall, "write_id_maps", None)
+    monkeypatch.setattr(container_wall, "write_id_maps", None)
 
     async def test() -> None:
         scene.zygotes_are("good", answer)
@@ -405,7 +405,7 @@ def test_uids_that_cannot_be_mapped_are_told(scene: Scene, monkeypatch: pytest.M
     def refuse(_pid: int, _uids: UidBlock) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(outer_wall, "write_id_maps", refuse)
+    monkeypatch.setattr(container_wall, "write_id_maps", refuse)
 
     async def test() -> None:
         scene.zygotes_are("good", '{"entered":true}')
@@ -419,7 +419,7 @@ def test_uids_that_cannot_be_mapped_are_told(scene: Scene, monkeypatch: pytest.M
 def test_a_zygote_that_says_nothing_is_not_waited_for_for_ever(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outer_wall, "ENTER_DEADLINE_S", 0.1)
+    monkeypatch.setattr(container_wall, "ENTER_DEADLINE_S", 0.1)
 
     async def test() -> None:
         scene.zygotes_are("good")

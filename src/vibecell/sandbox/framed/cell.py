@@ -22,11 +22,11 @@ from typing import Any
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
-from vibecell.sandbox import claims
 from vibecell.sandbox.backend import CellDied, ProcessSpec
-from vibecell.sandbox.framed_process import FramedProcess, collect_frame, start_bytes
-from vibecell.sandbox.identity import CellIdentity
-from vibecell.sandbox.mechanisms.waiting import expire, readable
+from vibecell.sandbox.framed import cell_reports
+from vibecell.sandbox.framed.process import FramedProcess, collect_frame, start_bytes
+from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.mechanisms.deadlines import expire, readable
 
 RECEIVE_BYTES = 256 * 1024
 START_DEADLINE_S = 10.0
@@ -191,7 +191,7 @@ class FramedCell:
             received = [(kind, payload) for kind, _, payload in self._parser.feed(data)]
             for kind, payload in received:
                 if kind == frames.FAILURE:
-                    raise claims.failure(payload)
+                    raise cell_reports.failure(payload)
             self._arrived = received
         except frames.FrameError as error:
             self._fault = SandboxFailure("read from the cell", str(error))
@@ -297,7 +297,7 @@ class FramedCell:
                 if kind == frames.COLLECTED:
                     return tuple(OutputFile(path, bytes(content)) for path, content in files)
                 if kind == frames.FILE and len(files) < max_files:
-                    files.append((claims.file_name(payload), bytearray()))
+                    files.append((cell_reports.file_name(payload), bytearray()))
                 elif kind == frames.FILE_DATA and files and total + len(payload) <= max_bytes:
                     files[-1][1].extend(payload)
                     total += len(payload)

@@ -2,7 +2,7 @@
 
 Theory of operation. A container (``container.py`` describes it) starts our zygote,
 which meets us on a socket in a directory of its own
-(``outer_wall.py``); from then on the daemon has no part in what runs: cells are
+(``container_wall.py``); from then on the daemon has no part in what runs: cells are
 forked, spoken to and ended as behind bubblewrap. The container's wall is the
 daemon's doing and stands under rules of ours; the zygote then makes a user
 namespace in it, and each agent the inner wall. A daemon that does not allow
@@ -23,18 +23,18 @@ from vibecell.model.language import WarmProfile
 from vibecell.model.walls import Wall
 from vibecell.sandbox import probe
 from vibecell.sandbox.backend import Layer
-from vibecell.sandbox.docker import outer_wall
+from vibecell.sandbox.docker import container_wall
 from vibecell.sandbox.docker.container import ContainerSpec, describe
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.roster import Roster
-from vibecell.sandbox.host import Share
-from vibecell.sandbox.machinery import MachineryBounds
+from vibecell.sandbox.host.shares import Share
+from vibecell.sandbox.host.wall_bounds import MachineryBounds
 
 LAYER = "outer wall (Docker)"
 
 
 class DockerWalls:
-    """See ``walled.Walls``.
+    """See ``zygote_backend.Walls``.
 
     Args:
         settings: limits and pool sizes.
@@ -67,7 +67,7 @@ class DockerWalls:
 
     @property
     def maps_uids(self) -> bool:
-        """See ``walled.Walls``: as root, and the uids in containers are the host's."""
+        """See ``zygote_backend.Walls``: as root, and the uids in containers are the host's."""
         return os.geteuid() == 0 and not self._has_security_option("userns", "rootless")
 
     def _has_security_option(self, *names: str) -> bool:
@@ -75,7 +75,7 @@ class DockerWalls:
         return any(f"name={name}" in option.split(",") for option in told for name in names)
 
     def uid_layer(self) -> Layer:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         if self.maps_uids or os.geteuid():
             return probe.uid_layer_where(self.maps_uids)
         if self._wall == "fresh":
@@ -84,7 +84,7 @@ class DockerWalls:
         return probe.uid_layer(False, told, mend='wall = "fresh", or a daemon that remaps no uids')
 
     async def prepare(self) -> tuple[Layer, ...]:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         info = await self._roster.info()
         self._require_runtime(info)
         self._info = info
@@ -122,11 +122,11 @@ class DockerWalls:
         )
 
     async def open(self) -> None:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         await self._roster.open()
 
-    async def build(self, profile: WarmProfile, share: Share) -> outer_wall.ContainerWall:
-        """See ``walled.Walls``."""
+    async def build(self, profile: WarmProfile, share: Share) -> container_wall.ContainerWall:
+        """See ``zygote_backend.Walls``."""
         uids = share.uids
         image = self._images.get(profile.name) or self._images[""]
         ids = (uids.first, uids.first) if uids is not None else self._roster.own_ids()
@@ -134,7 +134,7 @@ class DockerWalls:
         def body(folder: str) -> dict[str, Any]:
             return describe(self._spec(profile, image, ids, share.bounds, folder))
 
-        return await outer_wall.build(
+        return await container_wall.build(
             self._roster.engine,
             self._roster.folder,
             body,
@@ -168,7 +168,7 @@ class DockerWalls:
         )
 
     def not_standing(self, error: SandboxFailure) -> Layer:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         return Layer(
             LAYER,
             enforced=False,
@@ -178,5 +178,5 @@ class DockerWalls:
         )
 
     async def close(self) -> None:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         await self._roster.leave(self)

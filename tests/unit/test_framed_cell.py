@@ -21,10 +21,11 @@ import pytest
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
-from vibecell.sandbox import framed, framed_process
 from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.identity import CellIdentity
+from vibecell.sandbox.framed import cell as framed_cell
+from vibecell.sandbox.framed import process as framed_process
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.host.identity import CellIdentity
 
 from .descriptors import open_descriptors
 
@@ -190,7 +191,7 @@ def test_a_wrong_answer_to_start(answer: bytes) -> None:
 
 
 def test_no_answer_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed, "START_DEADLINE_S", 0.05)
+    monkeypatch.setattr(framed_cell, "START_DEADLINE_S", 0.05)
 
     async def test(bench: Bench) -> None:
         with pytest.raises(SandboxFailure, match="start the program"):
@@ -449,7 +450,7 @@ def test_a_claimed_size_is_not_believed() -> None:
 
 
 def test_files_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed, "COLLECT_DEADLINE_S", 0.1)
+    monkeypatch.setattr(framed_cell, "COLLECT_DEADLINE_S", 0.1)
 
     async def test(bench: Bench) -> None:
         await bench.said(SPEC, exit_frame())
@@ -471,7 +472,7 @@ def test_a_cell_that_says_something_unasked_is_not_warm() -> None:
 
 
 def test_a_cell_that_cannot_be_ended_keeps_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed, "DEATH_DEADLINE_S", 0.05)
+    monkeypatch.setattr(framed_cell, "DEATH_DEADLINE_S", 0.05)
     monkeypatch.setattr(FramedCell, "kill", lambda _self: None)
 
     async def test() -> None:

@@ -28,7 +28,7 @@ from vibecell.sandbox.backend import (
     ProcessSpec,
     TellPosition,
 )
-from vibecell.sandbox.fake_program import Call, ProgramError, read_program
+from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
 
 CHUNK_BYTES = 64 * 1024
 _UNREAD_OCCURRENCES = 64

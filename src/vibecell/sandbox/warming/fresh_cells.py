@@ -11,13 +11,13 @@ import logging
 
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.backend import TellPosition
-from vibecell.sandbox.background import Background
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.identity import release_unborn
-from vibecell.sandbox.pool import ACQUIRE_DEADLINE_S, WarmPool
-from vibecell.sandbox.profile_cells import MakeZygote, Zygote
-from vibecell.sandbox.refill import Refill
-from vibecell.sandbox.zygote_link import ZygoteLink
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.framed.zygote_link import ZygoteLink
+from vibecell.sandbox.host.identity import release_unborn
+from vibecell.sandbox.host.refill import Refill
+from vibecell.sandbox.warming.background import Background
+from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, WarmPool
+from vibecell.sandbox.warming.profile_cells import MakeZygote, Zygote
 
 MAX_ENDING = 16
 

@@ -1,9 +1,9 @@
 """Walls made by bubblewrap.
 
-Theory of operation. One bubblewrap (``outer_wall.py``) holds one zygote: new user,
+Theory of operation. One bubblewrap (``bwrap.py``) holds one zygote: new user,
 pid, mount, network, IPC, UTS and cgroup namespaces, a read-only root that is our
 own image and nothing of the host's, an empty environment. What happens behind it is
-the same for every backend (``sandbox/walled.py``).
+the same for every backend (``sandbox/zygote_backend.py``).
 
 Owns where the programs and the image are; refuses to know cells.
 """
@@ -16,15 +16,15 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox import probe
 from vibecell.sandbox.backend import Layer
-from vibecell.sandbox.bubblewrap import outer_wall
-from vibecell.sandbox.host import Share
-from vibecell.sandbox.pool import MAX_FAILURES
+from vibecell.sandbox.bubblewrap import bwrap
+from vibecell.sandbox.host.shares import Share
+from vibecell.sandbox.warming.pool import MAX_FAILURES
 
 LAYER = "outer wall (bubblewrap)"
 
 
 class BubblewrapWalls:
-    """See ``walled.Walls``.
+    """See ``zygote_backend.Walls``.
 
     Args:
         image: the read-only root every cell sees.
@@ -36,22 +36,22 @@ class BubblewrapWalls:
 
     def __init__(self, image: Path, program_path: str) -> None:
         self._image = image
-        self._programs = outer_wall.Programs(
+        self._programs = bwrap.Programs(
             bubblewrap=shutil.which("bwrap", path=program_path) or "",
             prlimit=shutil.which("prlimit", path=program_path) or "",
         )
 
     @property
     def maps_uids(self) -> bool:
-        """See ``walled.Walls``: root alone may map a block from outside."""
+        """See ``zygote_backend.Walls``: root alone may map a block from outside."""
         return os.geteuid() == 0
 
     def uid_layer(self) -> Layer:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         return probe.uid_layer_where(self.maps_uids)
 
     async def prepare(self) -> tuple[Layer, ...]:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         if not self._programs.bubblewrap:
             raise SandboxFailure("start bubblewrap", "the program bwrap is not installed")
         if self.maps_uids and not self._programs.prlimit:
@@ -60,18 +60,18 @@ class BubblewrapWalls:
         return (Layer(LAYER, True, self._programs.bubblewrap),)
 
     async def open(self) -> None:
-        """See ``walled.Walls``; what outlives its engine is found by its cgroup (``host.py``)."""
+        """See ``zygote_backend.Walls``; ``host/shares.py`` finds what outlives its engine."""
 
-    async def build(self, _profile: WarmProfile, share: Share) -> outer_wall.OuterWall:
-        """See ``walled.Walls``."""
+    async def build(self, _profile: WarmProfile, share: Share) -> bwrap.OuterWall:
+        """See ``zygote_backend.Walls``."""
         try:
-            return await outer_wall.build(self._programs, self._image, share)
+            return await bwrap.build(self._programs, self._image, share)
         except BaseException:  # whatever had been started has been waited for
             share.close()
             raise
 
     def not_standing(self, error: SandboxFailure) -> Layer:
-        """See ``walled.Walls``."""
+        """See ``zygote_backend.Walls``."""
         return Layer(
             LAYER,
             enforced=False,
@@ -81,4 +81,4 @@ class BubblewrapWalls:
         )
 
     async def close(self) -> None:
-        """See ``walled.Walls``; they have nothing in common."""
+        """See ``zygote_backend.Walls``; they have nothing in common."""

@@ -17,12 +17,12 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import MIB
 from vibecell.model.walls import Wall
-from vibecell.sandbox.docker import outer_wall
-from vibecell.sandbox.docker.backend import DockerWalls
+from vibecell.sandbox.docker import container_wall
+from vibecell.sandbox.docker.docker_walls import DockerWalls
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.roster import Roster
-from vibecell.sandbox.host import Share
-from vibecell.sandbox.machinery import MachineryBounds
+from vibecell.sandbox.host.shares import Share
+from vibecell.sandbox.host.wall_bounds import MachineryBounds
 
 INFO = {
     "ServerVersion": "29.1",
@@ -67,7 +67,7 @@ def containers_asked_for(
     daemon: Daemon, run_dir: Path, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> dict[str, Any]:
     """The body for a container of this profile, from an engine in which none comes to life."""
-    monkeypatch.setattr(outer_wall, "CONNECT_DEADLINE_S", 0.01)
+    monkeypatch.setattr(container_wall, "CONNECT_DEADLINE_S", 0.01)
 
     async def scenario() -> None:
         async with walls_of(daemon, run_dir) as walls:

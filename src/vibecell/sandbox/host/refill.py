@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from vibecell.sandbox.demand import Demand, IdleBounds
+from vibecell.sandbox.host.demand import Demand, IdleBounds
 from vibecell.sandbox.mechanisms.pressure import Memory
 
 TICK_S = 1.0

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import claims
 from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
-from vibecell.sandbox.claims import EndFacts
+from vibecell.sandbox.framed import cell_reports
+from vibecell.sandbox.framed.cell_reports import EndFacts
 
 if TYPE_CHECKING:
-    from vibecell.sandbox.framed import FramedCell
+    from vibecell.sandbox.framed.cell import FramedCell
 
 WRITE_CHUNK_BYTES = 128 * 1024
 _EOF = frames.encode(frames.EOF)
@@ -114,7 +114,7 @@ class FramedProcess:
         if kind == frames.EXIT:
             self._ended = True
             self._stop_clocks()
-            return self._exit(claims.end_facts(payload))
+            return self._exit(cell_reports.end_facts(payload))
         raise SandboxFailure("run the program", f"unexpected frame {kind:#x}")
 
     def _within_output_limit(self, data: bytes) -> bytes:
@@ -158,7 +158,7 @@ class FramedProcess:
         self._stop_clocks()
         if self._stopped_by is None:
             raise SandboxFailure("run the program", "the cell died")
-        return self._exit(claims.KILLED)
+        return self._exit(cell_reports.KILLED)
 
     def _stop(self, reason: str) -> None:
         if self._stopped_by is None and not self._ended:

@@ -4,8 +4,8 @@ Theory of operation. An outer wall is made by a tool (``Walls``) around a zygote
 that is connected to us by a control socket. The zygote forks an agent per cell,
 which makes the inner wall and confines its program (``cell/runner.py``). A
 *shared* wall holds the cells of one warm profile, many over time
-(``profile_cells.py``); a *fresh* wall holds one cell, made ahead and thrown away
-with it (``fresh_cells.py``). As root every wall has a block of host uids that
+(``warming/profile_cells.py``); a *fresh* wall holds one cell, made ahead and thrown away
+with it (``warming/fresh_cells.py``). As root every wall has a block of host uids that
 belong to nobody, and every cell one of them and a cgroup of its own. As an
 ordinary user both walls stand all the same, but cells share one uid, limits on
 memory and processor time are enforced by sampling, and a process count by
@@ -27,13 +27,13 @@ from vibecell.model.language import WarmProfile
 from vibecell.model.walls import Wall
 from vibecell.sandbox import probe
 from vibecell.sandbox.backend import Capabilities, Layer, TellPosition
-from vibecell.sandbox.framed import FramedCell
-from vibecell.sandbox.fresh_cells import FreshCells
-from vibecell.sandbox.host import Host, Share
-from vibecell.sandbox.identity import release_unborn
-from vibecell.sandbox.profile_cells import ProfileCells, Zygote
-from vibecell.sandbox.programs import setup_message, start_message
-from vibecell.sandbox.zygote_link import ZygoteLink
+from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.framed.messages import setup_message, start_message
+from vibecell.sandbox.framed.zygote_link import ZygoteLink
+from vibecell.sandbox.host.identity import release_unborn
+from vibecell.sandbox.host.shares import Host, Share
+from vibecell.sandbox.warming.fresh_cells import FreshCells
+from vibecell.sandbox.warming.profile_cells import ProfileCells, Zygote
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox import image_rules
-from vibecell.sandbox.image_rules import CELL_PROGRAMS, DISPLAY_MODULE, PROGRAM_PATH
-from vibecell.sandbox.libraries import copy_libraries
+from vibecell.sandbox.images import image_rules
+from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, DISPLAY_MODULE, PROGRAM_PATH
+from vibecell.sandbox.images.libraries import copy_libraries
 
 FORMAT = 1  # raise when the contents change and nothing else in the fingerprint does
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"

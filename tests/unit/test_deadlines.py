@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from vibecell.sandbox.mechanisms.waiting import in_thread
+from vibecell.sandbox.mechanisms.deadlines import in_thread
 
 
 def test_what_it_returns_and_raises_is_told() -> None:
