@@ -24,8 +24,8 @@ from bench.docker_run import DockerRun
 from bench.vibecell_service import VibecellContender, running
 from vibecell.cli.composition import image_spec
 from vibecell.languages.catalogue import describe
+from vibecell.model.capabilities import Wall
 from vibecell.model.language import DEFAULT_IMAGE
-from vibecell.model.walls import Wall
 from vibecell.sandbox.docker.client import Missing, connect
 from vibecell.sandbox.docker.container import PROFILE_LABEL
 from vibecell.sandbox.docker.image import find

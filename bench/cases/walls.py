@@ -22,7 +22,7 @@ from bench.rounds import take_turns
 from bench.rows import Row
 from bench.statistics import Series, Spread, percentile, ratios
 from bench.vibecell_service import VibecellContender, running
-from vibecell.model.walls import Wall
+from vibecell.model.capabilities import Wall
 
 TITLE = "Python hello, warm, 1 client, p50"
 CLIENTS = 8

@@ -13,10 +13,10 @@ import pytest
 
 from unit.docker_daemon import Daemon, serving
 from vibecell.config import Settings
+from vibecell.model.capabilities import Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import MIB
-from vibecell.model.walls import Wall
 from vibecell.sandbox.docker import container_wall
 from vibecell.sandbox.docker.docker_walls import DockerWalls
 from vibecell.sandbox.docker.image import RuntimeImage

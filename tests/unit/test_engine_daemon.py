@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 import vibecell
 from vibecell.config import Settings
-from vibecell.engine.client import EngineClient, Executor
+from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
+from vibecell.executor import Executor
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,

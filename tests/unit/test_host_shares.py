@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vibecell.config import Settings
+from vibecell.model.capabilities import Wall
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.walls import Wall
 from vibecell.sandbox.host import shares
 from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.mechanisms.cgroup import Cgroup, CgroupManager

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
+from vibecell.model.capabilities import Capabilities, Layer, Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.model.walls import Wall
-from vibecell.sandbox.backend import Backend, Capabilities, Cell, Layer, TellPosition
+from vibecell.sandbox.backend import Backend, Cell, TellPosition
 from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.places import Places
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from vibecell.cli import composition
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue
-from vibecell.sandbox.backend import Capabilities
+from vibecell.model.capabilities import Capabilities
 from vibecell.sandbox.places import Places
 
 

@@ -24,7 +24,8 @@ from vibecell.cli import children
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
-from vibecell.engine.client import Conversation, EngineClient
+from vibecell.engine.client import EngineClient
+from vibecell.executor import Conversation
 from vibecell.languages.catalogue import describe
 from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
 from vibecell.model.events import (

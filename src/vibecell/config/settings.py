@@ -15,9 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from vibecell.model.access import DEFAULT_ACCESS, Access
+from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
-from vibecell.model.walls import Wall
 
 BACKENDS = ("bubblewrap", "docker", "fake")
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"

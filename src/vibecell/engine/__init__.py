@@ -13,6 +13,5 @@ event_log.py    numbered events, replay
 spill.py        older events, in a file
 retention.py    which finished executions are kept
 verdict.py      what an end is called (pure)
-executor.py     the port a gateway is written against
-client.py       that port, over the socket
+client/         the port ``vibecell.executor`` over the socket, for other processes
 """

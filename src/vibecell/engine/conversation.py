@@ -12,6 +12,7 @@ from time import monotonic_ns
 
 from vibecell.engine.execution import Execution
 from vibecell.engine.executions import Executions
+from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import (
     Conflict,
     FieldProblem,
@@ -22,7 +23,6 @@ from vibecell.model.errors import (
     VibecellError,
 )
 from vibecell.model.language import Offer
-from vibecell.sandbox.backend import Capabilities
 from vibecell.wire import link_models as shapes
 from vibecell.wire.json_text import compact_json
 from vibecell.wire.link import (

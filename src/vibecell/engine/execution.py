@@ -37,7 +37,14 @@ from vibecell.model.events import (
     Started,
     Stdin,
 )
-from vibecell.model.execution import ExecutionRequest, Outcome, OutputFile, Result, StageOutcome
+from vibecell.model.execution import (
+    ExecutionRequest,
+    Outcome,
+    OutputFile,
+    Result,
+    StageOutcome,
+    State,
+)
 from vibecell.model.language import WarmProfile
 from vibecell.model.marks import SILENT, Marks
 from vibecell.model.verdicts import Verdict
@@ -51,7 +58,6 @@ from vibecell.sandbox.backend import (
     Process,
     ProcessSpec,
 )
-from vibecell.wire.views import State
 
 MAX_OUTPUT_FILES = 64
 MAX_OUTPUT_FILE_BYTES = 4 * 1024 * 1024

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from vibecell.config import is_loopback
-from vibecell.engine.executor import Executor
+from vibecell.executor import Executor
 from vibecell.gateway import headers
 from vibecell.gateway.api import (
     documents,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import gevent
 
-from vibecell.engine.executor import Executor
+from vibecell.executor import Executor
 from vibecell.gateway.policy import Policy
 from vibecell.model.errors import VibecellError
 from vibecell.model.events import Cancel

@@ -13,7 +13,7 @@ import gevent
 from gevent import monkey
 
 from vibecell.config import Settings
-from vibecell.engine.executor import Executor
+from vibecell.executor import Executor
 from vibecell.gateway.app import create_app
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.server import GatewayServer

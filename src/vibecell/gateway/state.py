@@ -11,7 +11,7 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
-from vibecell.engine.executor import Executor
+from vibecell.executor import Executor
 from vibecell.gateway.auth import Authenticator
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.policy import Policy

@@ -27,6 +27,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 Encoding = Literal["utf-8", "base64"]
 OnDisconnect = Literal["cancel", "continue"]
+State = Literal["queued", "running", "finished"]
 
 
 def validate_path(path: str, where: str = "path") -> str:

@@ -9,9 +9,10 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox.backend import Backend, Capabilities, Cell, TellPosition
+from vibecell.sandbox.backend import Backend, Cell, TellPosition
 from vibecell.sandbox.host.shares import Host
 
 

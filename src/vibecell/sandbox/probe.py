@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vibecell.model.capabilities import Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
-from vibecell.sandbox.backend import Layer, Output, ProcessSpec
+from vibecell.sandbox.backend import Output, ProcessSpec
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 

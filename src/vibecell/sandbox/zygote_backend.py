@@ -22,11 +22,11 @@ from functools import partial
 from typing import Protocol
 
 from vibecell.config import Settings
+from vibecell.model.capabilities import Capabilities, Layer, Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.model.walls import Wall
 from vibecell.sandbox import probe
-from vibecell.sandbox.backend import Capabilities, Layer, TellPosition
+from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.messages import setup_message, start_message
 from vibecell.sandbox.framed.zygote_link import ZygoteLink

@@ -9,14 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from vibecell.model.capabilities import Wall
 from vibecell.model.events import SignalName, StreamName
-from vibecell.model.execution import Encoding, OnDisconnect
+from vibecell.model.execution import Encoding, OnDisconnect, State
 from vibecell.model.language import StartMode
 from vibecell.model.marks import Moment
 from vibecell.model.verdicts import Verdict
-from vibecell.model.walls import Wall
 from vibecell.wire.fields import Base64Bytes, StrictModel
-from vibecell.wire.views import State
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
 Owner = Annotated[str, Field(min_length=1, max_length=256)]

@@ -21,13 +21,12 @@ from vibecell.model.events import (
     Stream,
     StreamName,
 )
-from vibecell.model.execution import Encoding, Outcome, OutputFile, Result, Usage
+from vibecell.model.execution import Encoding, Outcome, OutputFile, Result, State, Usage
 from vibecell.model.language import Language, Offer
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.fields import StrictModel, encode_base64
 
 JsonObject = dict[str, object]
-State = Literal["queued", "running", "finished"]
 ShowBytes = Callable[[bytes], str]
 
 

@@ -7,7 +7,7 @@ from typing import Literal, cast
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotAcceptable
 
-from vibecell.engine.executor import Waiting
+from vibecell.executor import Waiting
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.api.execute import idempotency_key
 from vibecell.gateway.state import Gateway, client_connection, json_body, query_number

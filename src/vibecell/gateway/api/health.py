@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from vibecell.config import is_loopback
-from vibecell.engine.executor import Health
+from vibecell.executor import Health
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.state import Gateway, client_connection
 from vibecell.model.errors import VibecellError

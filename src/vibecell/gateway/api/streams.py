@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from gevent.queue import Full, Queue
 from werkzeug.exceptions import Forbidden, HTTPException
 
-from vibecell.engine.executor import Conversation
+from vibecell.executor import Conversation
 from vibecell.gateway.api.executions import checked_id, chosen_encoding
 from vibecell.gateway.problems import problem_of
 from vibecell.gateway.registry import Record

@@ -7,7 +7,7 @@ leaving. Refuses to format; ``sse`` and ``ndjson`` do.
 import time
 from collections.abc import Callable, Iterator
 
-from vibecell.engine.executor import Conversation, Executor, Waiting
+from vibecell.executor import Conversation, Executor, Waiting
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 

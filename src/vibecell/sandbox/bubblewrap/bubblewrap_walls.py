@@ -12,10 +12,10 @@ import os
 import shutil
 from pathlib import Path
 
+from vibecell.model.capabilities import Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox import probe
-from vibecell.sandbox.backend import Layer
 from vibecell.sandbox.bubblewrap import bwrap
 from vibecell.sandbox.host.shares import Share
 from vibecell.sandbox.warming.pool import MAX_FAILURES

@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from vibecell.config import Settings
+from vibecell.model.capabilities import Layer, Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.model.walls import Wall
 from vibecell.sandbox import probe
-from vibecell.sandbox.backend import Layer
 from vibecell.sandbox.docker import container_wall
 from vibecell.sandbox.docker.container import ContainerSpec, describe
 from vibecell.sandbox.docker.image import RuntimeImage

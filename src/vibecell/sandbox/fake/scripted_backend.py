@@ -14,15 +14,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Literal
 
+from vibecell.model.capabilities import Capabilities, Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
-    Capabilities,
     DisplayData,
     Exit,
-    Layer,
     Occurrence,
     Output,
     ProcessSpec,

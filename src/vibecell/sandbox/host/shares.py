@@ -14,8 +14,8 @@ import secrets
 from collections.abc import Callable
 
 from vibecell.config import Settings
+from vibecell.model.capabilities import Wall
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.walls import Wall
 from vibecell.sandbox.host.demand import IdleBounds
 from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.host.refill import Refill

@@ -16,8 +16,8 @@ Source: cgroup-v1/pids.rst, "attaching"; kernel/ucount.c, is_rlimit_overlimit(),
 from dataclasses import dataclass
 
 from vibecell.config import Settings
+from vibecell.model.capabilities import Wall
 from vibecell.model.limits import MIB
-from vibecell.model.walls import Wall
 
 _ZYGOTE_BYTES = 512 * MIB
 _BYTES_PER_CELL = 48 * MIB

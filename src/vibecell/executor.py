@@ -7,13 +7,13 @@ their caller (a thread, or a greenlet).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
-from vibecell.engine.followed import Followed
 from vibecell.model.events import Control, NumberedEvent
-from vibecell.model.execution import ExecutionRequest, Result
+from vibecell.model.execution import ExecutionRequest, Result, State
 from vibecell.model.language import Offer
-from vibecell.wire.views import JsonObject, State
+from vibecell.wire.views import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,33 @@ class Health:
     ready: bool
     capabilities: JsonObject
     counts: dict[str, int]
+
+
+class Followed(Protocol):
+    """A hold on one execution; letting go does not cancel."""
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        ...
+
+    @property
+    def replayed(self) -> bool:
+        """The idempotency key named an execution that was already there."""
+        ...
+
+    def close(self) -> None:
+        """Leave; idempotent; may be called by another thread."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Conversation(Followed, Protocol):

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from vibecell.engine.followed import FollowedExecution
-from vibecell.engine.lines import Lines
+from vibecell.engine.client.followed import FollowedExecution
+from vibecell.engine.client.lines import Lines
 from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
 from vibecell.model.execution import Result
 from vibecell.model.verdicts import Verdict

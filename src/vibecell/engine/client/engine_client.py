@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from vibecell.engine.executor import Conversation, ExecutionState, Executor, Health
-from vibecell.engine.followed import FollowedExecution
-from vibecell.engine.lines import REPLY_TIMEOUT_S, Lines, SharedLines
+from vibecell.engine.client.followed import FollowedExecution
+from vibecell.engine.client.lines import REPLY_TIMEOUT_S, Lines, SharedLines
+from vibecell.engine.client.pending_result import LOST_MESSAGE, EngineWaiting, IdleLines
 from vibecell.engine.output import OutputKeeper
-from vibecell.engine.waiting import LOST_MESSAGE, EngineWaiting, IdleLines
+from vibecell.executor import ExecutionState, Health
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,
@@ -41,8 +41,6 @@ from vibecell.wire.link import (
     encode_internal_request,
 )
 from vibecell.wire.views import JsonObject
-
-__all__ = ["Conversation", "EngineClient", "ExecutionState", "Executor", "Health"]
 
 _Reply = TypeVar("_Reply", bound=StrictModel)
 _Link = TypeVar("_Link", bound=Lines)

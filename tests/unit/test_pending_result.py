@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.engine import waiting
-from vibecell.engine.client import EngineClient
+from vibecell.engine.client import EngineClient, pending_result
 from vibecell.model.errors import EngineUnavailable, QueueFull
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
@@ -126,7 +125,7 @@ def test_a_connection_that_waited_long_is_not_used(
     engine: Engine, client: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(client)
-    monkeypatch.setattr(waiting, "MAX_IDLE_S", 0.0)
+    monkeypatch.setattr(pending_result, "MAX_IDLE_S", 0.0)
     assert run(client) == RESULT
     assert engine.connections == 2
 
@@ -150,7 +149,7 @@ def test_a_lost_engine_is_an_internal_error(
     engine.talk = fall_silent
     result = run(client)
     assert (result.id, result.verdict) == ("abc", Verdict.INTERNAL_ERROR)
-    assert result.message == waiting.LOST_MESSAGE
+    assert result.message == pending_result.LOST_MESSAGE
 
 
 def test_a_refusal_is_raised(engine: Engine, client: EngineClient) -> None:

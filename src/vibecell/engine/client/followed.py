@@ -6,38 +6,11 @@ what is followed, events or the result alone.
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Protocol, Self
-
-
-class Followed(Protocol):
-    """A hold on one execution; letting go does not cancel."""
-
-    @property
-    def id(self) -> str:
-        """The execution's id."""
-        ...
-
-    @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
-        ...
-
-    def close(self) -> None:
-        """Leave; idempotent; may be called by another thread."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+from typing import Self
 
 
 class FollowedExecution(ABC):
-    """Most of a ``Followed``: all but ``close``."""
+    """Most of a ``executor.Followed``: all but ``close``."""
 
     def __init__(self, execution_id: str, replayed: bool) -> None:
         self._id = execution_id
