@@ -6,39 +6,13 @@ their caller (a thread, or a greenlet).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from vibecell.model.events import Control, NumberedEvent
-from vibecell.model.execution import ExecutionRequest, Result, State
+from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
-from vibecell.wire.views import JsonObject
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionState:
-    """Where an execution is; ``result`` is set once it is finished."""
-
-    id: str
-    state: State
-    result: Result | None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the executor is.
-
-    Attributes:
-        ready: it takes requests and can make cells.
-        capabilities: ``{"backend", "wall", "layers": [{name, enforced,
-            detail, mend, required}]}``.
-        counts: ``running``, ``queued``, ``kept`` executions and more.
-    """
-
-    ready: bool
-    capabilities: JsonObject
-    counts: dict[str, int]
+from vibecell.model.status import ExecutionState, Health, Standing
 
 
 class Followed(Protocol):
@@ -50,8 +24,8 @@ class Followed(Protocol):
         ...
 
     @property
-    def replayed(self) -> bool:
-        """The idempotency key named an execution that was already there."""
+    def standing(self) -> Standing:
+        """Where it was at the moment of the call."""
         ...
 
     def close(self) -> None:
@@ -94,7 +68,7 @@ class Conversation(Followed, Protocol):
         ...
 
 
-class Waiting(Followed, Protocol):
+class PendingResult(Followed, Protocol):
     """An execution of which only the result is wanted; leaving does not cancel."""
 
     def result(self, timeout_s: float | None = None) -> Result:
@@ -119,7 +93,7 @@ class Executor(Protocol):
     exist for this one. Every method may raise ``EngineUnavailable``.
     """
 
-    def execute(
+    def submit_and_follow(
         self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
     ) -> Conversation:
         """Submit and follow from the first event.
@@ -131,23 +105,19 @@ class Executor(Protocol):
         """
         ...
 
-    def begin(
+    def submit_and_wait(
         self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
-    ) -> Waiting:
-        """Submit and wait for the result alone; raises as ``execute``.
+    ) -> PendingResult:
+        """Submit and wait for the result alone; raises as ``submit_and_follow``.
 
-        Cheaper than ``execute`` on both ends.
+        Cheaper than that on both ends.
         """
         ...
 
     def submit(
         self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
-    ) -> tuple[str, bool]:
-        """Submit without following; raises as ``execute``.
-
-        Returns:
-            the id, and whether the key named an execution already there.
-        """
+    ) -> Standing:
+        """Submit without following; raises as ``submit_and_follow``."""
         ...
 
     def attach(self, execution_id: str, owner: str, after: int = 0) -> Conversation:

@@ -8,11 +8,12 @@ import pytest
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.plan import Plan, Stage
+from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.events import Started
 from vibecell.model.execution import ExecutionRequest, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import (
-    Capabilities,
     CellDied,
     Exit,
     Occurrence,
@@ -20,6 +21,8 @@ from vibecell.sandbox.backend import (
     ProcessSpec,
     TellPosition,
 )
+
+from .link_messages import events
 
 SPEC = ProcessSpec(mode="in_place", entrypoint="main.py", argv=())
 PLAN = Plan("python", WarmProfile("light"), (Stage("run", SPEC),))
@@ -94,13 +97,13 @@ class Backend:
 def test_begins_again(fates: tuple[str, ...], verdict: str, cells: int) -> None:
     async def scenario() -> None:
         backend, log = Backend(*fates), EventLog()
-        await Execution("id", "owner", REQUEST, PLAN, log).run(None, backend)
-        result = log.result_object()
-        assert isinstance(result, dict)
-        assert result["verdict"] == verdict
+        await Execution("id", REQUEST, PLAN, log).run(None, backend)
+        result = log.result()
+        assert result is not None
+        assert result.verdict == verdict
         assert len(backend.taken) == cells
         assert all(cell.destroyed for cell in backend.taken)
-        lines = b"".join([batch async for batch in log.read()])
-        assert lines.count(b'"type":"started"') <= 1
+        told = events(b"".join([batch async for batch in log.read()]))
+        assert sum(isinstance(each.event, Started) for each in told) <= 1
 
     asyncio.run(scenario())

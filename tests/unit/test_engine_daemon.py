@@ -1,7 +1,6 @@
 """The engine on a real socket, over the fake backend: laws, cancel, stop, hostility."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 import vibecell
 from vibecell.config import Settings
@@ -53,8 +53,12 @@ from vibecell.model.events import (
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
+from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.wire import link as wire
+
+from .link_messages import framed, messages
 
 CATALOGUE = {
     "python": Language(
@@ -148,7 +152,7 @@ def request(code: str, **more: object) -> ExecutionRequest:
 
 
 def run(client: Executor, code: str, **more: object) -> list[NumberedEvent]:
-    with client.execute(request(code, **more), ME) as conversation:
+    with client.submit_and_follow(request(code, **more), ME) as conversation:
         return list(conversation.events())
 
 
@@ -205,7 +209,7 @@ def test_output_up_to_the_limit_is_kept(shared: Engine) -> None:
 
 def test_a_page_is_shown(shared: Engine) -> None:
     page = ExecutionRequest("html", (SourceFile("index.html", b"<b>x</b>"),))
-    with shared.client.execute(page, ME) as conversation:
+    with shared.client.submit_and_follow(page, ME) as conversation:
         events = list(conversation.events())
     assert [type(e.event) for e in events] == [Started, Display, Exited, Finished]
     assert events[0].event == Started("render")
@@ -213,7 +217,9 @@ def test_a_page_is_shown(shared: Engine) -> None:
 
 
 def test_input_arrives_as_it_is_sent(shared: Engine) -> None:
-    with shared.client.execute(request("print(input())\necho()", interactive=True), ME) as live:
+    with shared.client.submit_and_follow(
+        request("print(input())\necho()", interactive=True), ME
+    ) as live:
         live.send(Stdin("é\n".encode()))
         live.send(Stdin(b"rest"))
         live.send(EndOfInput())
@@ -227,7 +233,7 @@ def test_input_with_the_request(shared: Engine) -> None:
 
 def test_input_that_nobody_reads_is_a_conflict(shared: Engine) -> None:
     client = shared.client
-    with client.execute(request("sleep(30)"), ME) as live:
+    with client.submit_and_follow(request("sleep(30)"), ME) as live:
         with pytest.raises(Conflict):
             client.control(live.id, ME, Stdin(b"x"))
         live.send(Cancel())
@@ -238,7 +244,7 @@ def test_input_that_nobody_reads_is_a_conflict(shared: Engine) -> None:
 
 
 def test_cancel_passes_input_that_is_not_read(shared: Engine) -> None:
-    with shared.client.execute(request("sleep(30)", interactive=True), ME) as live:
+    with shared.client.submit_and_follow(request("sleep(30)", interactive=True), ME) as live:
 
         def type_a_lot() -> None:
             for _ in range(40):
@@ -254,7 +260,7 @@ def test_cancel_passes_input_that_is_not_read(shared: Engine) -> None:
 
 
 def test_signal_and_resize(shared: Engine) -> None:
-    with shared.client.execute(request("sleep(30)", interactive=True), ME) as live:
+    with shared.client.submit_and_follow(request("sleep(30)", interactive=True), ME) as live:
         assert isinstance(live.receive(5).event, Started)  # type: ignore[union-attr]
         live.send(Resize(100, 40))
         assert live.receive(5).event == Stream("run", "stdout", b"resized 100x40\n")  # type: ignore[union-attr]
@@ -264,7 +270,7 @@ def test_signal_and_resize(shared: Engine) -> None:
 
 
 def test_receive_in_time_or_not(shared: Engine) -> None:
-    with shared.client.execute(request("sleep(0.3)\nprint(1)"), ME) as live:
+    with shared.client.submit_and_follow(request("sleep(0.3)\nprint(1)"), ME) as live:
         assert live.receive(5) is not None
         with pytest.raises(TimeoutError):
             live.receive(0.05)
@@ -284,26 +290,38 @@ def test_attach_replays_from_anywhere(shared: Engine) -> None:
         client.attach(execution_id, ME, len(whole) + 1)
 
 
+def test_who_attaches_is_told_where_it_is_and_what_its_request_said(shared: Engine) -> None:
+    asked = request("print(1)", encoding="base64", on_disconnect="continue")
+    with shared.client.submit_and_follow(asked, ME) as live:
+        count = len(list(live.events()))
+    with shared.client.attach(live.id, ME, count) as again:
+        assert again.standing == Standing(live.id, "finished", count, "base64", "continue")
+        assert again.standing.ended_with(count)
+        assert not again.standing.ended_with(count - 1)
+    assert shared.client.inspect(live.id, ME).standing == again.standing
+
+
 def test_leaving_does_not_cancel(shared: Engine) -> None:
     client = shared.client
-    with client.execute(request("sleep(0.2)\nprint('done')"), ME) as live:
+    with client.submit_and_follow(request("sleep(0.2)\nprint('done')"), ME) as live:
         execution_id = live.id
-    assert client.inspect(execution_id, ME).state in ("queued", "running")
+    assert client.inspect(execution_id, ME).standing.state in ("queued", "running")
     with client.attach(execution_id, ME) as again:
         assert result_of(list(again.events())).stdout == b"done\n"
     state = client.inspect(execution_id, ME)
-    assert (state.state, state.result.stdout) == ("finished", b"done\n")  # type: ignore[union-attr]
+    assert (state.standing.state, state.result.stdout) == ("finished", b"done\n")  # type: ignore[union-attr]
 
 
 def test_submit_without_following(shared: Engine) -> None:
-    execution_id, replayed = shared.client.submit(request("print(1)"), ME)
-    assert not replayed
-    until(lambda: shared.client.inspect(execution_id, ME).state == "finished")
+    standing = shared.client.submit(request("print(1)"), ME)
+    assert not standing.replayed
+    execution_id = standing.id
+    until(lambda: shared.client.inspect(execution_id, ME).standing.state == "finished")
 
 
 def test_nobody_sees_what_is_another_owners(shared: Engine) -> None:
     client = shared.client
-    execution_id, _ = client.submit(request("print(1)"), ME)
+    execution_id = client.submit(request("print(1)"), ME).id
     for call in (
         lambda: client.inspect(execution_id, "you"),
         lambda: client.attach(execution_id, "you"),
@@ -318,10 +336,10 @@ def test_idempotency_keys(shared: Engine) -> None:
     client = shared.client
     first = client.submit(request("print(1)"), ME, "key-1")
     again = client.submit(request("print(1)"), ME, "key-1")
-    assert again == (first[0], True)
+    assert (again.id, again.replayed) == (first.id, True)
     with pytest.raises(Conflict):
         client.submit(request("print(2)"), ME, "key-1")
-    assert client.submit(request("print(2)"), "you", "key-1")[1] is False
+    assert client.submit(request("print(2)"), "you", "key-1").replayed is False
 
 
 def test_refusals(shared: Engine) -> None:
@@ -339,7 +357,7 @@ def test_languages_and_health(shared: Engine) -> None:
     assert classes == {"newer": [("python", "3.13"), ("bash", "5.2")], "empty": []}
     health = shared.client.health()
     assert health.ready
-    assert health.capabilities["backend"] == "fake"
+    assert health.capabilities.backend == "fake"
     assert health.counts["begun"] >= 0
 
 
@@ -357,13 +375,13 @@ def test_the_queue_is_told_and_bounded_and_can_be_left() -> None:
     with engine(max_concurrent=1, queue_size=2) as running:
         client = running.client
         with (
-            client.execute(request("sleep(30)"), ME) as first,
-            client.execute(request("print(1)"), ME) as second,
-            client.execute(request("print(2)"), ME) as third,
+            client.submit_and_follow(request("sleep(30)"), ME) as first,
+            client.submit_and_follow(request("print(1)"), ME) as second,
+            client.submit_and_follow(request("print(2)"), ME) as third,
         ):
             assert second.receive(5).event == Queued(0)  # type: ignore[union-attr]
             assert third.receive(5).event == Queued(1)  # type: ignore[union-attr]
-            assert client.inspect(third.id, ME).state == "queued"
+            assert client.inspect(third.id, ME).standing.state == "queued"
             with pytest.raises(QueueFull) as caught:
                 client.submit(request("print(3)"), ME)
             assert caught.value.retry_after_s >= 1
@@ -377,10 +395,10 @@ def test_the_queue_is_told_and_bounded_and_can_be_left() -> None:
 def test_one_owner_leaves_room_for_another() -> None:
     with engine(max_concurrent=2, queue_size=8, max_per_owner=2) as running:
         client = running.client
-        mine = [client.execute(request("sleep(30)"), ME) for _ in range(2)]
+        mine = [client.submit_and_follow(request("sleep(30)"), ME) for _ in range(2)]
         with pytest.raises(QueueFull):
             client.submit(request("print(1)"), ME)
-        waiting = client.execute(request("print(2)"), "another")
+        waiting = client.submit_and_follow(request("print(2)"), "another")
         for conversation in mine:
             conversation.send(Cancel())
             list(conversation.events())
@@ -393,7 +411,7 @@ def test_one_owner_leaves_room_for_another() -> None:
 @pytest.mark.parametrize("delay_s", [0.0, 0.01, 0.15, 0.25])
 def test_cancel_at_every_stage(delay_s: float) -> None:
     with engine(FakeBackend(acquire_s=0.2), max_concurrent=1) as running:
-        with running.client.execute(request("print(1)\nsleep(30)"), ME) as live:
+        with running.client.submit_and_follow(request("print(1)\nsleep(30)"), ME) as live:
             time.sleep(delay_s)
             live.send(Cancel())
             live.send(Cancel())
@@ -417,8 +435,8 @@ def test_stopping_finishes_everything() -> None:
     with engine(max_concurrent=1) as running:
         client = running.client
         with (
-            client.execute(request("print('x')\nsleep(30)"), ME) as first,
-            client.execute(request("print(1)"), ME) as second,
+            client.submit_and_follow(request("print('x')\nsleep(30)"), ME) as first,
+            client.submit_and_follow(request("print(1)"), ME) as second,
         ):
             first.receive(5)
             first.receive(5)
@@ -440,8 +458,10 @@ def test_a_lost_engine_ends_the_stream_with_what_arrived(tmp_path: Path) -> None
     def half_an_engine() -> None:
         link, _ = listener.accept()
         link.recv(65536)
-        link.sendall(b'{"reply":"accepted","id":"abc"}\n{"seq":1,"type":"stream",')
-        link.sendall(b'"stage":"run","name":"stdout","data":"aGk="}\n{"seq":2,"ty')
+        standing = Standing("abc", "running", 0, "utf-8", "cancel")
+        event = wire.encode_message(NumberedEvent(1, Stream("run", "stdout", b"hi")))
+        link.sendall(wire.encode_message(wire.AcceptedReply(standing)) + event[:9])
+        link.sendall(event[9:] + event[:9])
         link.close()
 
     thread = threading.Thread(target=half_an_engine)
@@ -454,40 +474,56 @@ def test_a_lost_engine_ends_the_stream_with_what_arrived(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "line",
+    "message",
     [
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"\xff\xfe",
-        b'{"call":"nothing"}',
-        b'{"call":"health","x":1}',
-        b'{"call":"inspect","id":"../../x","owner":"me"}',
-        b'{"call":"inspect","id":"x","owner":""}',
-        b'{"call":"attach","id":"x","owner":"me","after":-1}',
-        b'{"call":"execute","request":{},"owner":"me"}',
-        b'{"call":"health","call":"health"}',
-        b"[" * 100_000,
-        b"GET / HTTP/1.1\r",
+        None,
+        [],
+        {},
+        "GET / HTTP/1.1",
+        {"call": "nothing"},
+        {"call": "health", "x": 1},
+        {"call": "inspect", "id": "../../x", "owner": "me"},
+        {"call": "inspect", "id": "x", "owner": ""},
+        {"call": "attach", "id": "x", "owner": "me", "after": -1},
+        {"call": "execute", "request": {}, "owner": "me"},
+        {"call": "execute", "owner": "me"},
+        {
+            "call": "control", "id": "x", "owner": "me",
+            "control": {"type": "resize", "columns": 1001, "rows": 1},
+        },
+    ],
+)  # fmt: skip
+def test_hostile_calls_are_refused(shared: Engine, message: object) -> None:
+    assert isinstance(answer_to(shared, framed(msgpack.encode(message))), wire.RefusedReply)
+    assert shared.client.health().ready
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        framed(b"\xff\xfe"),
+        framed(b"\x91" * 100_000),
+        framed(b"\xa1\xff"),
+        framed(b""),
+        b"\xff\xff\xff\xff",
+        b"GET / HTTP/1.1\r\n\r\n",
     ],
 )
-def test_hostile_calls_are_refused(shared: Engine, line: bytes) -> None:
-    with shared.raw() as link:
-        link.sendall(line + b"\n")
-        answer = link.makefile("rb").read()
-    if line:
-        assert json.loads(answer)["reply"] == "error"
+def test_bytes_that_are_no_message_are_refused(shared: Engine, data: bytes) -> None:
+    assert isinstance(answer_to(shared, data), wire.RefusedReply)
     assert shared.client.health().ready
 
 
-def test_a_line_without_end_is_refused(shared: Engine) -> None:
-    with shared.raw() as link, pytest.raises(OSError):
-        for _ in range(40):
-            link.sendall(b"x" * 1024 * 1024)
-        link.recv(1)
-        raise ConnectionResetError
-    assert shared.client.health().ready
+def answer_to(engine: Engine, data: bytes) -> wire.Reply:
+    with engine.raw() as link:
+        link.sendall(data)
+        (answer,) = messages(link.makefile("rb").read())
+    return wire.decode_reply(answer)
+
+
+def test_a_message_that_is_too_long_is_refused_before_it_is_read(shared: Engine) -> None:
+    data = (wire.MAX_CALL_BYTES + 1).to_bytes(wire.LENGTH_BYTES, "big")
+    assert isinstance(answer_to(shared, data), wire.RefusedReply)
 
 
 @settings(max_examples=30, deadline=None)
@@ -501,9 +537,9 @@ def test_hostile_bytes_break_one_conversation_only(data: bytes) -> None:
 
 
 def test_hostile_controls_end_their_conversation(shared: Engine) -> None:
-    with shared.client.execute(request("sleep(0.3)\nprint(1)"), ME) as live:
+    with shared.client.submit_and_follow(request("sleep(0.3)\nprint(1)"), ME) as live:
         execution_id = live.id
-        live._lines._link.sendall(b"garbage\n")
+        live._link._link.sendall(framed(b"garbage"))
         assert result_of(list(live.events())).verdict is Verdict.INTERNAL_ERROR
     with shared.client.attach(execution_id, ME) as again:
         assert result_of(list(again.events())).stdout == b"1\n"
@@ -556,7 +592,7 @@ def answers(path: Path) -> bool:
 def test_a_crashed_engine_loses_nobody_and_starts_again(tmp_path: Path) -> None:
     client = EngineClient(tmp_path / "engine.sock")
     with engine_process(tmp_path) as process:
-        with client.execute(request("print('x')\nsleep(30)"), ME) as live:
+        with client.submit_and_follow(request("print('x')\nsleep(30)"), ME) as live:
             assert [live.receive(5) is not None for _ in range(2)] == [True, True]
             process.kill()
             result = result_of(list(live.events()))
@@ -568,7 +604,7 @@ def test_a_crashed_engine_loses_nobody_and_starts_again(tmp_path: Path) -> None:
 def test_sigterm_finishes_all_and_leaves_no_socket(tmp_path: Path) -> None:
     client = EngineClient(tmp_path / "engine.sock")
     with engine_process(tmp_path) as process:
-        with client.execute(request("sleep(30)"), ME) as live:
+        with client.submit_and_follow(request("sleep(30)"), ME) as live:
             assert live.receive(5) is not None
             process.send_signal(signal.SIGTERM)
             assert result_of(list(live.events())).verdict is Verdict.CANCELLED

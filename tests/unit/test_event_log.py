@@ -1,6 +1,7 @@
 """The laws of the event stream, over the log and what writes into it."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -8,21 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibecell.engine.event_log import EventLog
+from vibecell.engine.keeping import FIXED_BYTES, Keeping, Kept
 from vibecell.engine.output import CharacterCutter, OutputKeeper
 from vibecell.engine.recorder import MAX_PIECE_BYTES, Recorder
-from vibecell.engine.retention import FIXED_BYTES, Retention
+from vibecell.model.errors import Conflict, UnknownExecution
 from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
 from vibecell.model.execution import Result
 from vibecell.model.verdicts import Verdict
-from vibecell.wire import decode_internal_event
+
+from .link_messages import events as events_of
+from .link_messages import messages
 
 END = Finished(Result("x", Verdict.ACCEPTED))
 TEXT = st.text(alphabet=st.sampled_from("a\né€😀\u2028"), max_size=40)
 
 
 async def read_all(log: EventLog, after: int = 0) -> list[NumberedEvent]:
-    lines = b"".join([batch async for batch in log.read(after)])
-    return [decode_internal_event(line) for line in lines.splitlines()]
+    return events_of(b"".join([batch async for batch in log.read(after)]))
 
 
 def is_whole(data: bytes) -> bool:
@@ -53,7 +56,7 @@ def test_nothing_follows_the_last_event() -> None:
     log.append(END)
     with pytest.raises(RuntimeError):
         log.append(END)
-    assert log.result_object() is not None
+    assert log.result() == END.result
 
 
 def test_readers_follow_and_a_slow_one_delays_nobody() -> None:
@@ -69,7 +72,7 @@ def test_readers_follow_and_a_slow_one_delays_nobody() -> None:
         log.append(END)
         assert len(await asyncio.wait_for(fast, 1)) == 102
         rest = b"".join([batch async for batch in slow])
-        assert len(rest.splitlines()) == 101
+        assert len(messages(rest)) == 101
 
     asyncio.run(scenario())
 
@@ -226,41 +229,62 @@ def test_displays_are_bounded() -> None:
     asyncio.run(scenario())
 
 
-def test_retention_forgets_what_is_old_then_what_is_too_much() -> None:
+def record(name: str, log: EventLog) -> Kept:
+    return Kept(name, "me", "utf-8", "cancel", log, None, ("me", f"key-{name}"))
+
+
+def alive(keeping: Keeping, names: str) -> str:
+    found = ""
+    for name in names:
+        with contextlib.suppress(UnknownExecution):
+            found += keeping.find(name, "me").id
+    return found
+
+
+def test_what_is_kept_is_forgotten_when_it_is_old_then_when_it_is_too_much() -> None:
     now = 0.0
-    gone: list[str] = []
-    kept = Retention(10.0, 5 * FIXED_BYTES, gone.append, lambda: now)
+    keeping = Keeping(10.0, 5 * FIXED_BYTES, lambda: now)
 
     def finish(name: str) -> None:
-        log = EventLog(kept.grown)
-        kept.begun()
-        log.append(END)
-        kept.ended(name, log)
+        kept = record(name, EventLog(keeping.grown))
+        keeping.begun(kept, b"")
+        kept.log.append(END)
+        keeping.ended(kept)
 
     finish("a")
     now = 5.0
     finish("b")
     now = 10.0
-    kept.sweep()
-    assert gone == ["a"]
+    keeping.sweep()
+    assert alive(keeping, "ab") == "b"
+    assert keeping.named(("me", "key-a"), b"") is None
     for name in "cdefg":
         finish(name)
-    assert gone[:2] == ["a", "b"]
-    assert kept.used_bytes <= 5 * FIXED_BYTES
+    assert alive(keeping, "abcdefg").startswith(("c", "d", "e"))
+    assert keeping.used_bytes <= 5 * FIXED_BYTES
     now = 100.0
-    kept.sweep()
-    assert gone == list("abcdefg")
-    assert kept.used_bytes == 0
+    keeping.sweep()
+    assert (alive(keeping, "abcdefg"), len(keeping)) == ("", 0)
+    assert keeping.used_bytes == 0
 
 
 def test_a_live_log_is_never_forgotten() -> None:
-    gone: list[str] = []
-    kept = Retention(10.0, FIXED_BYTES, gone.append)
-    log = EventLog(kept.grown)
-    kept.begun()
-    log.append(Stream("run", "stdout", b"x" * 100_000))
-    assert gone == []
-    log.append(END)
-    kept.ended("x", log)
-    assert gone == ["x"]
-    assert kept.used_bytes == 0
+    keeping = Keeping(10.0, FIXED_BYTES)
+    kept = record("x", EventLog(keeping.grown))
+    keeping.begun(kept, b"")
+    kept.log.append(Stream("run", "stdout", b"x" * 100_000))
+    assert alive(keeping, "x") == "x"
+    kept.log.append(END)
+    keeping.ended(kept)
+    assert alive(keeping, "x") == ""
+    assert keeping.used_bytes == 0
+
+
+def test_only_its_owner_finds_what_is_kept() -> None:
+    keeping = Keeping(10.0, 100 * FIXED_BYTES)
+    keeping.begun(record("x", EventLog(keeping.grown)), b"one")
+    with pytest.raises(UnknownExecution):
+        keeping.find("x", "you")
+    assert keeping.named(("you", "key-x"), b"one") is None
+    with pytest.raises(Conflict):
+        keeping.named(("me", "key-x"), b"another")

@@ -1,7 +1,8 @@
 """Who may ask, how much, and what the gateway remembers."""
 
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 import pytest
@@ -10,12 +11,14 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.api.pages import CONSOLE_SCRIPT, with_console
 from vibecell.gateway.auth import Authenticator, key_of_protocols
+from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
-from vibecell.gateway.registry import Registry
 from vibecell.gateway.transports.websocket import origin_is_allowed
+from vibecell.gateway.watchers import Watchers
 from vibecell.model.events import Cancel, Control
-from vibecell.model.execution import ExecutionRequest, SourceFile
+from vibecell.model.execution import OnDisconnect
+from vibecell.model.status import Standing
 
 KEY = "0123456789abcdef-key"
 
@@ -122,57 +125,65 @@ class _Executor:
         self.sent.append((execution_id, control))
 
 
-class TestRegistry:
-    REQUEST = ExecutionRequest("html", (SourceFile("index.html", b"x" * 100),))
+class TestWatchers:
+    STANDING = Standing("e", "running", 1, "utf-8", "cancel")
 
-    def made(self, **rules: Any) -> tuple[Registry, _Executor]:
+    def made(self) -> tuple[Watchers, _Executor]:
         executor = _Executor()
-        policy = Policy(disconnect_grace_s=0.02, **rules)
-        return Registry(executor, policy), executor  # type: ignore[arg-type]
+        return Watchers(executor, grace_s=0.02), executor  # type: ignore[arg-type]
 
     def test_the_last_to_leave_cancels(self) -> None:
-        registry, executor = self.made()
-        record = registry.remember("e", "o", self.REQUEST)
-        registry.arrive(record)
-        registry.arrive(record)
-        registry.leave(record, finished=False)
+        watchers, executor = self.made()
+        watchers.arrive(self.STANDING)
+        watchers.arrive(self.STANDING)
+        watchers.leave(self.STANDING, "o", finished=False)
         gevent.sleep(0.05)
         assert executor.sent == []
-        registry.leave(record, finished=False)
+        watchers.leave(self.STANDING, "o", finished=False)
         gevent.sleep(0.05)
         assert executor.sent == [("e", Cancel())]
 
-    def test_a_second_name_for_it_keeps_its_watchers(self) -> None:
-        registry, executor = self.made()
-        record = registry.remember("e", "o", self.REQUEST)
-        registry.arrive(record)
-        again = registry.remember("e", "o", self.REQUEST)
-        registry.arrive(again)
-        registry.leave(record, finished=False)
+    def test_coming_back_keeps_it(self) -> None:
+        watchers, executor = self.made()
+        watchers.arrive(self.STANDING)
+        watchers.leave(self.STANDING, "o", finished=False)
+        watchers.arrive(self.STANDING)
         gevent.sleep(0.05)
         assert executor.sent == []
 
-    def test_coming_back_keeps_it(self) -> None:
-        registry, executor = self.made()
-        record = registry.remember("e", "o", self.REQUEST)
-        registry.arrive(record)
-        registry.leave(record, finished=False)
-        registry.arrive(record)
+    @pytest.mark.parametrize(("wish", "finished"), [("continue", False), ("cancel", True)])
+    def test_what_goes_on_by_wish_or_has_ended_is_not_cancelled(
+        self, wish: OnDisconnect, finished: bool
+    ) -> None:
+        watchers, executor = self.made()
+        standing = replace(self.STANDING, on_disconnect=wish)
+        watchers.arrive(standing)
+        watchers.leave(standing, "o", finished)
         gevent.sleep(0.05)
         assert executor.sent == []
+
+
+class TestPageFiles:
+    FILES: ClassVar = {"index.html": b"x" * 100}
 
     def test_it_is_bounded_in_bytes(self) -> None:
-        registry, _ = self.made(record_bytes=250)
+        pages = PageFiles(60.0, bytes_in_all=250)
         for name in "abc":
-            registry.remember(name, "o", self.REQUEST, "index.html")
-        assert registry.find("a") is None
-        assert registry.find("c") is not None
-        assert registry.owned("c", "another") is None
+            pages.remember(name, "index.html", self.FILES)
+        assert pages.find("a") is None
+        assert pages.find("c") is not None
+
+    def test_one_that_is_known_stays_as_it_is(self) -> None:
+        pages = PageFiles(60.0, bytes_in_all=250)
+        for _ in range(3):
+            pages.remember("a", "index.html", self.FILES)
+        pages.remember("b", "index.html", self.FILES)
+        assert pages.find("a") is not None
 
     def test_it_is_bounded_in_time(self) -> None:
-        registry, _ = self.made(record_ttl_s=0.0)
-        registry.remember("a", "o", self.REQUEST)
-        assert registry.find("a") is None
+        pages = PageFiles(-1.0, bytes_in_all=250)
+        pages.remember("a", "index.html", self.FILES)
+        assert pages.find("a") is None
 
 
 @pytest.mark.parametrize(

@@ -32,17 +32,17 @@ def test_silence_keeps_nothing() -> None:
 
 def test_nothing_is_kept_where_nobody_asked() -> None:
     traces = Traces(False)
-    assert traces.begin("a") is SILENT
+    assert traces.sheet_of("a") is SILENT
     assert traces.shown() == []
 
 
 def test_the_oldest_traces_are_forgotten() -> None:
     traces = Traces(True)
     for number in range(MAX_TRACES + 5):
-        traces.begin(str(number)).note("call", number)
+        traces.sheet_of(str(number)).note("call", number)
     shown = traces.shown()
     assert len(shown) == MAX_TRACES
-    assert shown[0] == {"id": "5", "marks": {"call": 5}}
+    assert (shown[0].id, shown[0].marks) == ("5", {"call": 5})
 
 
 def test_a_header_tells_what_was_noted() -> None:
@@ -86,8 +86,8 @@ async def _executed(trace: bool) -> Executions:
     await backend.open()
     executions = Executions(Settings(trace=trace), backend, offer)
     request = ExecutionRequest(language="python", files=(SourceFile("main.py", b"print(1)\n"),))
-    execution, _ = executions.begin(request, "somebody", None)
-    await execution.log.last_line()
+    kept, _ = executions.admit(request, "somebody", None)
+    await kept.log.last_message()
     await executions.stop()
     await backend.close()
     return executions
@@ -95,8 +95,7 @@ async def _executed(trace: bool) -> Executions:
 
 def test_the_engine_notes_the_way_of_an_execution_in_order() -> None:
     (trace,) = asyncio.run(_executed(True)).traces.shown()
-    marks = trace["marks"]
-    assert isinstance(marks, dict)
+    marks = trace.marks
     expected = ["running", "cell", "exit", "collected", "result", "destroying", "destroyed"]
     assert [name for name in marks if name in expected] == expected
     times = [marks[name] for name in expected]

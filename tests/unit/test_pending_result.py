@@ -1,7 +1,6 @@
 """Results alone, over connections that are used again."""
 
 import contextlib
-import json
 import socket
 import threading
 import time
@@ -14,13 +13,17 @@ from vibecell.engine.client import EngineClient, pending_result
 from vibecell.model.errors import EngineUnavailable, QueueFull
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
-from vibecell.wire import encode_internal_error, encode_internal_event
+from vibecell.wire import link as wire
+
+from .link_messages import framed
 
 REQUEST = ExecutionRequest("python", (SourceFile("main.py", b"print(1)"),))
-ACCEPTED = b'{"reply":"accepted","id":"abc","replayed":false}\n'
+STANDING = Standing("abc", "queued", 0, "utf-8", "cancel")
+ACCEPTED = wire.encode_message(wire.AcceptedReply(STANDING))
 RESULT = Result("abc", Verdict.ACCEPTED, stdout=b"1\n")
-FINISHED = encode_internal_event(NumberedEvent(5, Finished(RESULT)))
+FINISHED = wire.encode_message(NumberedEvent(5, Finished(RESULT)))
 Talk = Callable[[socket.socket], None]
 
 
@@ -29,7 +32,7 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.calls: list[dict[str, object]] = []
+        self.calls: list[wire.Call] = []
         self.connections = 0
         self.talk: Talk = self.answer
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -50,9 +53,9 @@ class Engine:
 
     def _talk(self, link: socket.socket) -> None:
         # a client may leave at any time; what it then sees is what the tests look at
-        with link, link.makefile("rb") as lines, contextlib.suppress(OSError):
-            for line in lines:
-                self.calls.append(json.loads(line))
+        with link, link.makefile("rb") as stream, contextlib.suppress(OSError):
+            while header := stream.read(wire.LENGTH_BYTES):
+                self.calls.append(wire.decode_call(stream.read(wire.message_bytes(header))))
                 self.talk(link)
 
     def answer(self, link: socket.socket) -> None:
@@ -84,9 +87,9 @@ def client(engine: Engine) -> Iterator[EngineClient]:
 
 
 def run(client: EngineClient) -> Result:
-    with client.begin(REQUEST, "me") as begun:
-        assert (begun.id, begun.replayed) == ("abc", False)
-        return begun.result(5)
+    with client.submit_and_wait(REQUEST, "me") as pending:
+        assert (pending.id, pending.standing) == ("abc", STANDING)
+        return pending.result(5)
 
 
 def test_one_connection_serves_one_result_after_the_other(
@@ -94,11 +97,11 @@ def test_one_connection_serves_one_result_after_the_other(
 ) -> None:
     assert [run(client) for _ in range(3)] == [RESULT] * 3
     assert engine.connections == 1
-    assert {call["follow"] for call in engine.calls} == {"result"}
+    assert engine.calls == [wire.ExecuteCall(REQUEST, "me", None, "result")] * 3
 
 
 def test_two_at_once_do_not_share(engine: Engine, client: EngineClient) -> None:
-    with client.begin(REQUEST, "me") as one, client.begin(REQUEST, "me") as two:
+    with client.submit_and_wait(REQUEST, "me") as one, client.submit_and_wait(REQUEST, "me") as two:
         assert one.result(5) == two.result(5) == RESULT
     assert engine.connections == 2
 
@@ -106,7 +109,7 @@ def test_two_at_once_do_not_share(engine: Engine, client: EngineClient) -> None:
 def test_a_result_that_does_not_come_in_time_comes_later(
     engine: Engine, client: EngineClient
 ) -> None:
-    with client.begin(REQUEST, "me") as begun:
+    with client.submit_and_wait(REQUEST, "me") as begun:
         with pytest.raises(TimeoutError):
             begun.result(0.001)
         assert begun.result(5) == begun.result() == RESULT
@@ -133,12 +136,12 @@ def test_a_connection_that_waited_long_is_not_used(
 def test_who_leaves_before_the_end_takes_the_connection_along(
     engine: Engine, client: EngineClient
 ) -> None:
-    client.begin(REQUEST, "me").close()
+    client.submit_and_wait(REQUEST, "me").close()
     run(client)
     assert engine.connections == 2
 
 
-@pytest.mark.parametrize("last", [b"", b'{"seq":5,"type":"fini', b"{}\n", ACCEPTED])
+@pytest.mark.parametrize("last", [b"", FINISHED[:9], framed(b"\x80"), framed(b""), ACCEPTED])
 def test_a_lost_engine_is_an_internal_error(
     engine: Engine, client: EngineClient, last: bytes
 ) -> None:
@@ -153,12 +156,12 @@ def test_a_lost_engine_is_an_internal_error(
 
 
 def test_a_refusal_is_raised(engine: Engine, client: EngineClient) -> None:
-    refusal = json.dumps(encode_internal_error(QueueFull("full", 3))).encode() + b"\n"
+    refusal = wire.encode_message(wire.refused(QueueFull("full", 3)))
     engine.talk = lambda link: link.sendall(refusal)
     with pytest.raises(QueueFull):
-        client.begin(REQUEST, "me")
+        client.submit_and_wait(REQUEST, "me")
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable):
-        EngineClient(tmp_path / "nothing").begin(REQUEST, "me")
+        EngineClient(tmp_path / "nothing").submit_and_wait(REQUEST, "me")

@@ -24,15 +24,11 @@ from vibecell.model.language import WarmProfile
 from vibecell.model.limits import DEFAULT_LIMITS
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.backend import Exit, Output, ProcessSpec
-from vibecell.wire import decode_internal_event
 
 from .descriptors import open_descriptors
+from .link_messages import events as decoded
 
 END = Finished(Result("x", Verdict.ACCEPTED))
-
-
-def decoded(data: bytes) -> list[NumberedEvent]:
-    return [decode_internal_event(line) for line in data.splitlines()]
 
 
 async def read_all(log: EventLog, after: int = 0) -> list[NumberedEvent]:
@@ -81,11 +77,11 @@ def test_memory_stays_bounded_and_the_file_takes_the_rest(tmp_path: Path) -> Non
     log = EventLog(memory_bytes=100_000, directory=tmp_path)
     for _ in range(200):
         log.append(Stream("run", "stdout", b"x" * 10_000))
-    held = sum(len(line) for line in log._lines if isinstance(line, bytes))
-    held += 10_000 * sum(isinstance(line, NumberedEvent) for line in log._lines)
+    held = sum(len(each) for each in log._messages if isinstance(each, bytes))
+    held += 10_000 * sum(isinstance(each, NumberedEvent) for each in log._messages)
     assert held <= 100_000
     assert log.last_seq == 200
-    assert log.size_bytes > 200 * 13_000
+    assert log.size_bytes > 200 * 10_000
     assert list(tmp_path.iterdir()) == [], "the file has no name"
     log.forget()
 
@@ -218,7 +214,7 @@ def test_an_execution_whose_output_cannot_be_kept_ends_as_our_failure(tmp_path: 
         request = ExecutionRequest("python", files=(source,), limits=limits)
         log = EventLog(memory_bytes=500_000, directory=tmp_path / "gone")
         backend = EndlessBackend()
-        execution = Execution("x", "me", request, plan, log)
+        execution = Execution("x", request, plan, log)
         ticket = Admission(1, 1).admit(lambda _: None)
         await asyncio.wait_for(execution.run(ticket, backend), 10)  # type: ignore[arg-type]
         events = await read_all(log)

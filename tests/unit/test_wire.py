@@ -4,18 +4,22 @@ import base64
 import contextlib
 import json
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from vibecell import wire
 from vibecell.model import errors
 from vibecell.model.errors import FieldProblem, InvalidRequest, MalformedRequest, ProtocolViolation
 from vibecell.model.events import (
     Cancel,
+    Control,
     Display,
     EndOfInput,
+    Event,
     Exited,
     Finished,
     NumberedEvent,
@@ -38,7 +42,7 @@ from vibecell.model.execution import (
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.verdicts import Verdict
-from vibecell.wire import link_models as shapes
+from vibecell.wire import link
 from vibecell.wire.views import (
     DisplayView,
     ExitedView,
@@ -47,6 +51,8 @@ from vibecell.wire.views import (
     StartedView,
     StreamView,
 )
+
+from .link_messages import messages
 
 PYTHON = Language("python", "Python", "3.11.2", ("py",), "main.py", "in_place")
 BASH = Language("bash", "Bash", "5.2", ("sh",), "main.sh", "exec", example="echo 1\n")
@@ -74,6 +80,7 @@ EVENTS = [
     Exited("run", OUTCOME),
     Finished(RESULT),
 ]
+CONTROLS = [Stdin(b"\xff"), EndOfInput(), Resize(1, 2), Signal("SIGTERM"), Cancel()]
 VIEWS = [QueuedView, StartedView, StreamView, DisplayView, ExitedView, FinishedView]
 
 
@@ -274,12 +281,9 @@ def test_a_class_that_is_none_is_wrong_before_its_language_is() -> None:
     assert problem == FieldProblem("request_class", "must be one of empty, newer, strong")
 
 
-def test_what_can_be_run_returns_over_the_link_and_is_what_its_model_says() -> None:
+def test_what_can_be_run_is_what_its_model_says() -> None:
     shown = wire.encode_offer(OFFER)
     wire.OfferView.model_validate_json(json.dumps(shown))
-    reply = wire.decode_internal_reply(wire.compact_json({"reply": "languages", **shown}))
-    assert isinstance(reply, shapes.LanguagesReply)
-    assert wire.decode_internal_offer(reply) == OFFER
     inside = replace(PYTHON, argv=("python3",), profiles=(WarmProfile("p", place="strong"),))
     assert wire.encode_offer(Offer((inside,), {"strong": (inside,)})) == {
         "languages": shown["languages"],
@@ -346,16 +350,19 @@ def test_execute_reply_says_what_the_platform_did() -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_link_events_return(event: object) -> None:
-    numbered = NumberedEvent(7, event)  # type: ignore[arg-type]
-    line = wire.encode_internal_event(numbered)
-    assert line.endswith(b"\n")
-    assert line.count(b"\n") == 1
-    returned = wire.decode_internal_event(line)
-    assert wire.encode_internal_event(returned) == line
+def test_link_events_return(event: Event) -> None:
+    numbered = NumberedEvent(7, event)
+    (message,) = messages(link.encode_message(numbered))
+    assert link.decode_event(message) == numbered
 
 
-def test_link_requests_and_controls_return() -> None:
+@pytest.mark.parametrize("control", CONTROLS)
+def test_link_controls_return(control: Control) -> None:
+    (message,) = messages(link.encode_message(control))
+    assert link.decode_control(message) == control
+
+
+def test_link_requests_return_and_are_judged_again() -> None:
     request = to_request(
         {
             "code": "1",
@@ -365,13 +372,38 @@ def test_link_requests_and_controls_return() -> None:
             "request_class": "strong",
         }
     )
-    call = {"call": "execute", "request": wire.encode_internal_request(request), "owner": "me"}
-    decoded = wire.decode_internal_call(wire.compact_json(call))
-    assert isinstance(decoded, shapes.ExecuteCall)
-    assert wire.decode_internal_request(decoded.request) == request
-    for control in (Stdin(b"\xff"), EndOfInput(), Resize(1, 2), Signal("SIGTERM"), Cancel()):
-        line = wire.compact_json(wire.encode_internal_control(control))
-        assert wire.decode_internal_control(line) == control
+    (message,) = messages(link.encode_message(link.ExecuteCall(request, "me")))
+    assert link.decode_call(message) == link.ExecuteCall(request, "me")
+    for wrong in ({"files": []}, {"limits": {"processes": 0}}, {"env": {"A B": ""}}):
+        told = msgpack.decode(message)
+        told["request"].update(wrong)
+        with pytest.raises(InvalidRequest):
+            link.decode_call(msgpack.encode(told))
+
+
+def test_what_can_be_run_returns_over_the_link() -> None:
+    inside = replace(
+        PYTHON,
+        argv=("python3",),
+        env=MappingProxyType({"A": "b"}),
+        profiles=(WarmProfile("p", triggers=frozenset({"numpy"}), place="strong"),),
+    )
+    offer = Offer((inside,), {"strong": (inside,)})
+    (message,) = messages(link.encode_message(link.OfferReply(offer)))
+    assert link.decode_reply(message) == link.OfferReply(offer)
+
+
+def test_a_text_that_is_none_in_utf8_is_refused_before_it_travels() -> None:
+    request = ExecutionRequest("python", (SourceFile("main.py", b""),), args=("\udcff",))
+    with pytest.raises(MalformedRequest, match="surrogate"):
+        link.encode_message(link.ExecuteCall(request, "me"))
+
+
+def test_equal_requests_have_the_same_bytes_in_whatever_order_they_were_made() -> None:
+    one = to_request({"code": "1", "env": {"A": "1", "B": "2"}})
+    other = to_request({"env": {"B": "2", "A": "1"}, "code": "1"})
+    assert link.same_bytes(one) == link.same_bytes(other)
+    assert link.same_bytes(one) != link.same_bytes(to_request({"code": "1", "env": {"A": "1"}}))
 
 
 @pytest.mark.parametrize(
@@ -388,30 +420,31 @@ def test_link_requests_and_controls_return() -> None:
     ],
 )
 def test_link_errors_return(error: errors.VibecellError) -> None:
-    reply = wire.decode_internal_reply(wire.compact_json(wire.encode_internal_error(error)))
-    assert isinstance(reply, shapes.ErrorReply)
-    returned = wire.decode_internal_error(reply)
+    (message,) = messages(link.encode_message(link.refused(error)))
+    reply = link.decode_reply(message)
+    assert isinstance(reply, link.RefusedReply)
+    returned = link.error_of(reply)
     assert type(returned) is type(error)
     assert str(returned) == str(error)
     assert getattr(returned, "retry_after_s", 0) == getattr(error, "retry_after_s", 0)
 
 
 def test_link_errors_tell_no_detail_of_ours() -> None:
-    shown = wire.encode_internal_error(errors.SandboxFailure("fork a cell", "/secret/path"))
-    assert "secret" not in json.dumps(shown)
+    shown = link.encode_message(link.refused(errors.SandboxFailure("fork a cell", "/secret/path")))
+    assert b"secret" not in shown
 
 
 @pytest.mark.parametrize("name", ["Exception", "dataclass", "FieldProblem", "x", "VibecellError"])
 def test_link_errors_of_other_names_are_violations(name: str) -> None:
-    reply = shapes.ErrorReply(reply="error", error=name, message="m")
-    assert isinstance(wire.decode_internal_error(reply), ProtocolViolation)
+    reply = link.RefusedReply(name, "m")
+    assert isinstance(link.error_of(reply), ProtocolViolation)
 
 
 @given(st.binary(max_size=100))
-def test_link_lines_are_never_trusted(line: bytes) -> None:
+def test_link_messages_are_never_trusted(data: bytes) -> None:
     with pytest.raises((MalformedRequest, InvalidRequest)):
-        wire.decode_internal_call(line)
+        link.decode_call(data)
     with pytest.raises(ProtocolViolation):
-        wire.decode_internal_event(line)
+        link.decode_event(data)
     with pytest.raises(ProtocolViolation):
-        wire.decode_internal_reply(line)
+        link.decode_reply(data)

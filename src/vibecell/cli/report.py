@@ -7,13 +7,13 @@ backend's own probe says so.
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from vibecell.cli import composition
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue
-from vibecell.model.capabilities import Capabilities
+from vibecell.model.capabilities import Capabilities, Layer
 from vibecell.sandbox.places import Places
 
 
@@ -42,11 +42,11 @@ def doctor(settings: Settings, as_json: bool) -> int:
         print(json.dumps(report, indent=2))
         return 0 if sound else 1
     print(f"Backend {capabilities.backend}, wall {capabilities.wall}")
-    for line in layer_lines(layers):
+    for line in layer_lines(capabilities.layers):
         print(f"  {line}")
     for name, found in places.items():
         print(f"Place {name}: backend {found.backend}, wall {found.wall}")
-        for line in layer_lines(_layers(found)):
+        for line in layer_lines(found.layers):
             print(f"  {line}")
     _print_languages(languages)
     print("Everything required is in place." if sound else "Something required is missing.")
@@ -90,13 +90,13 @@ def prepare(settings: Settings) -> int:
     return 0
 
 
-def layer_lines(layers: Iterable[Mapping[str, object]]) -> Iterator[str]:
+def layer_lines(layers: Iterable[Layer]) -> Iterator[str]:
     """One line for a layer, and one with the mend for a missing one."""
     for layer in layers:
-        mark = "✓" if layer["enforced"] else ("✗" if layer["required"] else "–")
-        yield f"{mark} {layer['name']}: {layer['detail']}"
-        if not layer["enforced"] and layer["mend"]:
-            yield f"    to mend: {layer['mend']}"
+        mark = "✓" if layer.enforced else ("✗" if layer.required else "–")
+        yield f"{mark} {layer.name}: {layer.detail}"
+        if not layer.enforced and layer.mend:
+            yield f"    to mend: {layer.mend}"
 
 
 def _print_languages(found: Catalogue) -> None:

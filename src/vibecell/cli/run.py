@@ -71,7 +71,7 @@ def run(settings: Settings, file: str, language: str | None, args: tuple[str, ..
         limits=settings.limits,
         interactive=interactive,
     )
-    with _engine(settings) as client, client.execute(request, OWNER) as conversation:
+    with _engine(settings) as client, client.submit_and_follow(request, OWNER) as conversation:
         result = _converse(conversation, interactive)
     if result.message:
         print(f"vibecell: {result.message}", file=sys.stderr)

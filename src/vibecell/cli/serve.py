@@ -105,10 +105,8 @@ def _gateway_answers(settings: Settings) -> bool:
 
 def _report(settings: Settings, client: EngineClient, took_s: float) -> None:
     capabilities = client.health().capabilities
-    layers = capabilities["layers"]
-    assert isinstance(layers, list)
-    print(f"What protects this host (backend {capabilities['backend']}):")
-    for line in layer_lines(layers):
+    print(f"What protects this host (backend {capabilities.backend}):")
+    for line in layer_lines(capabilities.layers):
         print(f"  {line}")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Vibecell is ready after {took_s:.1f} s: http://{host}:{settings.port}")

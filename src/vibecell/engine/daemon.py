@@ -17,16 +17,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from vibecell.config import Settings
-from vibecell.engine.conversation import Connection
+from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.mechanisms.credentials import peer
-from vibecell.wire.link import MAX_CALL_LINE_BYTES
 
 MAX_CONNECTIONS = 4096
 GARBAGE_THRESHOLD = 50_000
+# of what a client says, before it is asked for
+READ_AHEAD_BYTES = 64 * 1024
 _BACKLOG = 512
 _LOG = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ async def run_engine(
             capabilities = await backend.probe()
             _settle_garbage()
             executions = Executions(settings, backend, offer)
-            connection = Connection(executions, offer, capabilities)
-            async with _listening(settings, connection):
+            handler = CallHandler(executions, offer, capabilities)
+            async with _listening(settings, handler):
                 sweeping = asyncio.create_task(executions.sweep_for_ever())
                 await stop.wait()
                 sweeping.cancel()
@@ -124,7 +125,7 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _listening(settings: Settings, connection: Connection) -> AsyncIterator[None]:
+async def _listening(settings: Settings, handler: CallHandler) -> AsyncIterator[None]:
     allowed = {0, os.geteuid()}
     if os.geteuid() == 0:
         allowed.add(settings.gateway_uid)
@@ -139,7 +140,7 @@ async def _listening(settings: Settings, connection: Connection) -> AsyncIterato
                 len(busy) <= MAX_CONNECTIONS
                 and peer(writer.get_extra_info("socket")).uid in allowed
             ):
-                await connection.serve(reader, writer)
+                await handler.serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             _LOG.debug("a client left in the middle")
         finally:
@@ -148,7 +149,7 @@ async def _listening(settings: Settings, connection: Connection) -> AsyncIterato
 
     path = settings.engine_socket
     server = await asyncio.start_unix_server(
-        talk, sock=_socket(path, settings.gateway_uid), limit=MAX_CALL_LINE_BYTES
+        talk, sock=_socket(path, settings.gateway_uid), limit=READ_AHEAD_BYTES
     )
     try:
         yield
@@ -156,7 +157,7 @@ async def _listening(settings: Settings, connection: Connection) -> AsyncIterato
         server.close()
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        connection.hang_up()
+        handler.hang_up()
         # Everything is finished by now: what is left to send fits a moment.
         if busy:
             await asyncio.wait(busy, timeout=2.0)

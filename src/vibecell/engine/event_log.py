@@ -1,16 +1,16 @@
 """The numbered events of executions, kept for whoever reads them, when.
 
 Owns numbering and replay; refuses events after the last one. An event becomes the
-line that the engine link sends when the first reader comes to it, and stays one:
+message that the engine link sends when the first reader comes to it, and stays one:
 any number of readers costs one encoding, and no reader costs none.
 
 The newest events are in memory. Beyond a bound, the older ones lie in a file, as
-lines (``spill.py``), so that a program may print a lot and the engine stays small.
+messages (``spill.py``), so that a program may print a lot and the engine stays small.
+How long a log is kept is ``keeping.py``'s.
 """
 
 import asyncio
 import contextlib
-import json
 from array import array
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,9 +19,10 @@ from pathlib import Path
 from vibecell.engine.spill import SpillFile
 from vibecell.model.errors import PlatformError
 from vibecell.model.events import Display, Event, Finished, NumberedEvent, Stream
-from vibecell.wire.link import encode_internal_event
+from vibecell.model.execution import Result
+from vibecell.wire.link import LENGTH_BYTES, decode_result, encode_message
 
-_LINE_BYTES = 64
+_OBJECT_BYTES = 64
 _SMALL_EVENT_BYTES = 512
 _MAX_BATCH_BYTES = 256 * 1024
 DEFAULT_MEMORY_BYTES = 1024 * 1024
@@ -46,7 +47,7 @@ class EventLog:
         memory_bytes: int = DEFAULT_MEMORY_BYTES,
         directory: Path | None = None,
     ) -> None:
-        self._lines: list[bytes | NumberedEvent] = []
+        self._messages: list[bytes | NumberedEvent] = []
         self._sizes = array("Q")
         self._held_bytes = 0
         self._memory_bytes = memory_bytes
@@ -69,7 +70,7 @@ class EventLog:
     @property
     def last_seq(self) -> int:
         """Number of the newest event; 0 if there is none."""
-        return len(self._ends_aside) + len(self._lines)
+        return len(self._ends_aside) + len(self._messages)
 
     def append(self, event: Event) -> int:
         """Keep an event; returns its number.
@@ -82,12 +83,12 @@ class EventLog:
         seq = self.last_seq + 1
         numbered = NumberedEvent(seq, event)
         if isinstance(event, Finished | Display):  # only encoding tells their size
-            line = encode_internal_event(numbered)
-            size_bytes = len(line) + _LINE_BYTES
-            self._lines.append(line)
+            message = encode_message(numbered)
+            size_bytes = len(message) + _OBJECT_BYTES
+            self._messages.append(message)
         else:
-            size_bytes = _most_bytes(event) + _LINE_BYTES
-            self._lines.append(numbered)
+            size_bytes = _most_bytes(event) + _OBJECT_BYTES
+            self._messages.append(numbered)
         self._finished = isinstance(event, Finished)
         self._sizes.append(size_bytes)
         self._held_bytes += size_bytes
@@ -101,7 +102,7 @@ class EventLog:
         return seq
 
     async def read(self, after: int = 0) -> AsyncIterator[bytes]:
-        """Lines of the events after ``after``, in batches; ends after the last one.
+        """Messages of the events after ``after``, in batches; ends after the last one.
 
         A reader holds up nobody: it takes what is there, when it comes. Where
         the log may be forgotten meanwhile, it is to be ``held``.
@@ -119,15 +120,15 @@ class EventLog:
             else:
                 await self._woken(self._waiters)
 
-    async def last_line(self) -> bytes:
-        """The line of the last event, once it is there; wakes for nothing else."""
+    async def last_message(self) -> bytes:
+        """The message of the last event, once it is there; wakes for nothing else."""
         if not self._finished:
             await self._woken(self._ending)
-        return self._line(-1)
+        return self._message(-1)
 
-    def result_object(self) -> object:
-        """The link form of the result, once finished; ``None`` before."""
-        return json.loads(self._line(-1))["result"] if self._finished else None
+    def result(self) -> Result | None:
+        """The result, once finished; ``None`` before."""
+        return decode_result(self._message(-1)[LENGTH_BYTES:]) if self._finished else None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -154,10 +155,10 @@ class EventLog:
         at -= len(self._ends_aside)
         taken: list[bytes] = []
         size_bytes = 0
-        while at < len(self._lines) and size_bytes < _MAX_BATCH_BYTES:
-            line = self._line(at)
-            taken.append(line)
-            size_bytes += len(line)
+        while at < len(self._messages) and size_bytes < _MAX_BATCH_BYTES:
+            message = self._message(at)
+            taken.append(message)
+            size_bytes += len(message)
             at += 1
         return b"".join(taken), at + len(self._ends_aside)
 
@@ -173,29 +174,29 @@ class EventLog:
         if self._aside is None or self.fault is not None:
             return
         count, left_bytes = 0, self._held_bytes
-        while left_bytes > self._memory_bytes // 2 and count < len(self._lines) - 1:
+        while left_bytes > self._memory_bytes // 2 and count < len(self._messages) - 1:
             left_bytes -= self._sizes[count]
             count += 1
         if not count:
             return
-        lines = [self._line(at) for at in range(count)]
+        messages = [self._message(at) for at in range(count)]
         end = self._aside.size_bytes
         try:
-            self._aside.append(b"".join(lines))
+            self._aside.append(b"".join(messages))
         except PlatformError as error:
             self.fault = error
             return
-        for line in lines:
-            end += len(line)
+        for message in messages:
+            end += len(message)
             self._ends_aside.append(end)
-        del self._lines[:count], self._sizes[:count]
+        del self._messages[:count], self._sizes[:count]
         self._held_bytes = left_bytes
 
-    def _line(self, at: int) -> bytes:
-        line = self._lines[at]
-        if isinstance(line, NumberedEvent):
-            line = self._lines[at] = encode_internal_event(line)
-        return line
+    def _message(self, at: int) -> bytes:
+        message = self._messages[at]
+        if isinstance(message, NumberedEvent):
+            message = self._messages[at] = encode_message(message)
+        return message
 
     @staticmethod
     async def _woken(waiters: set[asyncio.Future[None]]) -> None:
@@ -208,5 +209,5 @@ class EventLog:
 
 
 def _most_bytes(event: Event) -> int:
-    """What the line of an event that is not encoded yet may take."""
-    return _SMALL_EVENT_BYTES + (len(event.data) * 4 // 3 if isinstance(event, Stream) else 0)
+    """What the message of an event that is not encoded yet may take."""
+    return _SMALL_EVENT_BYTES + (len(event.data) if isinstance(event, Stream) else 0)

@@ -74,7 +74,6 @@ class Execution:
 
     Args:
         execution_id: 128 random bits or more.
-        owner: who asked for it.
         request: what for.
         plan: how.
         log: where its events go.
@@ -84,14 +83,12 @@ class Execution:
     def __init__(
         self,
         execution_id: str,
-        owner: str,
         request: ExecutionRequest,
         plan: Plan,
         log: EventLog,
         marks: Marks = SILENT,
     ) -> None:
         self.id = execution_id
-        self.owner = owner
         self.log = log
         self.marks = marks
         self.state: State = "queued"
@@ -130,14 +127,6 @@ class Execution:
             # The client has its answer; the place is free only when the cell is
             # gone, and nothing may interrupt that.
             await asyncio.shield(asyncio.create_task(self._clean_up(ticket)))
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Keep the log alone: retention counts nothing else."""
-        self._plan = replace(self._plan, stages=(), page=None)
-        self._expected = None
-        self._recorder = Recorder(self.log, 0)
-        self._cell = self._work = None
 
     async def control(self, control: Control) -> None:
         """Do what a client says; what comes after the end is ignored, but for input.

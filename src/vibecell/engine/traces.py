@@ -7,7 +7,7 @@ not ask for it, and to know whose executions they were.
 from collections import deque
 
 from vibecell.model.marks import SILENT, Marks
-from vibecell.wire.views import JsonObject
+from vibecell.wire.link import Trace
 
 MAX_TRACES = 1024
 
@@ -23,7 +23,7 @@ class Traces:
         self.on = on
         self._kept: deque[tuple[str, Marks]] = deque(maxlen=MAX_TRACES)
 
-    def begin(self, execution_id: str) -> Marks:
+    def sheet_of(self, execution_id: str) -> Marks:
         """Where to note the moments of one more execution."""
         if not self.on:
             return SILENT
@@ -31,6 +31,6 @@ class Traces:
         self._kept.append((execution_id, marks))
         return marks
 
-    def shown(self) -> list[JsonObject]:
+    def shown(self) -> list[Trace]:
         """All of them, as the link carries them, the oldest first."""
-        return [{"id": name, "marks": dict(marks.taken_ns)} for name, marks in self._kept]
+        return [Trace(name, dict(marks.taken_ns)) for name, marks in self._kept]

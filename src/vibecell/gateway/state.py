@@ -14,9 +14,10 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 from vibecell.executor import Executor
 from vibecell.gateway.auth import Authenticator
 from vibecell.gateway.metrics import Metrics
+from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
-from vibecell.gateway.registry import Record, Registry
+from vibecell.gateway.watchers import Watchers
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.wire import decode_execute, strict_json_loads, to_execution_request
@@ -30,7 +31,8 @@ class Gateway:
         self.policy = policy
         self.authenticator = Authenticator(policy)
         self.quota = Quota(policy)
-        self.registry = Registry(executor, policy)
+        self.watchers = Watchers(executor, policy.disconnect_grace_s)
+        self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
         self.metrics = Metrics()
         self._offer = Offer(())
         self._offer_until = 0.0
@@ -56,11 +58,12 @@ class Gateway:
             decode_execute(value), self.offer(), self.policy.limits, self.policy.ceiling
         )
 
-    def remember(self, execution_id: str, owner: str, asked: ExecutionRequest) -> Record:
-        """Note an execution that was just begun."""
+    def remember_page(self, execution_id: str, asked: ExecutionRequest) -> None:
+        """Note the files of an execution that was just begun, if it is a page."""
         language = self.offer().find(asked.request_class, asked.language, asked.version)
-        entry = (asked.entrypoint or language.entrypoint) if language.mode == "page" else ""
-        return self.registry.remember(execution_id, owner, asked, entry)
+        if language.mode == "page":
+            entry = asked.entrypoint or language.entrypoint
+            self.page_files.remember(execution_id, entry, {f.path: f.content for f in asked.files})
 
 
 def json_body(limit_bytes: int) -> object:

@@ -12,32 +12,35 @@ executor keeps and one suite tests:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
 
 from vibecell.model.execution import Outcome, Result
 
 StreamName = Literal["stdout", "stderr"]
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL")
 SignalName = Literal["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL"]
+TerminalCells = Annotated[int, Meta(ge=1, le=1000)]
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class _Tagged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that says of which kind it is, under ``type``, wherever it travels."""
+
+
+class Queued(_Tagged, frozen=True, tag="queued"):
     """Waiting; ``position`` 0 is next in line."""
 
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(_Tagged, frozen=True, tag="started"):
     """A stage began."""
 
     stage: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(_Tagged, frozen=True, tag="stream"):
     """A piece of output, whole characters wherever the program wrote UTF-8."""
 
     stage: str
@@ -45,8 +48,7 @@ class Stream:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Display:
+class Display(_Tagged, frozen=True, tag="display"):
     """Something to look at, as Jupyter's display_data: MIME type to content.
 
     Text types hold text, binary types (image/png) base64.
@@ -55,16 +57,14 @@ class Display:
     data: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(_Tagged, frozen=True, tag="exited"):
     """A stage ended."""
 
     stage: str
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(_Tagged, frozen=True, tag="finished"):
     """The execution ended; nothing follows."""
 
     result: Result
@@ -73,43 +73,37 @@ class Finished:
 Event = Queued | Started | Stream | Display | Exited | Finished
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedEvent:
+class NumberedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An event and its place in the execution's stream, from 1."""
 
     seq: int
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Stdin:
+class Stdin(_Tagged, frozen=True, tag="stdin"):
     """Bytes for the program's standard input."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfInput:
+class EndOfInput(_Tagged, frozen=True, tag="end_of_input"):
     """No more standard input."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(_Tagged, frozen=True, tag="resize"):
     """The client's terminal has a new size."""
 
-    columns: int
-    rows: int
+    columns: TerminalCells
+    rows: TerminalCells
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(_Tagged, frozen=True, tag="signal"):
     """Send a signal to the program's foreground process group."""
 
     name: SignalName
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(_Tagged, frozen=True, tag="cancel"):
     """Stop the execution for good, at whatever stage it is."""
 
 

@@ -1,37 +1,17 @@
-"""The only codec between the model and JSON.
+"""The only codec between the model and what travels.
 
-Owns both forms: the public one (``requests``, ``views``) and the engine
-link's (``link``, ``link_models``), over one strict reader (``json_text``).
-Refuses to hold any other knowledge: rules live in the model.
+Owns both forms: the public one, JSON (``requests``, ``views``, over the strict reader
+in ``json_text``), and that of links between our own processes (``link``), which carry
+the model itself. Refuses to hold any other knowledge: rules live in the model.
 
-    json_text.py    strict_json_loads, compact_json
-    fields.py       base64 fields, field errors
-    requests.py     public, inbound: ExecuteBody, controls
-    views.py        public, outbound: events, results, languages
-    link_models.py  engine link: shapes
-    link.py         engine link: both directions
+json_text.py    strict_json_loads, compact_json
+fields.py       base64 fields, field errors
+requests.py     public, inbound: ExecuteBody, controls
+views.py        public, outbound: events, results, languages
+link.py         engine link: calls, replies, and the model as it is
 """
 
 from vibecell.wire.json_text import compact_json, strict_json_loads
-from vibecell.wire.link import (
-    MAX_CALL_LINE_BYTES,
-    MAX_REPLY_LINE_BYTES,
-    control_from_link,
-    decode_internal_call,
-    decode_internal_control,
-    decode_internal_error,
-    decode_internal_event,
-    decode_internal_finished,
-    decode_internal_offer,
-    decode_internal_reply,
-    decode_internal_request,
-    decode_internal_result,
-    encode_internal_control,
-    encode_internal_error,
-    encode_internal_event,
-    encode_internal_request,
-    encode_internal_result,
-)
 from vibecell.wire.requests import (
     ControlBody,
     ExecuteBody,
@@ -54,8 +34,6 @@ from vibecell.wire.views import (
 )
 
 __all__ = [
-    "MAX_CALL_LINE_BYTES",
-    "MAX_REPLY_LINE_BYTES",
     "ControlBody",
     "EventView",
     "ExecuteBody",
@@ -65,26 +43,11 @@ __all__ = [
     "OfferView",
     "ResultView",
     "compact_json",
-    "control_from_link",
     "decode_control",
     "decode_execute",
-    "decode_internal_call",
-    "decode_internal_control",
-    "decode_internal_error",
-    "decode_internal_event",
-    "decode_internal_finished",
-    "decode_internal_offer",
-    "decode_internal_reply",
-    "decode_internal_request",
-    "decode_internal_result",
     "encode_event",
     "encode_execute_reply",
     "encode_execution",
-    "encode_internal_control",
-    "encode_internal_error",
-    "encode_internal_event",
-    "encode_internal_request",
-    "encode_internal_result",
     "encode_offer",
     "encode_result",
     "strict_json_loads",

@@ -1,296 +1,280 @@
-"""The codec of the engine link: model values to lines and back.
+"""The codec of the engine link: calls and replies, and the model itself.
 
-Owns both directions; refuses a line that does not fit its model exactly. The
-engine's end raises ``RequestError`` (the peer's call is wrong), the client's
-end ``ProtocolViolation`` (the engine broke its word).
+Owns the messages of the engine protocol and how they are cut out of a stream of
+bytes: a length of four bytes in network order, then so many bytes of MessagePack.
+What the model says once is not said again here: requests, events, controls and results
+travel as they are. Refuses a message that does not fit its type. The engine's end raises
+``RequestError`` (the peer's call is wrong), the client's end ``ProtocolViolation`` (the
+engine broke its word).
 """
 
 from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
+from msgspec import Meta, msgpack
 
 from vibecell.model import errors
-from vibecell.model.errors import FieldProblem, InvalidRequest, ProtocolViolation, VibecellError
-from vibecell.model.events import (
-    Cancel,
-    Control,
-    Display,
-    EndOfInput,
-    Event,
-    Exited,
-    Finished,
-    NumberedEvent,
-    Queued,
-    Resize,
-    Signal,
-    Started,
-    Stdin,
-    Stream,
+from vibecell.model.errors import (
+    FieldProblem,
+    InvalidRequest,
+    MalformedRequest,
+    ProtocolViolation,
+    VibecellError,
 )
-from vibecell.model.execution import (
-    ExecutionRequest,
-    Outcome,
-    OutputFile,
-    Result,
-    SourceFile,
-    StageOutcome,
-    Usage,
+from vibecell.model.events import Control, Finished, NumberedEvent
+from vibecell.model.execution import ExecutionRequest, Result
+from vibecell.model.language import Offer
+from vibecell.model.marks import Moment
+from vibecell.model.status import ExecutionState, Health, Standing
+
+LENGTH_BYTES = 4
+MAX_CALL_BYTES = 8 * 1024 * 1024
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+Owner = Annotated[str, Meta(min_length=1, max_length=256)]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256)]
+Count = Annotated[int, Meta(ge=0)]
+#: What comes after the reply: every event, nothing, or ``finished`` alone.
+Follow = Literal["events", "nothing", "result"]
+
+
+class _Call(msgspec.Struct, frozen=True, tag_field="call", forbid_unknown_fields=True):
+    """What a client asks first."""
+
+
+class ExecuteCall(_Call, frozen=True, tag="execute"):
+    """Begin an execution."""
+
+    request: ExecutionRequest
+    owner: Owner
+    idempotency_key: IdempotencyKey | None = None
+    follow: Follow = "events"
+
+
+class AttachCall(_Call, frozen=True, tag="attach"):
+    """Follow an execution from the event after ``after``."""
+
+    id: Identifier
+    owner: Owner
+    after: Count = 0
+
+
+class InspectCall(_Call, frozen=True, tag="inspect"):
+    """Where is it?"""
+
+    id: Identifier
+    owner: Owner
+
+
+class ControlCall(_Call, frozen=True, tag="control"):
+    """Pass one control on."""
+
+    id: Identifier
+    owner: Owner
+    control: Control
+
+
+class OfferCall(_Call, frozen=True, tag="offer"):
+    """What can be run?"""
+
+
+class HealthCall(_Call, frozen=True, tag="health"):
+    """How are you?"""
+
+
+class TracesCall(_Call, frozen=True, tag="traces"):
+    """What was noted of the latest executions?"""
+
+
+Call = ExecuteCall | AttachCall | InspectCall | ControlCall | OfferCall | HealthCall | TracesCall
+
+
+class _Reply(msgspec.Struct, frozen=True, tag_field="reply", forbid_unknown_fields=True):
+    """What the engine answers first."""
+
+
+class AcceptedReply(_Reply, frozen=True, tag="accepted"):
+    """The execution is there; what follows was asked for in the call."""
+
+    standing: Standing
+
+
+class StateReply(_Reply, frozen=True, tag="state"):
+    """Where it is."""
+
+    state: ExecutionState
+
+
+class DoneReply(_Reply, frozen=True, tag="done"):
+    """It was passed on."""
+
+
+class OfferReply(_Reply, frozen=True, tag="offer"):
+    """What can be run."""
+
+    offer: Offer
+
+
+class HealthReply(_Reply, frozen=True, tag="health"):
+    """How the engine is."""
+
+    health: Health
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """The moments of one execution, in nanoseconds of ``CLOCK_MONOTONIC``."""
+
+    id: str
+    marks: dict[Moment, int]
+
+
+class TracesReply(_Reply, frozen=True, tag="traces"):
+    """The moments of the latest executions, where they are noted (``on``)."""
+
+    on: bool
+    executions: list[Trace]
+
+
+class RefusedReply(_Reply, frozen=True, tag="refused"):
+    """The call is refused, with an error of ``model/errors.py`` by its name."""
+
+    error: str
+    message: str
+    problems: tuple[FieldProblem, ...] = ()
+    retry_after_s: int | None = None
+
+
+Reply = (
+    AcceptedReply | StateReply | DoneReply | OfferReply | HealthReply | TracesReply | RefusedReply
 )
-from vibecell.model.language import Language, Offer
-from vibecell.model.limits import Limits
-from vibecell.wire import link_models as shapes
-from vibecell.wire.fields import encode_base64, problems_of
-from vibecell.wire.json_text import compact_json, strict_json_loads
-from vibecell.wire.views import JsonObject, event_object, result_object
-
-MAX_CALL_LINE_BYTES = 8 * 1024 * 1024
-MAX_REPLY_LINE_BYTES = 16 * 1024 * 1024
-
-_CALL: TypeAdapter[shapes.LinkCall] = TypeAdapter(shapes.LinkCall)
-_FINISHED: TypeAdapter[shapes.LinkFinished] = TypeAdapter(shapes.LinkFinished)
-_CONTROL: TypeAdapter[shapes.LinkControl] = TypeAdapter(shapes.LinkControl)
-_EVENT: TypeAdapter[shapes.LinkEvent] = TypeAdapter(shapes.LinkEvent)
-_REPLY: TypeAdapter[shapes.LinkReply] = TypeAdapter(shapes.LinkReply)
+_Message = TypeVar("_Message")
 
 
-def encode_internal_request(request: ExecutionRequest) -> JsonObject:
-    """A request as the link carries it."""
-    limits = request.limits
-    return {
-        "language": request.language,
-        "version": request.version,
-        "files": [{"path": f.path, "content": encode_base64(f.content)} for f in request.files],
-        "entrypoint": request.entrypoint,
-        "args": list(request.args),
-        "stdin": encode_base64(request.stdin),
-        "env": dict(request.env),
-        "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
-        "interactive": request.interactive,
-        "expected_output": request.expected_output,
-        "encoding": request.encoding,
-        "on_disconnect": request.on_disconnect,
-        "request_class": request.request_class,
-    }
+def _plain(value: object) -> object:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} does not travel")
 
 
-def decode_internal_request(body: shapes.LinkRequest) -> ExecutionRequest:
-    """The request a validated body means.
+_ENCODER = msgpack.Encoder(enc_hook=_plain)
+_STABLE_ENCODER = msgpack.Encoder(enc_hook=_plain, order="deterministic")
+_CALL: msgpack.Decoder[Call] = msgpack.Decoder(Call)
+_REPLY: msgpack.Decoder[Reply] = msgpack.Decoder(Reply)
+_CONTROL: msgpack.Decoder[Control] = msgpack.Decoder(Control)
+_EVENT = msgpack.Decoder(NumberedEvent)
+
+
+def encode_message(message: Call | Reply | Control | NumberedEvent) -> bytes:
+    """A message as it goes over the link, its length included.
 
     Raises:
-        InvalidRequest: it breaks a rule of the model.
+        MalformedRequest: a text in it is none in UTF-8.
     """
-    return ExecutionRequest(
-        language=body.language,
-        version=body.version,
-        files=tuple(SourceFile(f.path, f.content) for f in body.files),
-        entrypoint=body.entrypoint,
-        args=tuple(body.args),
-        stdin=body.stdin,
-        env=MappingProxyType(body.env),
-        limits=Limits(**vars(body.limits)),
-        interactive=body.interactive,
-        expected_output=body.expected_output,
-        encoding=body.encoding,
-        on_disconnect=body.on_disconnect,
-        request_class=body.request_class,
-    )
-
-
-def encode_internal_control(control: Control) -> JsonObject:
-    """A control as the link carries it."""
-    match control:
-        case Stdin(data):
-            return {"type": "stdin", "data": encode_base64(data)}
-        case EndOfInput():
-            return {"type": "end_of_input"}
-        case Resize(columns, rows):
-            return {"type": "resize", "columns": columns, "rows": rows}
-        case Signal(name):
-            return {"type": "signal", "name": name}
-        case Cancel():
-            return {"type": "cancel"}
-
-
-def control_from_link(body: shapes.LinkControl) -> Control:
-    """The control a validated body means."""
-    match body:
-        case shapes.LinkStdin():
-            return Stdin(body.data)
-        case shapes.LinkEndOfInput():
-            return EndOfInput()
-        case shapes.LinkResize():
-            return Resize(body.columns, body.rows)
-        case shapes.LinkSignal():
-            return Signal(body.name)
-        case shapes.LinkCancel():
-            return Cancel()
-
-
-def encode_internal_event(numbered: NumberedEvent) -> bytes:
-    """An event as one line of the link, its ``\\n`` included."""
-    return compact_json(event_object(numbered, encode_base64, _link_file)) + b"\n"
-
-
-def encode_internal_result(result: Result) -> JsonObject:
-    """A result as the link carries it."""
-    return result_object(result, encode_base64, _link_file)
-
-
-def encode_internal_error(error: VibecellError) -> JsonObject:
-    """A refusal as the link carries it; an error of ours tells no detail."""
-    reply: JsonObject = {
-        "reply": "error",
-        "error": type(error).__name__,
-        "message": str(error),
-        "problems": [],
-    }
-    if isinstance(error, InvalidRequest):
-        reply["problems"] = [{"path": p.path, "message": p.message} for p in error.problems]
-    if isinstance(error, errors.CapacityError):
-        reply["retry_after_s"] = error.retry_after_s
-    if isinstance(error, errors.PlatformError):
-        reply["message"] = error.step
-    return reply
-
-
-def decode_internal_call(line: bytes) -> shapes.LinkCall:
-    """The call a line holds.
-
-    Raises:
-        MalformedRequest: not readable as JSON.
-        InvalidRequest: names each wrong field.
-    """
+    buffer = bytearray(LENGTH_BYTES)
     try:
-        return _CALL.validate_python(strict_json_loads(line))
-    except ValidationError as error:
-        raise InvalidRequest(*problems_of(error)) from error
+        _ENCODER.encode_into(message, buffer, LENGTH_BYTES)
+    except UnicodeEncodeError as error:
+        raise MalformedRequest("a string holds a lone surrogate") from error
+    buffer[:LENGTH_BYTES] = (len(buffer) - LENGTH_BYTES).to_bytes(LENGTH_BYTES, "big")
+    return bytes(buffer)
 
 
-def decode_internal_control(line: bytes) -> Control:
-    """The control a line holds.
+def message_bytes(header: bytes | bytearray) -> int:
+    """Bytes of the message that its first ``LENGTH_BYTES`` announce."""
+    return int.from_bytes(header[:LENGTH_BYTES], "big")
+
+
+def same_bytes(request: ExecutionRequest) -> bytes:
+    """Bytes that are the same for equal requests, and for no others."""
+    return _STABLE_ENCODER.encode(request)
+
+
+def decode_call(data: bytes) -> Call:
+    """The call a message holds.
 
     Raises:
-        MalformedRequest: not readable as JSON.
-        InvalidRequest: names each wrong field.
+        MalformedRequest: it cannot be read.
+        InvalidRequest: it does not fit, or breaks a rule of the model; names where.
     """
-    try:
-        return control_from_link(_CONTROL.validate_python(strict_json_loads(line)))
-    except ValidationError as error:
-        raise InvalidRequest(*problems_of(error)) from error
+    return _asked(_CALL, data)
 
 
-def decode_internal_reply(line: bytes) -> shapes.LinkReply:
-    """The reply a line holds.
+def decode_control(data: bytes) -> Control:
+    """The control a message holds; raises as ``decode_call``."""
+    return _asked(_CONTROL, data)
+
+
+def decode_reply(data: bytes) -> Reply:
+    """The reply a message holds.
 
     Raises:
         ProtocolViolation: it is no reply.
     """
-    try:
-        return _REPLY.validate_json(line)
-    except ValidationError as error:
-        raise ProtocolViolation("read the engine's reply") from error
+    return _answered(_REPLY, data, "read the engine's reply")
 
 
-def decode_internal_event(line: bytes) -> NumberedEvent:
-    """The event a line holds.
+def decode_event(data: bytes) -> NumberedEvent:
+    """The event a message holds.
 
     Raises:
         ProtocolViolation: it is no event.
     """
-    try:
-        body = _EVENT.validate_json(line)
-    except ValidationError as error:
-        raise ProtocolViolation("read the engine's events") from error
-    return NumberedEvent(body.seq, _event(body))
+    return _answered(_EVENT, data, "read the engine's events")
 
 
-def decode_internal_finished(line: bytes) -> Result:
-    """The result that the last event's line holds.
+def decode_result(data: bytes) -> Result:
+    """The result that the last event holds.
 
     Raises:
-        ProtocolViolation: it is no such line.
+        ProtocolViolation: it is no last event.
     """
-    try:
-        body = _FINISHED.validate_json(line)
-    except ValidationError as error:
-        raise ProtocolViolation("read the engine's result") from error
-    return decode_internal_result(body.result)
+    event = _answered(_EVENT, data, "read the engine's result").event
+    if not isinstance(event, Finished):
+        raise ProtocolViolation("read the engine's result")
+    return event.result
 
 
-def decode_internal_result(body: shapes.LinkResult) -> Result:
-    """The result a validated body means."""
-    return Result(
-        id=body.id,
-        verdict=body.verdict,
-        stages=tuple(StageOutcome(s.stage, _outcome(s.outcome)) for s in body.stages),
-        stdout=body.stdout,
-        stderr=body.stderr,
-        output=body.output,
-        truncated=body.truncated,
-        usage=_usage(body.usage),
-        files=tuple(OutputFile(f.path, f.content) for f in body.files),
-        message=body.message,
+def refused(error: VibecellError) -> RefusedReply:
+    """A refusal as the link carries it; an error of ours tells no detail."""
+    return RefusedReply(
+        error=type(error).__name__,
+        message=error.step if isinstance(error, errors.PlatformError) else str(error),
+        problems=error.problems if isinstance(error, InvalidRequest) else (),
+        retry_after_s=error.retry_after_s if isinstance(error, errors.CapacityError) else None,
     )
 
 
-def decode_internal_error(body: shapes.ErrorReply) -> VibecellError:
+def error_of(reply: RefusedReply) -> VibecellError:
     """The error a refusal means, to be raised by the client."""
-    kind = getattr(errors, body.error, None)
-    if kind is InvalidRequest and body.problems:
-        return InvalidRequest(*(FieldProblem(p.path, p.message) for p in body.problems))
+    kind = getattr(errors, reply.error, None)
+    if kind is InvalidRequest and reply.problems:
+        return InvalidRequest(*reply.problems)
     if not isinstance(kind, type) or kind is InvalidRequest:
         return ProtocolViolation("read the engine's refusal")
     if issubclass(kind, errors.CapacityError):
-        return kind(body.message, body.retry_after_s or 1)
+        return kind(reply.message, reply.retry_after_s or 1)
     if issubclass(kind, errors.RequestError | errors.PlatformError):
-        return kind(body.message)
+        return kind(reply.message)
     return ProtocolViolation("read the engine's refusal")
 
 
-def decode_internal_offer(body: shapes.LanguagesReply) -> Offer:
-    """The languages as far as the link tells of them: neither argv nor profiles."""
-    classes = {name: _languages(known) for name, known in body.classes.items()}
-    return Offer(_languages(body.languages), MappingProxyType(classes))
+def _asked(decoder: "msgpack.Decoder[_Message]", data: bytes) -> _Message:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        # what was sent is not repeated: only where it is wrong
+        _, _, where = str(error).rpartition(" - at `$.")
+        raise InvalidRequest(
+            FieldProblem(where.rstrip("`") or "call", "does not fit the protocol")
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedRequest("the message cannot be read") from error
 
 
-def _languages(bodies: list[shapes.LinkLanguage]) -> tuple[Language, ...]:
-    return tuple(
-        Language(
-            name=body.name,
-            display_name=body.display_name,
-            version=body.version,
-            aliases=tuple(body.aliases),
-            entrypoint=body.entrypoint,
-            mode=body.mode,
-            example=body.example,
-        )
-        for body in bodies
-    )
-
-
-def _event(body: shapes.LinkEvent) -> Event:
-    match body:
-        case shapes.LinkStream():
-            return Stream(body.stage, body.name, body.data)
-        case shapes.LinkQueued():
-            return Queued(body.position)
-        case shapes.LinkStarted():
-            return Started(body.stage)
-        case shapes.LinkDisplay():
-            return Display(MappingProxyType(body.data))
-        case shapes.LinkExited():
-            return Exited(body.stage, _outcome(body.outcome))
-        case shapes.LinkFinished():
-            return Finished(decode_internal_result(body.result))
-
-
-def _outcome(body: shapes.LinkOutcome) -> Outcome:
-    return Outcome(body.verdict, body.exit_code, body.signal, _usage(body.usage), body.message)
-
-
-def _usage(body: shapes.LinkUsage) -> Usage:
-    return Usage(**body.model_dump())
-
-
-def _link_file(file: OutputFile) -> JsonObject:
-    return {"path": file.path, "content": encode_base64(file.content)}
+def _answered(decoder: "msgpack.Decoder[_Message]", data: bytes, step: str) -> _Message:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, VibecellError) as error:
+        raise ProtocolViolation(step) from error

@@ -23,6 +23,7 @@ from vibecell.model.events import (
 )
 from vibecell.model.execution import Encoding, Outcome, OutputFile, Result, State, Usage
 from vibecell.model.language import Language, Offer
+from vibecell.model.status import ExecutionState
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.fields import StrictModel, encode_base64
 
@@ -223,12 +224,11 @@ def encode_execute_reply(result: Result, encoding: Encoding = "utf-8") -> JsonOb
     }
 
 
-def encode_execution(
-    execution_id: str, state: State, result: Result | None, encoding: Encoding = "utf-8"
-) -> JsonObject:
+def encode_execution(execution: ExecutionState, encoding: Encoding = "utf-8") -> JsonObject:
     """State and result of an execution as the public protocol shows them."""
+    standing, result = execution.standing, execution.result
     shown = encode_result(result, encoding) if result is not None else None
-    return {"id": execution_id, "state": state, "result": shown}
+    return {"id": standing.id, "state": standing.state, "result": shown}
 
 
 def encode_offer(offer: Offer) -> JsonObject:

@@ -1,9 +1,9 @@
 """The engine seen from another process: an ``Executor`` over its socket.
 
 engine_client.py   EngineClient: makes the calls
-followed.py        what every hold on one execution has
+followed.py        a hold on one execution; following its events
 pending_result.py  waiting for the result alone, over connections that are used again
-lines.py           the socket: bounded lines, in time
+link.py            the socket: bounded messages, in time
 """
 
 from vibecell.engine.client.engine_client import EngineClient

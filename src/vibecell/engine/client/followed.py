@@ -1,30 +1,48 @@
-"""What every hold on one execution has in common, from the client's side.
+"""Following an execution, from the client's side.
 
-Owns the names of the execution and the leaving by ``with``; refuses to know
-what is followed, events or the result alone.
+Owns what every hold on one execution has, and the stream of its events; refuses to
+reconnect: what a lost engine means is decided here, by ending the stream as its laws
+demand.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
+from vibecell.engine.client.link import SharedLink
+from vibecell.engine.output import OutputKeeper
+from vibecell.model.errors import (
+    Conflict,
+    EngineUnavailable,
+    ProtocolViolation,
+    UnknownExecution,
+)
+from vibecell.model.events import Cancel, Control, Finished, NumberedEvent, Signal, Stream
+from vibecell.model.execution import Result
+from vibecell.model.status import Standing
+from vibecell.model.verdicts import Verdict
+from vibecell.wire.link import decode_event
+
+LOST_MESSAGE = "the platform failed while the program was running"
+
 
 class FollowedExecution(ABC):
-    """Most of a ``executor.Followed``: all but ``close``."""
+    """Most of an ``executor.Followed``: all but ``close``."""
 
-    def __init__(self, execution_id: str, replayed: bool) -> None:
-        self._id = execution_id
-        self._replayed = replayed
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
 
     @property
     def id(self) -> str:
         """See ``Followed.id``."""
-        return self._id
+        return self._standing.id
 
     @property
-    def replayed(self) -> bool:
-        """See ``Followed.replayed``."""
-        return self._replayed
+    def standing(self) -> Standing:
+        """See ``Followed.standing``."""
+        return self._standing
 
     @abstractmethod
     def close(self) -> None:
@@ -40,3 +58,75 @@ class FollowedExecution(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class EngineConversation(FollowedExecution):
+    """A ``Conversation`` over one connection to the engine.
+
+    Input goes down this connection, where a program that does not read holds
+    it up. What must not be held up behind it goes ``aside``.
+    """
+
+    def __init__(
+        self, link: SharedLink, standing: Standing, after: int, aside: Callable[[Control], None]
+    ) -> None:
+        super().__init__(standing)
+        self._link = link
+        self._aside = aside
+        self._seq = after
+        self._kept = OutputKeeper()
+        self._ended = False
+
+    def receive(self, timeout_s: float | None = None) -> NumberedEvent | None:
+        """See ``Conversation.receive``."""
+        if self._ended:
+            return None
+        try:
+            message = self._link.receive(timeout_s)
+            event = decode_event(message) if message else self._lost()
+        except TimeoutError:
+            raise
+        except (OSError, ProtocolViolation):
+            event = self._lost()
+        if event.seq != self._seq + 1:
+            event = self._lost()
+        self._seq = event.seq
+        if isinstance(event.event, Stream):
+            self._kept.add(event.event.name, event.event.data)
+        if isinstance(event.event, Finished):
+            self._ended = True
+            self._link.close()
+        return event
+
+    def events(self) -> Iterator[NumberedEvent]:
+        """See ``Conversation.events``."""
+        while (event := self.receive()) is not None:
+            yield event
+
+    def send(self, control: Control) -> None:
+        """See ``Conversation.send``."""
+        if self._ended:
+            return
+        # a broken link is told once, to the reader, as the end of the stream
+        with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
+            if isinstance(control, Cancel | Signal):
+                self._aside(control)
+                return
+            self._link.send(control)
+
+    def close(self) -> None:
+        """See ``Conversation.close``."""
+        self._link.close()
+
+    def _lost(self) -> NumberedEvent:
+        """The end of a stream whose engine is gone, with what arrived of it."""
+        result = Result(
+            id=self.id,
+            verdict=Verdict.INTERNAL_ERROR,
+            stdout=self._kept.stdout,
+            stderr=self._kept.stderr,
+            output=self._kept.output,
+            truncated=self._kept.truncated,
+            message=LOST_MESSAGE,
+        )
+        return NumberedEvent(self._seq + 1, Finished(result))

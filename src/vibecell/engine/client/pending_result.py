@@ -1,6 +1,6 @@
 """Waiting for a result alone, over connections that are used again.
 
-Owns the client's end of ``follow: "result"``: one line, the last event, after
+Owns the client's end of ``follow: "result"``: one message, the last event, after
 the reply. Refuses to retry: a connection that breaks ends its execution here
 with ``internal_error``, as the laws of the event stream say.
 """
@@ -11,42 +11,42 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from vibecell.engine.client.followed import FollowedExecution
-from vibecell.engine.client.lines import Lines
+from vibecell.engine.client.followed import LOST_MESSAGE, FollowedExecution
+from vibecell.engine.client.link import Link
 from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
 from vibecell.model.execution import Result
+from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
-from vibecell.wire.link import decode_internal_finished
+from vibecell.wire.link import decode_result
 
-LOST_MESSAGE = "the platform failed while the program was running"
 # Well below the time after which the engine closes: both ends never decide at once.
 MAX_IDLE_S = 0.15
-MAX_IDLE_LINES = 256
+MAX_IDLE_LINKS = 256
 
 
-class IdleLines:
+class IdleLinks:
     """Connections to the engine between two calls, the one used last first."""
 
     def __init__(self) -> None:
-        self._idle: deque[tuple[float, Lines]] = deque()
+        self._idle: deque[tuple[float, Link]] = deque()
         self._swept = False
 
-    def take(self) -> Lines | None:
+    def take(self) -> Link | None:
         """One that the engine still holds; ``None`` if there is none."""
         while self._idle:
             try:
-                since_s, lines = self._idle.pop()
+                since_s, link = self._idle.pop()
             except IndexError:
                 return None  # another thread was faster
-            if time.monotonic() - since_s <= MAX_IDLE_S and lines.is_idle():
-                return lines
-            lines.close()
+            if time.monotonic() - since_s <= MAX_IDLE_S and link.is_idle():
+                return link
+            link.close()
         return None
 
-    def give(self, lines: Lines) -> None:
+    def give(self, link: Link) -> None:
         """Keep a connection whose call has been answered in full."""
-        self._idle.append((time.monotonic(), lines))
-        if len(self._idle) > MAX_IDLE_LINES:
+        self._idle.append((time.monotonic(), link))
+        if len(self._idle) > MAX_IDLE_LINKS:
             with contextlib.suppress(IndexError):  # another thread was faster
                 self._idle.popleft()[1].close()
         if not self._swept:
@@ -74,47 +74,46 @@ class IdleLines:
                 self._idle.pop()[1].close()
 
 
-class EngineWaiting(FollowedExecution):
-    """A ``Waiting`` over one connection to the engine."""
+class EnginePendingResult(FollowedExecution):
+    """A ``PendingResult`` over one connection to the engine."""
 
     def __init__(
         self,
-        lines: Lines,
-        idle: IdleLines,
-        execution_id: str,
-        replayed: bool,
+        link: Link,
+        idle: IdleLinks,
+        standing: Standing,
         cancel: Callable[[], None],
     ) -> None:
-        self._lines = lines
+        self._link = link
         self._idle = idle
-        super().__init__(execution_id, replayed)
+        super().__init__(standing)
         self._cancel = cancel
         self._result: Result | None = None
 
     def result(self, timeout_s: float | None = None) -> Result:
-        """See ``Waiting.result``."""
+        """See ``PendingResult.result``."""
         if self._result is not None:
             return self._result
         try:
-            line = self._lines.receive(timeout_s)
-            self._result = decode_internal_finished(line) if line else None
+            message = self._link.receive(timeout_s)
+            self._result = decode_result(message) if message else None
         except TimeoutError:
             raise
         except (OSError, ProtocolViolation):
             self._result = None
         if self._result is not None:
-            self._idle.give(self._lines)
+            self._idle.give(self._link)
             return self._result
-        self._lines.close()
-        self._result = Result(self._id, Verdict.INTERNAL_ERROR, message=LOST_MESSAGE)
+        self._link.close()
+        self._result = Result(self.id, Verdict.INTERNAL_ERROR, message=LOST_MESSAGE)
         return self._result
 
     def cancel(self) -> None:
-        """See ``Waiting.cancel``."""
+        """See ``PendingResult.cancel``."""
         with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
             self._cancel()
 
     def close(self) -> None:
-        """See ``Waiting.close``."""
+        """See ``PendingResult.close``."""
         if self._result is None:
-            self._lines.close()
+            self._link.close()

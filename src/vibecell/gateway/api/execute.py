@@ -52,13 +52,13 @@ def run(
         gateway.quota.begin(owner)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
-        with gateway.executor.begin(asked, owner, key) as waiting:
-            gateway.remember(waiting.id, owner, asked)
+        with gateway.executor.submit_and_wait(asked, owner, key) as pending:
+            gateway.remember_page(pending.id, asked)
             try:
-                result = wait_for_result(waiting, connection.peer_has_left)
+                result = wait_for_result(pending, connection.peer_has_left)
             except ClientLeft:
-                if not waiting.replayed and asked.on_disconnect == "cancel":
-                    waiting.cancel()
+                if not pending.standing.replayed and asked.on_disconnect == "cancel":
+                    pending.cancel()
                 raise ClientDisconnected from None
     connection.marks.note("heard")
     if result is None:

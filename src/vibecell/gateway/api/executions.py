@@ -7,12 +7,12 @@ from typing import Literal, cast
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotAcceptable
 
-from vibecell.executor import Waiting
+from vibecell.executor import PendingResult
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.api.execute import idempotency_key
 from vibecell.gateway.state import Gateway, client_connection, json_body, query_number
 from vibecell.gateway.transports import ndjson, sse
-from vibecell.gateway.transports.relay import ClientLeft, attach, paced, wait_for_result
+from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding
@@ -33,16 +33,15 @@ def checked_id(execution_id: str) -> str:
     return execution_id
 
 
-def chosen_encoding(gateway: Gateway, execution_id: str, owner: str) -> Encoding:
-    """How to show bytes: as the URL says, else as the request said.
+def chosen_encoding() -> Encoding | None:
+    """How the URL wants bytes to be shown; ``None``: as the request said.
 
     Raises:
         BadRequest: the URL names no encoding.
     """
     given = request.args.get("encoding")
     if given is None:
-        record = gateway.registry.owned(execution_id, owner)
-        return record.encoding if record is not None else "utf-8"
+        return None
     if given not in ("utf-8", "base64"):
         raise BadRequest("encoding must be utf-8 or base64")
     return cast(Encoding, given)
@@ -61,15 +60,15 @@ def blueprint(gateway: Gateway) -> Blueprint:
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
             gateway.quota.begin(owner)
             if wait_s is None:
-                execution_id, _ = gateway.executor.submit(asked, owner, key)
-                gateway.remember(execution_id, owner, asked)
+                execution_id = gateway.executor.submit(asked, owner, key).id
+                gateway.remember_page(execution_id, asked)
             else:
-                with gateway.executor.begin(asked, owner, key) as waiting:
-                    execution_id = waiting.id
-                    gateway.remember(execution_id, owner, asked)
-                    _wait(waiting, wait_s)
+                with gateway.executor.submit_and_wait(asked, owner, key) as pending:
+                    execution_id = pending.id
+                    gateway.remember_page(execution_id, asked)
+                    _wait(pending, wait_s)
             state = gateway.executor.inspect(execution_id, owner)
-        shown = encode_execution(state.id, state.state, state.result, asked.encoding)
+        shown = encode_execution(state, asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
         response = json_response(shown, status)
         response.headers["Location"] = f"/v1/executions/{execution_id}"
@@ -82,8 +81,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def look(execution_id: str) -> Response:
         owner = gateway.owner()
         state = gateway.executor.inspect(checked_id(execution_id), owner)
-        encoding = chosen_encoding(gateway, execution_id, owner)
-        return json_response(encode_execution(state.id, state.state, state.result, encoding))
+        return json_response(encode_execution(state, chosen_encoding() or state.standing.encoding))
 
     @routes.delete("/<execution_id>")
     def cancel(execution_id: str) -> Response:
@@ -103,7 +101,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def events(execution_id: str) -> Response:
         owner = gateway.owner()
         kind = _stream_kind()
-        encoding = chosen_encoding(gateway, execution_id, owner)
+        encoding = chosen_encoding()
         return _stream(gateway, checked_id(execution_id), owner, kind, encoding)
 
     return routes
@@ -114,16 +112,16 @@ def _stream(
     execution_id: str,
     owner: str,
     kind: Literal["sse", "ndjson"],
-    encoding: Encoding,
+    encoding: Encoding | None,
 ) -> Response:
     after = _resume_point()
     lease = gateway.quota.lease(owner)
     try:
-        conversation, ended = attach(gateway.executor, execution_id, owner, after)
+        conversation = gateway.executor.attach(execution_id, owner, after)
     except BaseException:
         lease.release()
         raise
-    if ended:
+    if conversation.standing.ended_with(after):
         # an EventSource that gets 204 stops coming back
         conversation.close()
         lease.release()
@@ -131,7 +129,8 @@ def _stream(
     policy = gateway.policy
     pace = _counted(gateway, paced(conversation, policy.heartbeat_s, policy.stream_s))
     form = sse if kind == "sse" else ndjson
-    response = Response(form.write(pace, encoding), mimetype=form.MEDIA_TYPE)
+    shown = form.write(pace, encoding or conversation.standing.encoding)
+    response = Response(shown, mimetype=form.MEDIA_TYPE)
     # not in the generators: one that was never started runs no ``finally``
     response.call_on_close(conversation.close)
     response.call_on_close(lease.release)
@@ -147,9 +146,9 @@ def _counted(
         yield event
 
 
-def _wait(waiting: Waiting, wait_s: int) -> None:
+def _wait(pending: PendingResult, wait_s: int) -> None:
     try:
-        wait_for_result(waiting, client_connection().peer_has_left, wait_s)
+        wait_for_result(pending, client_connection().peer_has_left, wait_s)
     except ClientLeft:
         return  # it asked for something that goes on without it
 

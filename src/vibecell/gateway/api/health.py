@@ -9,10 +9,10 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from vibecell.config import is_loopback
-from vibecell.executor import Health
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.state import Gateway, client_connection
 from vibecell.model.errors import VibecellError
+from vibecell.model.status import Health
 
 
 def blueprint(gateway: Gateway) -> Blueprint:

@@ -57,24 +57,22 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>/page/")
     def entry(execution_id: str) -> Response:
-        record = gateway.registry.find(checked_id(execution_id))
-        if record is None or not record.entry:
+        page = gateway.page_files.find(checked_id(execution_id))
+        if page is None:
             return _file(execution_id, "index.html", _displayed(gateway, execution_id))
-        if "/" in record.entry:  # so that its relative links work
+        if "/" in page.entry:  # so that its relative links work
             response = Response(status=302)
             response.autocorrect_location_header = False
-            response.headers["Location"] = f"/v1/executions/{execution_id}/page/{record.entry}"
+            response.headers["Location"] = f"/v1/executions/{execution_id}/page/{page.entry}"
             return _open_to_frames(response, execution_id)
-        return _file(execution_id, record.entry, record.files[record.entry], is_entry=True)
+        return _file(execution_id, page.entry, page.files[page.entry], is_entry=True)
 
     @routes.get("/<execution_id>/page/<path:path>")
     def file(execution_id: str, path: str) -> Response:
-        record = gateway.registry.find(checked_id(execution_id))
-        content = record.files.get(path) if record is not None else None
-        if content is None:
+        page = gateway.page_files.find(checked_id(execution_id))
+        if page is None or path not in page.files:
             raise UnknownExecution("no such execution or file")
-        assert record is not None
-        return _file(execution_id, path, content, is_entry=path == record.entry)
+        return _file(execution_id, path, page.files[path], is_entry=path == page.entry)
 
     return routes
 
@@ -82,9 +80,9 @@ def blueprint(gateway: Gateway) -> Blueprint:
 def _displayed(gateway: Gateway, execution_id: str) -> bytes:
     """The page as the engine shows it, where this gateway did not begin it."""
     owner = gateway.owner()
-    if gateway.executor.inspect(execution_id, owner).state != "finished":  # a page is, at once
-        raise UnknownExecution("this execution is no page")
     with gateway.executor.attach(execution_id, owner) as conversation:
+        if conversation.standing.state != "finished":  # a page is, at once
+            raise UnknownExecution("this execution is no page")
         for numbered in conversation.events():
             event = numbered.event
             if isinstance(event, Display) and "text/html" in event.data:

@@ -15,9 +15,7 @@ from werkzeug.exceptions import Forbidden, HTTPException
 from vibecell.executor import Conversation
 from vibecell.gateway.api.executions import checked_id, chosen_encoding
 from vibecell.gateway.problems import problem_of
-from vibecell.gateway.registry import Record
 from vibecell.gateway.state import Gateway, query_number
-from vibecell.gateway.transports.relay import attach
 from vibecell.gateway.transports.websocket import (
     HandshakeRefused,
     WebSocket,
@@ -56,12 +54,12 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def follow(execution_id: str) -> Response:
         owner = _admitted(gateway)
         after = query_number("after") or 0
-        encoding = chosen_encoding(gateway, checked_id(execution_id), owner)
+        encoding = chosen_encoding()
         with gateway.quota.place(owner):
-            conversation, ended = attach(gateway.executor, execution_id, owner, after)
-            record = gateway.registry.owned(execution_id, owner)
+            conversation = gateway.executor.attach(checked_id(execution_id), owner, after)
+            ended = conversation.standing.ended_with(after)
             with conversation, _Accepted(gateway) as websocket:
-                relay = _Relay(gateway, websocket, conversation, record, encoding)
+                relay = _Relay(gateway, websocket, conversation, owner, encoding)
                 _guarded(websocket, lambda: relay.run(ended))
         return Response()
 
@@ -127,9 +125,9 @@ def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
         raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
     asked = gateway.execution_request(first)
     gateway.quota.begin(owner)
-    with gateway.executor.execute(asked, owner) as conversation:
-        record = gateway.remember(conversation.id, owner, asked)
-        _Relay(gateway, websocket, conversation, record, asked.encoding).run(False)
+    with gateway.executor.submit_and_follow(asked, owner) as conversation:
+        gateway.remember_page(conversation.id, asked)
+        _Relay(gateway, websocket, conversation, owner).run(False)
 
 
 class _Relay:
@@ -140,14 +138,14 @@ class _Relay:
         gateway: Gateway,
         websocket: WebSocket,
         conversation: Conversation,
-        record: Record | None,
-        encoding: Encoding,
+        owner: str,
+        encoding: Encoding | None = None,
     ) -> None:
         self._gateway = gateway
         self._websocket = websocket
         self._conversation = conversation
-        self._record = record
-        self._encoding = encoding
+        self._owner = owner
+        self._encoding = encoding or conversation.standing.encoding
         self._finished = False
         self._inputs: Queue[Control] | None = None
         self._feeder: gevent.Greenlet | None = None
@@ -155,7 +153,7 @@ class _Relay:
     def run(self, ended: bool) -> None:
         """Returns when the execution has finished; raises when the client left."""
         self._finished = ended
-        self._gateway.registry.arrive(self._record)
+        self._gateway.watchers.arrive(self._conversation.standing)
         upward = gevent.spawn(self._controls)
         try:
             self._websocket.send(_text({"type": "accepted", "id": self._conversation.id}))
@@ -163,7 +161,7 @@ class _Relay:
                 self._events()
         finally:
             upward.kill()
-            self._gateway.registry.leave(self._record, self._finished)
+            self._gateway.watchers.leave(self._conversation.standing, self._owner, self._finished)
 
     def _events(self) -> None:
         while True:

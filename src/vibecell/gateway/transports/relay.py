@@ -7,8 +7,8 @@ leaving. Refuses to format; ``sse`` and ``ndjson`` do.
 import time
 from collections.abc import Callable, Iterator
 
-from vibecell.executor import Conversation, Executor, Waiting
-from vibecell.model.events import Finished, NumberedEvent
+from vibecell.executor import Conversation, PendingResult
+from vibecell.model.events import NumberedEvent
 from vibecell.model.execution import Result
 
 CHECK_EVERY_S = 0.5
@@ -18,31 +18,8 @@ class ClientLeft(Exception):
     """The client closed its connection before the end."""
 
 
-def attach(
-    executor: Executor, execution_id: str, owner: str, after: int
-) -> tuple[Conversation, bool]:
-    """Follow from the event after ``after``; tells whether it was the last one.
-
-    Raises:
-        UnknownExecution: no such execution for this owner.
-        InvalidRequest: ``after`` is beyond the last event.
-    """
-    conversation = executor.attach(execution_id, owner, after)
-    if after == 0:
-        return conversation, False
-    try:
-        if executor.inspect(execution_id, owner).state != "finished":
-            return conversation, False
-        with executor.attach(execution_id, owner, after - 1) as one_earlier:
-            seen = one_earlier.receive()
-    except BaseException:
-        conversation.close()
-        raise
-    return conversation, seen is None or isinstance(seen.event, Finished)
-
-
 def wait_for_result(
-    waiting: Waiting, has_left: Callable[[], bool], deadline_s: float | None = None
+    pending: PendingResult, has_left: Callable[[], bool], deadline_s: float | None = None
 ) -> Result | None:
     """The result; ``None`` when the deadline passed before.
 
@@ -57,7 +34,7 @@ def wait_for_result(
             if wait_s <= 0:
                 return None
         try:
-            return waiting.result(wait_s)
+            return pending.result(wait_s)
         except TimeoutError:
             if has_left():
                 raise ClientLeft from None

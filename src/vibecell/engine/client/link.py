@@ -1,6 +1,6 @@
-"""Lines over a connection to the engine, for a blocking caller.
+"""Messages over a connection to the engine, for a blocking caller.
 
-Owns the client's socket: bounded lines, in time; refuses to know what they say.
+Owns the client's socket: bounded messages, in time; refuses to know what they say.
 """
 
 import contextlib
@@ -9,9 +9,14 @@ import threading
 import time
 
 from vibecell.model.errors import ProtocolViolation
-from vibecell.wire.json_text import compact_json
-from vibecell.wire.link import MAX_REPLY_LINE_BYTES
-from vibecell.wire.views import JsonObject
+from vibecell.model.events import Control
+from vibecell.wire.link import (
+    LENGTH_BYTES,
+    MAX_REPLY_BYTES,
+    Call,
+    encode_message,
+    message_bytes,
+)
 
 REPLY_TIMEOUT_S = 30.0
 _FOR_EVER_S = 7 * 86_400.0
@@ -19,45 +24,37 @@ _FIRST_CHUNK_BYTES = 16 * 1024
 _MAX_CHUNK_BYTES = 512 * 1024
 
 
-class Lines:
-    """Lines of a socket for one caller at a time."""
+class Link:
+    """Messages of a socket for one caller at a time."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._link.settimeout(REPLY_TIMEOUT_S)
         self._buffer = bytearray()
-        self._searched = 0
         self._chunk_bytes = _FIRST_CHUNK_BYTES
 
-    def ask(self, message: JsonObject) -> None:
+    def ask(self, call: Call) -> None:
         """Send a call, while nobody else sends.
 
         Raises:
+            MalformedRequest: a text in it is none in UTF-8.
             TimeoutError: the engine takes nothing.
             OSError: the connection broke.
         """
+        data = encode_message(call)
         self._link.settimeout(REPLY_TIMEOUT_S)
-        self._link.sendall(compact_json(message) + b"\n")
+        self._link.sendall(data)
 
     def receive(self, timeout_s: float | None) -> bytes:
-        """One line, or nothing at the end of the stream.
+        """One message, or nothing at the end of the stream.
 
         Raises:
             TimeoutError: it did not come in time; nothing is lost.
             OSError: the connection broke.
-            ProtocolViolation: the line is too long.
+            ProtocolViolation: the message is too long, or empty.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            end = self._buffer.find(b"\n", self._searched)
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                self._searched = 0
-                return line
-            self._searched = len(self._buffer)
-            if self._searched > MAX_REPLY_LINE_BYTES:
-                raise ProtocolViolation("read a line of the engine")
+        while (message := self._cut()) is None:
             left_s = _FOR_EVER_S if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
@@ -69,6 +66,21 @@ class Lines:
                 # it has more to say than fits: fewer, larger reads from now on
                 self._chunk_bytes = min(2 * self._chunk_bytes, _MAX_CHUNK_BYTES)
             self._buffer += data
+        return message
+
+    def _cut(self) -> bytes | None:
+        """The first message that has arrived, if all of it has."""
+        if len(self._buffer) < LENGTH_BYTES:
+            return None
+        size_bytes = message_bytes(self._buffer)
+        if not 0 < size_bytes <= MAX_REPLY_BYTES:
+            raise ProtocolViolation("read a message of the engine")
+        end = LENGTH_BYTES + size_bytes
+        if len(self._buffer) < end:
+            return None
+        message = bytes(self._buffer[LENGTH_BYTES:end])
+        del self._buffer[:end]
+        return message
 
     def is_idle(self) -> bool:
         """Whether the engine still holds its end and has said nothing unasked."""
@@ -91,7 +103,7 @@ class Lines:
         self._link.close()
 
 
-class SharedLines(Lines):
+class SharedLink(Link):
     """The same for one reader and any number of senders.
 
     Reader and senders have a socket object each, because a timeout is the
@@ -107,13 +119,13 @@ class SharedLines(Lines):
         self._sender: socket.socket | None = None
         self._sending = threading.Lock()
 
-    def send(self, message: JsonObject) -> None:
-        """Send one message; waits as long as the engine takes nothing.
+    def send(self, control: Control) -> None:
+        """Send one control; waits as long as the engine takes nothing.
 
         Raises:
             OSError: the connection broke.
         """
-        data = compact_json(message) + b"\n"
+        data = encode_message(control)
         with self._sending:
             if self._sender is None:
                 self._sender = self._link.dup()
@@ -121,7 +133,7 @@ class SharedLines(Lines):
             self._sender.sendall(data)
 
     def close(self) -> None:
-        """See ``Lines.close``."""
+        """See ``Link.close``."""
         super().close()
         with self._sending:  # which no sender holds for long now: sending fails at once
             if self._sender is not None:

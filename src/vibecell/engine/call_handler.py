@@ -1,0 +1,207 @@
+"""What is said on the engine's socket.
+
+Owns the engine's end of the engine protocol: one call, its reply, events down
+and controls up. Refuses whatever the protocol does not know; a message that is
+wrong ends its own conversation only.
+"""
+
+import asyncio
+import contextlib
+import logging
+from time import monotonic_ns
+from typing import assert_never
+
+from vibecell.engine.executions import Executions
+from vibecell.engine.keeping import Kept
+from vibecell.model.capabilities import Capabilities
+from vibecell.model.errors import (
+    Conflict,
+    FieldProblem,
+    InvalidRequest,
+    MalformedRequest,
+    PlatformError,
+    RequestError,
+    VibecellError,
+)
+from vibecell.model.language import Offer
+from vibecell.model.status import Health
+from vibecell.wire import link as wire
+
+CALL_TIMEOUT_S = 30.0
+NEXT_CALL_TIMEOUT_S = 5.0
+CONTROL_TIMEOUT_S = 5.0
+_RESULT_ALONE = -1
+_LOG = logging.getLogger(__name__)
+
+
+class CallHandler:
+    """Answers the clients of one engine.
+
+    Args:
+        executions: all of them.
+        offer: what can be run.
+        capabilities: what was measured at start.
+    """
+
+    def __init__(self, executions: Executions, offer: Offer, capabilities: Capabilities) -> None:
+        self._executions = executions
+        self._offer = offer
+        self._capabilities = capabilities
+        self._between_calls: set[asyncio.StreamWriter] = set()
+
+    def hang_up(self) -> None:
+        """Close the connections on which no call is under way."""
+        for writer in self._between_calls:
+            writer.close()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hold the whole conversation; leaves closing to the caller."""
+        wait_s = CALL_TIMEOUT_S
+        while await self._converse(reader, writer, wait_s):
+            wait_s = NEXT_CALL_TIMEOUT_S
+
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait_s: float
+    ) -> bool:
+        """One call and what follows it; tells whether another call may come."""
+        self._between_calls.add(writer)
+        try:
+            async with asyncio.timeout(wait_s):
+                message = await _message(reader)
+        except TimeoutError:
+            return False
+        except VibecellError as error:
+            await _send(writer, wire.refused(error))
+            return False
+        finally:
+            self._between_calls.discard(writer)
+        if not message:
+            return False
+        try:
+            reply, followed, after = await self._answer(message)
+        except VibecellError as error:
+            await _send(writer, wire.refused(error))
+            return False
+        except Exception:
+            _LOG.exception("a call failed")
+            await _send(writer, wire.refused(PlatformError("answer the call")))
+            return False
+        if followed is None:
+            await _send(writer, reply)
+            return False
+        if after == _RESULT_ALONE:
+            await _send(writer, reply)
+            last = await followed.log.last_message()
+            # before it is written: the reader may be done with it before we go on
+            followed.marks.note_first("told")
+            writer.write(last)
+            await writer.drain()
+            return True
+        with followed.log.held():  # no wait between finding it and this
+            await _send(writer, reply)
+            await _follow(followed, after, reader, writer)
+        return False
+
+    async def _answer(self, message: bytes) -> tuple[wire.Reply, Kept | None, int]:
+        """The reply to a call, and what to follow after it, from which event on."""
+        read_ns = monotonic_ns()
+        call = wire.decode_call(message)
+        match call:
+            case wire.ExecuteCall():
+                kept, replayed = self._executions.admit(
+                    call.request, call.owner, call.idempotency_key
+                )
+                if not replayed:
+                    kept.marks.note("call", read_ns)
+                    kept.marks.note("admitted")
+                accepted = wire.AcceptedReply(kept.standing(replayed=replayed))
+                after = _RESULT_ALONE if call.follow == "result" else 0
+                return accepted, None if call.follow == "nothing" else kept, after
+            case wire.AttachCall():
+                kept = self._executions.find(call.id, call.owner)
+                if call.after > kept.log.last_seq:
+                    raise InvalidRequest(FieldProblem("after", "is beyond the last event"))
+                return wire.AcceptedReply(kept.standing()), kept, call.after
+            case wire.InspectCall():
+                kept = self._executions.find(call.id, call.owner)
+                return wire.StateReply(kept.inspected()), None, 0
+            case wire.ControlCall():
+                await self._control(call)
+                return wire.DoneReply(), None, 0
+            case wire.OfferCall():
+                return wire.OfferReply(self._offer), None, 0
+            case wire.HealthCall():
+                return wire.HealthReply(self._health()), None, 0
+            case wire.TracesCall():
+                traces = self._executions.traces
+                return wire.TracesReply(traces.on, traces.shown()), None, 0
+            case _:
+                assert_never(call)
+
+    async def _control(self, call: wire.ControlCall) -> None:
+        kept = self._executions.find(call.id, call.owner)
+        try:
+            async with asyncio.timeout(CONTROL_TIMEOUT_S):
+                await kept.control(call.control)
+        except TimeoutError as error:
+            raise Conflict("the program is not reading its input") from error
+
+    def _health(self) -> Health:
+        ready = not self._executions.stopping and not self._capabilities.missing
+        return Health(ready, self._capabilities, self._executions.counts())
+
+
+async def _follow(
+    kept: Kept, after: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Events down until the last one, controls up until the client leaves."""
+    controls = asyncio.create_task(_take_controls(kept, reader))
+    events = asyncio.create_task(_send_events(kept, after, writer))
+    try:
+        await asyncio.wait((controls, events), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        controls.cancel()
+        events.cancel()
+        await asyncio.gather(controls, events, return_exceptions=True)
+
+
+async def _send_events(kept: Kept, after: int, writer: asyncio.StreamWriter) -> None:
+    try:
+        async for batch in kept.log.read(after):
+            writer.write(batch)
+            await writer.drain()
+    except PlatformError as error:
+        # its stream ends early, which its client makes an honest end of
+        _LOG.error("events of execution %s are lost: %s", kept.id, error)
+
+
+async def _take_controls(kept: Kept, reader: asyncio.StreamReader) -> None:
+    """Returns when the client leaves or says what is no control."""
+    try:
+        while message := await _message(reader):
+            control = wire.decode_control(message)
+            with contextlib.suppress(Conflict):  # input after its end: nobody is left to tell
+                await kept.control(control)
+    except RequestError as error:
+        _LOG.warning("a conversation was ended: its control was wrong: %s", error)
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    """One message; nothing where the client has left.
+
+    Raises:
+        MalformedRequest: it is too long, or empty.
+    """
+    try:
+        size_bytes = wire.message_bytes(await reader.readexactly(wire.LENGTH_BYTES))
+        if not 0 < size_bytes <= wire.MAX_CALL_BYTES:
+            raise MalformedRequest("the message is empty or too long")
+        return await reader.readexactly(size_bytes)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+async def _send(writer: asyncio.StreamWriter, reply: wire.Reply) -> None:
+    with contextlib.suppress(ConnectionError):  # it left; nothing depends on its reading
+        writer.write(wire.encode_message(reply))
+        await writer.drain()
