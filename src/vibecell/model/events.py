@@ -21,6 +21,7 @@ from vibecell.model.execution import Outcome, Result
 
 StreamName = Literal["stdout", "stderr"]
 SignalName = Literal["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL"]
+MAX_INPUT_CHARACTERS = 256 * 1024  # of one control, where it is text
 TerminalCells = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -83,7 +84,7 @@ class NumberedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Stdin(_Tagged, frozen=True, tag="stdin"):
     """Bytes for the program's standard input."""
 
-    data: bytes
+    data: Annotated[bytes, Meta(extra={"text_characters": MAX_INPUT_CHARACTERS})]
 
 
 class EndOfInput(_Tagged, frozen=True, tag="end_of_input"):

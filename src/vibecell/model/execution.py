@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.limits import DEFAULT_LIMITS, Limits
@@ -63,7 +65,7 @@ def _reject_nul(text: str, where: str) -> None:
 class SourceFile:
     """A file put into the workspace before the program starts."""
 
-    path: str
+    path: Annotated[str, Meta(max_length=MAX_PATH_BYTES, examples=["data/input.csv"])]
     content: bytes
 
     def __post_init__(self) -> None:
@@ -94,19 +96,21 @@ class ExecutionRequest:
         InvalidRequest: names every field that breaks a rule above.
     """
 
-    language: str
-    files: tuple[SourceFile, ...]
-    version: str | None = None
-    entrypoint: str | None = None
-    args: tuple[str, ...] = ()
+    language: Annotated[str, Meta(min_length=1, max_length=64)]
+    files: Annotated[tuple[SourceFile, ...], Meta(max_length=MAX_FILES)]
+    version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    entrypoint: Annotated[str, Meta(max_length=MAX_PATH_BYTES)] | None = None
+    args: Annotated[tuple[str, ...], Meta(max_length=MAX_ARGS)] = ()
     stdin: bytes = b""
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    env: Annotated[Mapping[str, str], Meta(max_length=MAX_ENV)] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     limits: Limits = DEFAULT_LIMITS
     interactive: bool = False
     expected_output: str | None = None
     encoding: Encoding = "utf-8"
     on_disconnect: OnDisconnect = "cancel"
-    request_class: str | None = None
+    request_class: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
 
     def __post_init__(self) -> None:
         self._check_files()

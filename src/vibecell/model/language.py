@@ -12,6 +12,8 @@ from typing import Literal
 
 from vibecell.model.errors import FieldProblem, InvalidRequest, UnsupportedLanguage
 
+INTERNAL: Mapping[str, object] = MappingProxyType({"internal": True})
+"""Marks a member that is nobody's business but the platform's: it is not shown to clients."""
 DEFAULT_IMAGE = "runtime"  # the image of languages that name none
 StartMode = Literal["in_place", "warm_exec", "exec", "page"]
 
@@ -68,11 +70,11 @@ class Language:
     aliases: tuple[str, ...]
     entrypoint: str
     mode: StartMode
-    argv: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    profiles: tuple[WarmProfile, ...] = ()
+    argv: tuple[str, ...] = field(default=(), metadata=INTERNAL)
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), metadata=INTERNAL)
+    profiles: tuple[WarmProfile, ...] = field(default=(), metadata=INTERNAL)
     example: str = ""
-    image: str = DEFAULT_IMAGE
+    image: str = field(default=DEFAULT_IMAGE, metadata=INTERNAL)
 
 
 @dataclass(frozen=True, slots=True)

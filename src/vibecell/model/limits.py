@@ -6,10 +6,14 @@ the sandbox's business, what exceeding it is called is the verdict's.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
 
 MIB = 1024 * 1024
+Quantity = Annotated[int, Meta(ge=1, le=2**53 - 1)]  # what every reader of JSON keeps whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,13 @@ class Limits:
         InvalidRequest: a value is below 1.
     """
 
-    wall_time_ms: int = 10_000
-    cpu_time_ms: int = 10_000
-    memory_bytes: int = 512 * MIB
-    processes: int = 64
-    open_files: int = 256
-    workspace_bytes: int = 64 * MIB
-    output_bytes: int = 1 * MIB
+    wall_time_ms: Quantity = 10_000
+    cpu_time_ms: Quantity = 10_000
+    memory_bytes: Quantity = 512 * MIB
+    processes: Quantity = 64
+    open_files: Quantity = 256
+    workspace_bytes: Quantity = 64 * MIB
+    output_bytes: Quantity = 1 * MIB
 
     def __post_init__(self) -> None:
         wrong = [

@@ -1,11 +1,13 @@
 """The only codec between the model and what travels.
 
-Owns both forms: the public one, JSON (``requests``, ``views``, over the strict reader
-in ``json_text``), and that of links between our own processes (``link``), which carry
-the model itself. Refuses to hold any other knowledge: rules live in the model.
+Owns both forms: the public one, JSON, and that of links between our own processes, which
+carry the model itself. Refuses to hold any other knowledge: rules live in the model, and
+the shapes of both forms are derived from it.
 
 json_text.py    strict_json_loads, compact_json
 fields.py       base64 fields, field errors
+members.py      what the types of the model are made of
+bodies.py       public, inbound: shapes derived from the model
 requests.py     public, inbound: ExecuteBody, controls
 views.py        public, outbound: events, results, languages
 link.py         engine link: calls, replies, and the model as it is
@@ -20,28 +22,22 @@ from vibecell.wire.requests import (
     to_execution_request,
 )
 from vibecell.wire.views import (
-    EventView,
-    ExecuteReply,
-    ExecutionView,
     JsonObject,
-    OfferView,
-    ResultView,
     encode_event,
     encode_execute_reply,
     encode_execution,
     encode_offer,
     encode_result,
+    event_view,
+    execute_reply,
+    execution_view,
+    view_of,
 )
 
 __all__ = [
     "ControlBody",
-    "EventView",
     "ExecuteBody",
-    "ExecuteReply",
-    "ExecutionView",
     "JsonObject",
-    "OfferView",
-    "ResultView",
     "compact_json",
     "decode_control",
     "decode_execute",
@@ -50,6 +46,10 @@ __all__ = [
     "encode_execution",
     "encode_offer",
     "encode_result",
+    "event_view",
+    "execute_reply",
+    "execution_view",
     "strict_json_loads",
     "to_execution_request",
+    "view_of",
 ]

@@ -1,61 +1,32 @@
-"""The public form of what clients receive: events, results, states.
+"""What clients receive: events, results, states, languages; derived from the model.
 
-Owns the models that document these forms and the encoders that write them;
-refuses to invent: every field is a field of the model. The encoders build
-plain dictionaries, because one runs for every piece of output; a test holds
-them to the models.
+Owns how a value of the model is shown, by one rule for each kind of type: bytes as the
+client asked for them, times to a thousandth, a file's content as text where it is that. The
+shapes that document it come from the same members, and a test holds the two together.
+``ExecuteReply`` alone is a shape of its own: the result as a person wants it.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field, create_model
 
-from vibecell.model.events import (
-    Display,
-    Exited,
-    Finished,
-    NumberedEvent,
-    Queued,
-    Started,
-    Stream,
-    StreamName,
-)
-from vibecell.model.execution import Encoding, Outcome, OutputFile, Result, State, Usage
-from vibecell.model.language import Language, Offer
+from vibecell.model.events import Event, NumberedEvent
+from vibecell.model.execution import Encoding, OutputFile, Result, State
+from vibecell.model.language import Offer
 from vibecell.model.status import ExecutionState
 from vibecell.model.verdicts import Verdict
+from vibecell.wire import members
 from vibecell.wire.fields import StrictModel, encode_base64
 
 JsonObject = dict[str, object]
-ShowBytes = Callable[[bytes], str]
+Show = Callable[[Any], object]
 
-
-class UsageView(StrictModel):
-    """What was used; null where this host cannot measure it."""
-
-    wall_time_ms: float
-    cpu_time_ms: float | None
-    memory_bytes: int | None
-    processes: int | None
-    output_bytes: int
-
-
-class OutcomeView(StrictModel):
-    """How one stage ended."""
-
-    verdict: Verdict
-    exit_code: int | None
-    signal: str | None
-    usage: UsageView
-    message: str
-
-
-class StageView(StrictModel):
-    """A named stage and how it ended."""
-
-    stage: str
-    outcome: OutcomeView
+#: What ``ExecuteReply`` says in other words, or not at all.
+_NOT_IN_REPLY = ("stages", "stdout", "stderr", "output", "message")
+_DIGITS_OF_MS = 3
 
 
 class FileView(StrictModel):
@@ -66,137 +37,63 @@ class FileView(StrictModel):
     content_base64: str | None = None
 
 
-class ResultView(StrictModel):
-    """The whole of what came of an execution."""
-
-    id: str
-    verdict: Verdict
-    stages: list[StageView]
-    stdout: str
-    stderr: str
-    output: str
-    truncated: bool
-    usage: UsageView
-    files: list[FileView]
-    message: str
-
-
-class ExecuteReply(StrictModel):
-    """Answer of ``POST /execute``."""
-
-    success: bool
-    output: str
-    error: str
-    id: str
-    verdict: Verdict
-    exit_code: int | None
-    signal: str | None
-    usage: UsageView
-    truncated: bool
-    files: list[FileView]
-
-
-class QueuedView(StrictModel):
-    """Waiting; position 0 is next in line."""
-
-    seq: int
-    type: Literal["queued"]
-    position: int
-
-
-class StartedView(StrictModel):
-    """A stage began."""
-
-    seq: int
-    type: Literal["started"]
-    stage: str
-
-
-class StreamView(StrictModel):
-    """A piece of output."""
-
-    seq: int
-    type: Literal["stream"]
-    stage: str
-    name: StreamName
-    data: str
-
-
-class DisplayView(StrictModel):
-    """Something to look at: MIME type to content."""
-
-    seq: int
-    type: Literal["display"]
-    data: dict[str, str]
-
-
-class ExitedView(StrictModel):
-    """A stage ended."""
-
-    seq: int
-    type: Literal["exited"]
-    stage: str
-    outcome: OutcomeView
-
-
-class FinishedView(StrictModel):
-    """The execution ended; nothing follows."""
-
-    seq: int
-    type: Literal["finished"]
-    result: ResultView
-
-
-EventView = QueuedView | StartedView | StreamView | DisplayView | ExitedView | FinishedView
-
-
-class ExecutionView(StrictModel):
-    """State of an execution, and its result once finished."""
-
-    id: str
-    state: State
-    result: ResultView | None
-
-
-class LanguageView(StrictModel):
-    """A language that can be run."""
-
-    name: str
-    display_name: str
-    version: str
-    aliases: list[str]
-    entrypoint: str
-    mode: Literal["in_place", "warm_exec", "exec", "page"]
-    example: str
-
-
-class OfferView(StrictModel):
-    """What can be run."""
-
-    languages: list[LanguageView] = Field(description="Of a request that names no class.")
-    classes: dict[str, list[LanguageView]] = Field(
-        description="Of one that does, by its `request_class`."
+@lru_cache(64)
+def view_of(kind: type) -> type[BaseModel]:
+    """The shape in which a value of this type is shown."""
+    if kind is OutputFile:
+        return FileView
+    fields: dict[str, Any] = {m.name: _field_of(m) for m in members.members_of(kind)}
+    if (tag := members.tag_of(kind)) is not None:
+        fields = {"seq": (int, ...), "type": (Literal[tag], ...), **fields}
+    return create_model(
+        f"{kind.__name__}View", __base__=StrictModel, __doc__=members.summary_of(kind), **fields
     )
 
 
-def as_text(data: bytes) -> str:
-    """UTF-8 as text; what cannot be decoded becomes U+FFFD."""
-    return data.decode("utf-8", "replace")
+@lru_cache(1)
+def event_view() -> Any:
+    """The shape of any event."""
+    return reduce(or_, (view_of(kind) for kind in members.kinds_of(Event)))
 
 
-def shower(encoding: Encoding) -> ShowBytes:
-    """How bytes are shown to a client that asked for ``encoding``."""
-    return encode_base64 if encoding == "base64" else as_text
+@lru_cache(1)
+def execute_reply() -> type[BaseModel]:
+    """The shape of what ``POST /execute`` answers."""
+    said: dict[str, Any] = {
+        "success": (bool, ...),
+        "output": (str, Field(description="stdout")),
+        "error": (str, Field(description="stderr, then what the platform did to the program")),
+        "exit_code": (int | None, ...),
+        "signal": (str | None, ...),
+    }
+    kept = {m.name: _field_of(m) for m in members.members_of(Result)}
+    fields = said | {name: field for name, field in kept.items() if name not in _NOT_IN_REPLY}
+    return create_model(
+        "ExecuteReply", __base__=StrictModel, __doc__="Answer of `POST /execute`.", **fields
+    )
+
+
+@lru_cache(1)
+def execution_view() -> type[BaseModel]:
+    """The shape of the state of an execution."""
+    fields: dict[str, Any] = {
+        "id": (str, ...),
+        "state": (State, ...),
+        "result": (view_of(Result) | None, ...),
+    }
+    told = "State of an execution, and its result once finished."
+    return create_model("ExecutionView", __base__=StrictModel, __doc__=told, **fields)
 
 
 def encode_event(numbered: NumberedEvent, encoding: Encoding = "utf-8") -> JsonObject:
     """An event as the public protocol shows it."""
-    return event_object(numbered, shower(encoding), lambda f: _file_view(f, encoding))
+    event = numbered.event
+    return {"seq": numbered.seq, **_shower(type(event), encoding)(event)}
 
 
 def encode_result(result: Result, encoding: Encoding = "utf-8") -> JsonObject:
     """A result as the public protocol shows it."""
-    return result_object(result, shower(encoding), lambda f: _file_view(f, encoding))
+    return _shower(Result, encoding)(result)
 
 
 def encode_execute_reply(result: Result, encoding: Encoding = "utf-8") -> JsonObject:
@@ -204,23 +101,19 @@ def encode_execute_reply(result: Result, encoding: Encoding = "utf-8") -> JsonOb
 
     ``error`` is the program's stderr followed by what the platform did to it.
     """
-    show = shower(encoding)
     said = result.stderr
     if result.message:
         gap = b"\n" if said and not said.endswith(b"\n") else b""
         said = said + gap + result.message.encode()
+    show = _BYTES[encoding]
     last = result.last_outcome
     return {
         "success": result.verdict is Verdict.ACCEPTED,
         "output": show(result.stdout),
         "error": show(said),
-        "id": result.id,
-        "verdict": result.verdict.value,
         "exit_code": last.exit_code if last else None,
         "signal": last.signal if last else None,
-        "usage": usage_object(result.usage),
-        "truncated": result.truncated,
-        "files": [_file_view(f, encoding) for f in result.files],
+        **_shower(Result, encoding, _NOT_IN_REPLY)(result),
     }
 
 
@@ -233,93 +126,79 @@ def encode_execution(execution: ExecutionState, encoding: Encoding = "utf-8") ->
 
 def encode_offer(offer: Offer) -> JsonObject:
     """What a client may know of the languages, for requests of every class."""
-    return {
-        "languages": [_language_view(x) for x in offer.languages],
-        "classes": {
-            name: [_language_view(x) for x in known] for name, known in offer.classes.items()
-        },
-    }
+    return _shower(Offer, "utf-8")(offer)
 
 
-def _language_view(language: Language) -> JsonObject:
-    return {
-        "name": language.name,
-        "display_name": language.display_name,
-        "version": language.version,
-        "aliases": list(language.aliases),
-        "entrypoint": language.entrypoint,
-        "mode": language.mode,
-        "example": language.example,
-    }
+def as_text(data: bytes) -> str:
+    """UTF-8 as text; what cannot be decoded becomes U+FFFD."""
+    return data.decode("utf-8", "replace")
 
 
-def event_object(
-    numbered: NumberedEvent, show: ShowBytes, show_file: Callable[[OutputFile], JsonObject]
-) -> JsonObject:
-    """An event as an object, bytes shown by ``show``; both forms are made here."""
-    seq, event = numbered.seq, numbered.event
-    match event:
-        case Stream(stage, name, data):
-            return {
-                "seq": seq,
-                "type": "stream",
-                "stage": stage,
-                "name": name,
-                "data": show(data),
-            }
-        case Queued(position):
-            return {"seq": seq, "type": "queued", "position": position}
-        case Started(stage):
-            return {"seq": seq, "type": "started", "stage": stage}
-        case Display(content):
-            return {"seq": seq, "type": "display", "data": dict(content)}
-        case Exited(stage, outcome):
-            shown = outcome_object(outcome)
-            return {"seq": seq, "type": "exited", "stage": stage, "outcome": shown}
-        case Finished(result):
-            final = result_object(result, show, show_file)
-            return {"seq": seq, "type": "finished", "result": final}
+_BYTES: Mapping[Encoding, Callable[[bytes], str]] = {"utf-8": as_text, "base64": encode_base64}
 
 
-def result_object(
-    result: Result, show: ShowBytes, show_file: Callable[[OutputFile], JsonObject]
-) -> JsonObject:
-    """A result as an object; both forms are made here."""
-    return {
-        "id": result.id,
-        "verdict": result.verdict.value,
-        "stages": [{"stage": s.stage, "outcome": outcome_object(s.outcome)} for s in result.stages],
-        "stdout": show(result.stdout),
-        "stderr": show(result.stderr),
-        "output": show(result.output),
-        "truncated": result.truncated,
-        "usage": usage_object(result.usage),
-        "files": [show_file(f) for f in result.files],
-        "message": result.message,
-    }
+def _field_of(member: members.Member) -> tuple[Any, Any]:
+    description = member.description or None
+    return _shown_type(member.hint), Field(description=description)
 
 
-def outcome_object(outcome: Outcome) -> JsonObject:
-    """An outcome as an object."""
-    return {
-        "verdict": outcome.verdict.value,
-        "exit_code": outcome.exit_code,
-        "signal": outcome.signal,
-        "usage": usage_object(outcome.usage),
-        "message": outcome.message,
-    }
+def _shown_type(hint: Any) -> Any:
+    kind, _ = members.plain(hint)
+    kind, may_be_none = members.optional(kind)
+    if may_be_none:
+        return _shown_type(kind) | None
+    if (item := members.item_of(kind)) is not None:
+        return list[_shown_type(item)]  # type: ignore[misc]
+    if (value := members.value_of(kind)) is not None:
+        return dict[str, _shown_type(value)]  # type: ignore[misc]
+    if members.is_object(kind):
+        return view_of(kind)
+    return str if kind is bytes else kind
 
 
-def usage_object(usage: Usage) -> JsonObject:
-    """A usage as an object; times to a thousandth of a millisecond."""
-    cpu = usage.cpu_time_ms
-    return {
-        "wall_time_ms": round(usage.wall_time_ms, 3),
-        "cpu_time_ms": None if cpu is None else round(cpu, 3),
-        "memory_bytes": usage.memory_bytes,
-        "processes": usage.processes,
-        "output_bytes": usage.output_bytes,
-    }
+@lru_cache(256)
+def _shower(
+    kind: type, encoding: Encoding, left_out: tuple[str, ...] = ()
+) -> Callable[[Any], JsonObject]:
+    """How values of an object type are shown; made once, since one runs for every event."""
+    tag = members.tag_of(kind)
+    head: JsonObject = {} if tag is None else {"type": tag}
+    parts = [
+        (member.name, _show_of(member.hint, encoding))
+        for member in members.members_of(kind)
+        if member.name not in left_out
+    ]
+
+    def show(value: Any) -> JsonObject:
+        shown = dict(head)
+        for name, show_part in parts:
+            part = getattr(value, name)
+            shown[name] = part if show_part is None or part is None else show_part(part)
+        return shown
+
+    return show
+
+
+def _show_of(hint: Any, encoding: Encoding) -> Show | None:
+    """How values of any type are shown; ``None``: as they are."""
+    kind, _ = members.plain(hint)
+    kind, _ = members.optional(kind)
+    kind, _ = members.plain(kind)
+    if kind is bytes:
+        return _BYTES[encoding]
+    if kind is float:
+        return lambda value: round(value, _DIGITS_OF_MS)
+    if kind is OutputFile:
+        return lambda file: _file_view(file, encoding)
+    if members.is_object(kind):
+        return _shower(kind, encoding)
+    if (item := members.item_of(kind)) is not None:
+        each = _show_of(item, encoding)
+        return list if each is None else lambda values: [each(x) for x in values]
+    if (value := members.value_of(kind)) is not None:
+        part = _show_of(value, encoding)
+        return dict if part is None else lambda m: {name: part(x) for name, x in m.items()}
+    return None
 
 
 def _file_view(file: OutputFile, encoding: Encoding) -> JsonObject:

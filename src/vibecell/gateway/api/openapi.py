@@ -12,14 +12,15 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from vibecell.gateway import problems
+from vibecell.model.language import Offer
 from vibecell.wire import (
     ControlBody,
-    EventView,
     ExecuteBody,
-    ExecuteReply,
-    ExecutionView,
     JsonObject,
-    OfferView,
+    event_view,
+    execute_reply,
+    execution_view,
+    view_of,
 )
 
 _REF = "#/components/schemas/{model}"
@@ -250,14 +251,14 @@ _PROBLEM: JsonObject = {
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     bodies: tuple[type[BaseModel], ...] = (ExecuteBody,)
-    views: tuple[type[BaseModel], ...] = (ExecuteReply, ExecutionView, OfferView)
+    views: tuple[type[BaseModel], ...] = (execute_reply(), execution_view(), view_of(Offer))
     _, received = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
     _, sent = models_json_schema([(m, "serialization") for m in views], ref_template=_REF)
     schemas.update(received["$defs"])
     schemas.update(sent["$defs"])
     unions: tuple[tuple[str, Any, Any], ...] = (
         ("Control", ControlBody, "validation"),
-        ("Event", EventView, "serialization"),
+        ("Event", event_view(), "serialization"),
     )
     for name, kind, mode in unions:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
