@@ -329,6 +329,26 @@ const scenarios = {
     assert.ok(await page.locator(".cm-content").isVisible());
   },
 
+  async an_event_that_is_not_known_is_told() {
+    const page = await open({ code: 'print("here")\n' });
+    await page.routeWebSocket(/\/v1\/executions\/stream/, (client) => {
+      const server = client.connectToServer();
+      server.onMessage((text) => {
+        const message = JSON.parse(text);
+        if (message.seq === undefined) return client.send(text);
+        if (message.seq === 1) client.send(JSON.stringify({ seq: 1, type: "rested", seconds: 3 }));
+        return client.send(JSON.stringify({ ...message, seq: message.seq + 1 }));
+      });
+    });
+    await page.click("button.run");
+    await untilScreen(page, "here");
+    assert.equal((await verdict(page)).verdict, "accepted");
+    const words = await page.locator("[role=status]").first().innerText();
+    assert.ok(words.includes('"rested"'), words);
+    await page.screenshot({ path: join(folder, "unknown-event.png") });
+    return words;
+  },
+
   async dark_and_light() {
     const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const grounds = {};

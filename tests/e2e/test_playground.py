@@ -72,6 +72,7 @@ def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:
         "a_file_left_behind_can_be_downloaded",
         "output_is_never_markup",
         "a_narrow_screen_scrolls_only_down",
+        "an_event_that_is_not_known_is_told",
         "dark_and_light",
     ],
 )

@@ -13,6 +13,8 @@ import { storage } from "./storage";
 export interface RunListener {
   accepted(id: string): void;
   event(event: ServerEvent): void;
+  /** An event came that this page has no words for. */
+  unknown(type: string): void;
   /** The connection went away in the middle; it is being restored. */
   interrupted(): void;
   restored(): void;
@@ -120,6 +122,11 @@ export class Run {
         this.lastSeq = message.event.seq;
         if (message.event.type === "finished") this.end();
         this.listener.event(message.event);
+        return;
+      case "unknown":
+        this.attempts = 0;
+        this.lastSeq = Math.max(this.lastSeq, message.seq);
+        this.listener.unknown(message.type);
         return;
       case "problem":
         this.fail(message.problem);

@@ -204,6 +204,9 @@ export class VibeCell extends HTMLElement {
     this.keptRun = { id, language: language.name, seq: answeredSeq };
   }
 
+  /** What is still to be read when the run has ended. */
+  private notice = "";
+
   private keptRun: { id: string; language: string; seq: number } | null = null;
 
   private listener(language: Language, answeredSeq: number): RunListener {
@@ -217,6 +220,10 @@ export class VibeCell extends HTMLElement {
         if (this.keptRun !== null) this.keptRun.seq = Math.max(this.keptRun.seq, event.seq);
         this.saveTimer ||= window.setTimeout(() => this.saveRun(), SAVE_SEQ_MS);
         this.receive(event, language, event.seq <= answeredSeq);
+      },
+      unknown: (type) => {
+        this.notice = `This page does not know the event "${type.slice(0, 40)}". Load it again`;
+        this.say(this.notice, "bad");
       },
       interrupted: () => this.say("Connection lost. Going back to this run…", "bad"),
       restored: () => this.say("Connected again"),
@@ -247,6 +254,9 @@ export class VibeCell extends HTMLElement {
         this.exhibits.show(event.result.files ?? []);
         if (isPage(language) && event.result.verdict === "accepted" && this.keptRun !== null) this.page.show(this.keptRun.id);
         this.settle();
+        return;
+      default:
+        event satisfies never; // one that was added to the contract has its case here
     }
   }
 
@@ -277,13 +287,14 @@ export class VibeCell extends HTMLElement {
     this.strip.progress("Starting");
     this.keptRun = null;
     this.setRunning(true);
+    this.notice = "";
     this.say("Connected");
   }
 
   private settle(): void {
     this.saveRun();
     this.setRunning(false);
-    this.say("Ready");
+    if (this.notice === "") this.say("Ready");
     // Who ran it from the editor and did not talk to it goes on writing.
     if (this.terminal.focused && !this.terminal.typed) this.editor.focus();
   }

@@ -1,71 +1,15 @@
 /**
- * The wire contract as this page sees it: events down, controls up.
+ * Messages as this page reads them.
  *
- * Everything that arrives is checked here once; the rest of the page may trust
- * these types. What a program prints is data, never markup.
+ * What they are is in contract.ts. Everything that arrives is checked here once; the
+ * rest of the page may trust the types. What a program prints is data, never markup.
  */
+import { EVENT_TYPES, type Event as ServerEvent, type ExecuteBody, type Language } from "./contract";
 
-export type Verdict =
-  | "accepted"
-  | "wrong_answer"
-  | "compilation_error"
-  | "runtime_error"
-  | "time_limit_exceeded"
-  | "memory_limit_exceeded"
-  | "output_limit_exceeded"
-  | "process_limit_exceeded"
-  | "workspace_limit_exceeded"
-  | "cancelled"
-  | "internal_error";
+export type { Control, Event as ServerEvent, Language, Outcome, OutputFile, Result, Usage, Verdict } from "./contract";
 
-export interface Language {
-  name: string;
-  display_name: string;
-  version: string;
-  aliases: string[];
-  entrypoint: string;
-  example: string;
-  mode?: string;
-}
-
-export interface Usage {
-  wall_time_ms?: number | null;
-  cpu_time_ms?: number | null;
-  memory_bytes?: number | null;
-}
-
-export interface Outcome {
-  verdict: Verdict;
-  exit_code: number | null;
-  signal: string | null;
-  usage?: Usage;
-  message?: string;
-}
-
-/** `content` where the file is UTF-8 text, `content_base64` where it is not. */
-export interface OutputFile {
-  path: string;
-  content?: string | null;
-  content_base64?: string | null;
-}
-
-export interface Result {
-  id: string;
-  verdict: Verdict;
-  stages: { stage: string; outcome: Outcome }[];
-  truncated: boolean;
-  usage?: Usage;
-  files: OutputFile[];
-  message?: string;
-}
-
-export type ServerEvent =
-  | { seq: number; type: "queued"; position: number }
-  | { seq: number; type: "started"; stage: string }
-  | { seq: number; type: "stream"; stage: string; name: "stdout" | "stderr"; data: string }
-  | { seq: number; type: "display"; data: Record<string, string> }
-  | { seq: number; type: "exited"; stage: string; outcome: Outcome }
-  | { seq: number; type: "finished"; result: Result };
+/** What this page asks for. */
+export type ExecuteRequest = ExecuteBody & { code: string; language: string };
 
 export interface Problem {
   title: string;
@@ -76,32 +20,18 @@ export interface Problem {
 export type ServerMessage =
   | { kind: "accepted"; id: string }
   | { kind: "event"; event: ServerEvent }
+  | { kind: "unknown"; seq: number; type: string }
   | { kind: "problem"; problem: Problem }
   | { kind: "ignored" };
 
-export type Control =
-  | { type: "stdin"; data: string }
-  | { type: "end_of_input" }
-  | { type: "signal"; name: "SIGINT" }
-  | { type: "resize"; columns: number; rows: number }
-  | { type: "cancel" };
-
-export interface ExecuteRequest {
-  code: string;
-  language: string;
-  interactive: boolean;
-  on_disconnect: "cancel" | "continue";
-  limits?: { wall_time_ms: number };
-}
-
-const EVENT_TYPES = new Set(["queued", "started", "stream", "display", "exited", "finished"]);
+const KNOWN = new Set<string>(EVENT_TYPES);
 
 type Json = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Reads one WebSocket message; anything unknown is passed over, not fatal. */
+/** Reads one WebSocket message. An event that this page does not know is told as such; what is no message is passed over. */
 export function parseMessage(text: string): ServerMessage {
   let value: unknown;
   try {
@@ -113,7 +43,8 @@ export function parseMessage(text: string): ServerMessage {
   if (value.type === "accepted" && typeof value.id === "string") {
     return { kind: "accepted", id: value.id };
   }
-  if (typeof value.seq === "number" && EVENT_TYPES.has(String(value.type))) {
+  if (typeof value.seq === "number" && typeof value.type === "string") {
+    if (!KNOWN.has(value.type)) return { kind: "unknown", seq: value.seq, type: value.type };
     return { kind: "event", event: value as unknown as ServerEvent };
   }
   const carried = isObject(value.problem) ? value.problem : value;

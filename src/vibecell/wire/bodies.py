@@ -9,7 +9,7 @@ model has annotated. Refuses to judge what the model's constructors judge.
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from msgspec import NODEFAULT, Meta
 from pydantic import BaseModel, Field, create_model, model_validator
@@ -121,7 +121,7 @@ def built(kind: type[_T], given: Mapping[str, Any], where: str = "", **made: Any
         InvalidRequest: its constructor refuses it, or a text is none in UTF-8.
     """
     prefix = f"{where}." if where else ""
-    for name, read in _readers_of(kind):
+    for name, read in _readers_of(cast(type, kind)):
         if name not in made:
             made[name] = read(given, name, prefix)
     try:
@@ -133,7 +133,7 @@ def built(kind: type[_T], given: Mapping[str, Any], where: str = "", **made: Any
 
 
 @lru_cache(64)
-def _readers_of(kind: Any) -> tuple[tuple[str, Callable[[Mapping[str, Any], str, str], Any]], ...]:
+def _readers_of(kind: type) -> tuple[tuple[str, Callable[[Mapping[str, Any], str, str], Any]], ...]:
     """How each member is made of what has passed; found out once, since it is on the path."""
     found: list[tuple[str, Callable[[Mapping[str, Any], str, str], Any]]] = []
     for member in members.members_of(kind):

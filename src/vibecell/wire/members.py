@@ -110,7 +110,7 @@ def value_of(hint: Any) -> Any:
 def summary_of(kind: type) -> str:
     """The first paragraph of a type's docstring."""
     text = inspect.getdoc(kind) or ""
-    return " ".join(text.partition("\n\n")[0].split())
+    return _in_words_of_json(text.partition("\n\n")[0])
 
 
 def _descriptions(kind: type) -> dict[str, str]:
@@ -119,5 +119,9 @@ def _descriptions(kind: type) -> dict[str, str]:
     found = {}
     for names, text in _ATTRIBUTE.findall(section):
         for name in names.split(", "):
-            found[name] = " ".join(text.split()).rstrip(".").replace("``", "`")
+            found[name] = _in_words_of_json(text).rstrip(".")
     return found
+
+
+def _in_words_of_json(text: str) -> str:
+    return " ".join(text.split()).replace("``None``", "`null`").replace("``", "`")

@@ -29,7 +29,7 @@ _NOT_IN_REPLY = ("stages", "stdout", "stderr", "output", "message")
 _DIGITS_OF_MS = 3
 
 
-class FileView(StrictModel):
+class OutputFileView(StrictModel):
     """A file the program left: ``content`` where it is text, else base64."""
 
     path: str
@@ -41,7 +41,7 @@ class FileView(StrictModel):
 def view_of(kind: type) -> type[BaseModel]:
     """The shape in which a value of this type is shown."""
     if kind is OutputFile:
-        return FileView
+        return OutputFileView
     fields: dict[str, Any] = {m.name: _field_of(m) for m in members.members_of(kind)}
     if (tag := members.tag_of(kind)) is not None:
         fields = {"seq": (int, ...), "type": (Literal[tag], ...), **fields}

@@ -1,0 +1,254 @@
+/**
+ * The wire contract: what comes down, what goes up. Written from the model by
+ * `make contract`; not to be changed by hand.
+ */
+
+/** Stop the execution for good, at whatever stage it is. */
+export interface CancelControl {
+  type: "cancel";
+}
+
+export type Control = StdinControl | EndOfInputControl | ResizeControl | SignalControl | CancelControl;
+
+/** Something to look at, as Jupyter's display_data: MIME type to content. */
+export interface Display {
+  seq: number;
+  type: "display";
+  data: Record<string, string>;
+}
+
+/** No more standard input. */
+export interface EndOfInputControl {
+  type: "end_of_input";
+}
+
+export type Event = Queued | Started | Stream | Display | Exited | Finished;
+
+/** What to run, and how. */
+export interface ExecuteBody {
+  code?: string | null;
+  language?: string;
+  files?: SourceFileBody[] | null;
+  /** a version of that language; `null` is the default one */
+  version?: string | null;
+  /** path of the file to run; `null` is the language's default */
+  entrypoint?: string | null;
+  /** arguments of the program, after its own name */
+  args?: string[];
+  /** bytes fed at once; followed by end of input unless interactive */
+  stdin?: string | null;
+  /** bytes fed at once; followed by end of input unless interactive */
+  stdin_base64?: string | null;
+  /** additional environment variables */
+  env?: Record<string, string>;
+  limits?: LimitsBody | null;
+  /** run on a terminal and keep its input open */
+  interactive?: boolean;
+  /** compared with stdout; `null` is no comparison */
+  expected_output?: string | null;
+  /** how bytes of the program reach the client */
+  encoding?: "utf-8" | "base64";
+  /** what happens when its only live connection closes */
+  on_disconnect?: "cancel" | "continue";
+  /** which of the deployment's further kinds of wall; `null` leaves it to the language */
+  request_class?: string | null;
+}
+
+/** Answer of `POST /execute`. */
+export interface ExecuteReply {
+  success: boolean;
+  /** stdout */
+  output: string;
+  /** stderr, then what the platform did to the program */
+  error: string;
+  exit_code: number | null;
+  signal: string | null;
+  /** the execution's, 128 random bits or more */
+  id: string;
+  verdict: Verdict;
+  /** whether output was cut at the limit */
+  truncated: boolean;
+  usage: Usage;
+  /** new or changed files, bounded in number and size */
+  files: OutputFile[];
+}
+
+/** State of an execution, and its result once finished. */
+export interface Execution {
+  id: string;
+  state: "queued" | "running" | "finished";
+  result: Result | null;
+}
+
+/** A stage ended. */
+export interface Exited {
+  seq: number;
+  type: "exited";
+  stage: string;
+  outcome: Outcome;
+}
+
+/** The execution ended; nothing follows. */
+export interface Finished {
+  seq: number;
+  type: "finished";
+  result: Result;
+}
+
+/** One language at one version. */
+export interface Language {
+  /** canonical name ("javascript") */
+  name: string;
+  /** for people ("JavaScript (Node.js)") */
+  display_name: string;
+  /** of the runtime, as measured at set-up */
+  version: string;
+  /** other names requests may use ("js", "node") */
+  aliases: string[];
+  /** default file name of the program ("main.py") */
+  entrypoint: string;
+  /**
+   * `in_place` (the warm interpreter runs it), `warm_exec` (a started program waits for it), `exec` (argv is
+   * executed), `page` (nothing is executed: the source is shown)
+   */
+  mode: "in_place" | "warm_exec" | "exec" | "page";
+  /** a small program to begin with */
+  example: string;
+}
+
+/** Upper bounds of one stage of one execution. */
+export interface LimitsBody {
+  /** real time from the start of the program, milliseconds */
+  wall_time_ms?: number | null;
+  /** user plus system time of all its processes together */
+  cpu_time_ms?: number | null;
+  /** memory of all its processes and files in memory together */
+  memory_bytes?: number | null;
+  /** processes and threads alive at once */
+  processes?: number | null;
+  /** descriptors per process */
+  open_files?: number | null;
+  /** bytes of files in the workspace; the same again in /tmp */
+  workspace_bytes?: number | null;
+  /** bytes of stdout and stderr together */
+  output_bytes?: number | null;
+}
+
+/** What a deployment can run; each of its classes may run something else. */
+export interface Offer {
+  /** of a request that names no class */
+  languages: Language[];
+  /** of one that does, by the name of the class */
+  classes: Record<string, Language[]>;
+}
+
+/** How one stage ended. */
+export interface Outcome {
+  verdict: Verdict;
+  /** the program's own; `null` when a signal ended it */
+  exit_code: number | null;
+  /** name of that signal ("SIGKILL"); `null` otherwise */
+  signal: string | null;
+  usage: Usage;
+  /** what the platform has to say about it, for a person */
+  message: string;
+}
+
+/** A file the program left: ``content`` where it is text, else base64. */
+export interface OutputFile {
+  path: string;
+  content?: string | null;
+  content_base64?: string | null;
+}
+
+/** Waiting; `position` 0 is next in line. */
+export interface Queued {
+  seq: number;
+  type: "queued";
+  position: number;
+}
+
+/** The client's terminal has a new size. */
+export interface ResizeControl {
+  type: "resize";
+  columns: number;
+  rows: number;
+}
+
+/** The whole of what came of an execution. */
+export interface Result {
+  /** the execution's, 128 random bits or more */
+  id: string;
+  verdict: Verdict;
+  stages: StageOutcome[];
+  /** kept up to the output limit, whatever the verdict */
+  stdout: string;
+  /** kept up to the output limit, whatever the verdict */
+  stderr: string;
+  /** both, in order of arrival */
+  output: string;
+  /** whether output was cut at the limit */
+  truncated: boolean;
+  usage: Usage;
+  /** new or changed files, bounded in number and size */
+  files: OutputFile[];
+  /** what the platform did to the program; empty if nothing */
+  message: string;
+}
+
+/** Send a signal to the program's foreground process group. */
+export interface SignalControl {
+  type: "signal";
+  name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGQUIT" | "SIGUSR1" | "SIGUSR2" | "SIGKILL";
+}
+
+/** A file put into the workspace before the program starts. */
+export interface SourceFileBody {
+  path: string;
+  content?: string | null;
+  content_base64?: string | null;
+}
+
+/** A named stage ("compile", "run", "render") and how it ended. */
+export interface StageOutcome {
+  stage: string;
+  outcome: Outcome;
+}
+
+/** A stage began. */
+export interface Started {
+  seq: number;
+  type: "started";
+  stage: string;
+}
+
+/** Bytes for the program's standard input. */
+export interface StdinControl {
+  type: "stdin";
+  data?: string | null;
+  data_base64?: string | null;
+}
+
+/** A piece of output, whole characters wherever the program wrote UTF-8. */
+export interface Stream {
+  seq: number;
+  type: "stream";
+  stage: string;
+  name: "stdout" | "stderr";
+  data: string;
+}
+
+/** What was used; `null` where this host cannot measure it. */
+export interface Usage {
+  wall_time_ms: number;
+  cpu_time_ms: number | null;
+  memory_bytes: number | null;
+  processes: number | null;
+  output_bytes: number;
+}
+
+/** How a stage, or the whole execution, ended. */
+export type Verdict = "accepted" | "wrong_answer" | "compilation_error" | "runtime_error" | "time_limit_exceeded" | "memory_limit_exceeded" | "output_limit_exceeded" | "process_limit_exceeded" | "workspace_limit_exceeded" | "cancelled" | "internal_error";
+
+/** Each kind of event there is; a page that meets another is older than its server. */
+export const EVENT_TYPES = ["queued", "started", "stream", "display", "exited", "finished"] as const;
