@@ -1,4 +1,6 @@
-"""What an operator may set: ``settings`` what there is, ``reading`` where it comes from."""
+"""What an operator may set: ``settings`` what there is, ``reading`` where it comes from,
+``rules`` what a value must keep, ``conversion`` how it is read.
+"""
 
 from vibecell.config.reading import PREFIX, load
 from vibecell.config.settings import (

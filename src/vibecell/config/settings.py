@@ -1,8 +1,9 @@
 """What an operator may set.
 
-Owns ``Settings``, its defaults and what makes sense together; refuses a
-deployment open to the network without keys. Where values come from is
-``reading.py``'s.
+Owns ``Settings``, its defaults, what each value must keep and what makes sense
+together; refuses a deployment open to the network without keys. A setting is its
+line here: it is read, judged and handed to the children by its type. Where values
+come from is ``reading.py``'s.
 """
 
 import ipaddress
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
+from vibecell.config.rules import MaybeEmpty, Rule, at_least, at_most, broken
 from vibecell.model.access import DEFAULT_ACCESS, Access
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
@@ -30,6 +33,19 @@ _PLACE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 
 class ConfigError(VibecellError):
     """The settings cannot be used; the message names each wrong one."""
+
+
+def _is_api_key(key: str) -> bool:
+    return len(key) >= MIN_API_KEY_CHARACTERS and all("!" <= c <= "~" for c in key)
+
+
+_PORT = Rule(lambda port: 0 <= port <= 65535, "must be 0 to 65535")
+_CELL_CPUS = Rule(lambda cpus: 0 < cpus <= 1024, "must be above 0")
+_RESULT_TTL_S = Rule(lambda ttl_s: 0 < ttl_s <= 86_400, "must be above 0 and at most 86400")
+_API_KEYS = Rule(
+    lambda keys: all(map(_is_api_key, keys)),
+    f"each must have at least {MIN_API_KEY_CHARACTERS} printable ASCII characters and no blank",
+)
 
 
 def _default_max_concurrent() -> int:
@@ -60,7 +76,7 @@ class Place:
 
     backend: str = "bubblewrap"
     wall: Wall | None = None
-    runtime: str = ""
+    runtime: MaybeEmpty = ""
     languages: tuple[str, ...] = ()
     by_request: bool = True
 
@@ -113,34 +129,34 @@ class Settings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Annotated[int, _PORT] = 8000
     state_dir: Path = Path()
     run_dir: Path = Path()
     backend: str = "bubblewrap"
     wall: Wall | None = None
-    runtime: str = ""
+    runtime: MaybeEmpty = ""
     places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
     images: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     docker_host: str = DEFAULT_DOCKER_HOST
     limits: Limits = DEFAULT_LIMITS
     ceiling: Limits = DEFAULT_CEILING
     gateway: Access = DEFAULT_ACCESS
-    max_concurrent: int = field(default_factory=_default_max_concurrent)
-    queue_size: int = 256
-    max_per_owner: int = 1024
-    pool_min_idle: int = 2
-    pool_max_idle: int = field(default_factory=_default_max_idle)
-    pool_parallel: int = field(default_factory=_default_parallel)
+    max_concurrent: Annotated[int, at_least(1)] = field(default_factory=_default_max_concurrent)
+    queue_size: Annotated[int, at_least(0)] = 256
+    max_per_owner: Annotated[int, at_least(1)] = 1024
+    pool_min_idle: Annotated[int, at_least(0)] = 2
+    pool_max_idle: Annotated[int, at_least(0)] = field(default_factory=_default_max_idle)
+    pool_parallel: Annotated[int, at_least(1)] = field(default_factory=_default_parallel)
     zygote_max_forks: int = 2_000
     zygote_max_age_s: float = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
-    api_keys: tuple[str, ...] = field(default=(), repr=False)
-    cell_cpus: float = 1.0
-    uid_base: int = 1_900_000_000
-    gateway_uid: int = 65534
-    result_ttl_s: float = 300.0
-    body_limit_bytes: int = 2 * MIB
-    event_log_bytes: int = 256 * MIB
+    api_keys: Annotated[tuple[str, ...], _API_KEYS] = field(default=(), repr=False)
+    cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
+    uid_base: Annotated[int, at_least(100_000)] = 1_900_000_000
+    gateway_uid: Annotated[int, at_least(1)] = 65534
+    result_ttl_s: Annotated[float, _RESULT_TTL_S] = 300.0
+    body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
+    event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
     trace: bool = False
     require_cgroups: bool | None = None
 
@@ -175,26 +191,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _problems(settings: Settings) -> list[str]:
-    wrong = []
-    at_least = {
-        "max_concurrent": 1,
-        "queue_size": 0,
-        "max_per_owner": 1,
-        "pool_min_idle": 0,
-        "pool_max_idle": 0,
-        "pool_parallel": 1,
-        "body_limit_bytes": 1,
-        "event_log_bytes": MIB,
-        "uid_base": 100_000,
-        "gateway_uid": 1,
-    }
-    if settings.body_limit_bytes > MAX_BODY_LIMIT_BYTES:
-        wrong.append(f"body_limit_bytes: must be at most {MAX_BODY_LIMIT_BYTES}")
-    for name, least in at_least.items():
-        if getattr(settings, name) < least:
-            wrong.append(f"{name}: must be at least {least}")
-    if not 0 <= settings.port <= 65535:
-        wrong.append("port: must be 0 to 65535")
+    wrong = list(broken(settings))
     if settings.pool_max_idle < settings.pool_min_idle:
         wrong.append("pool_max_idle: must be at least pool_min_idle")
     wrong += _place_problems(settings.default_place, "")
@@ -210,15 +207,6 @@ def _problems(settings: Settings) -> list[str]:
     backends = {settings.backend, *(place.backend for place in settings.places.values())}
     if "docker" in backends and not settings.docker_host.startswith("unix:///"):
         wrong.append("docker_host: must be a Unix socket, as unix:///var/run/docker.sock")
-    if not 0 < settings.cell_cpus <= 1024:
-        wrong.append("cell_cpus: must be above 0")
-    if not 0 < settings.result_ttl_s <= 86_400:
-        wrong.append("result_ttl_s: must be above 0 and at most 86400")
-    if any(not _is_api_key(key) for key in settings.api_keys):
-        wrong.append(
-            f"api_keys: each must have at least {MIN_API_KEY_CHARACTERS} printable "
-            "ASCII characters and no blank"
-        )
     if not settings.api_keys and not is_loopback(settings.host):
         wrong.append("host: an address that others can reach needs api_keys")
     try:
@@ -232,12 +220,6 @@ def _place_problems(place: Place, where: str) -> list[str]:
     wrong = []
     if place.backend not in BACKENDS:
         wrong.append(f"{where}backend: must be one of {', '.join(BACKENDS)}")
-    if place.wall not in (None, "shared", "fresh"):
-        wrong.append(f"{where}wall: must be shared or fresh")
     if place.runtime and place.backend != "docker":
         wrong.append(f"{where}runtime: is for the backend docker")
     return wrong
-
-
-def _is_api_key(key: str) -> bool:
-    return len(key) >= MIN_API_KEY_CHARACTERS and all("!" <= c <= "~" for c in key)
