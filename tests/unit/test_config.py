@@ -1,14 +1,12 @@
 """Settings: where they come from and what they refuse."""
 
-import os
 import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from vibecell.cli import children
-from vibecell.config import ConfigError, Place, Settings, is_loopback, load
+from vibecell.config import ConfigError, Place, Settings, is_loopback, load, pack, unpack
 from vibecell.model.access import Access
 from vibecell.model.limits import Limits
 
@@ -153,7 +151,7 @@ def test_what_a_gateway_cannot_grant_is_named(name: str, value: str) -> None:
 def test_children_are_told_every_setting() -> None:
     access = Access(connections=7, heartbeat_s=0.5, allowed_origins=("http://a", "http://b"))
     given = Settings(state_dir=Path("/s"), run_dir=Path("/r"), gateway=access)
-    assert load(children._as_environ(given), Path(os.devnull)) == given
+    assert unpack(pack(given), Settings) == given
 
 
 @pytest.mark.parametrize(
@@ -263,7 +261,7 @@ def test_children_are_told_every_place_and_image() -> None:
         images={"python": "science"},
         docker_host="unix:///d.sock",
     )
-    assert load(children._as_environ(given), Path(os.devnull)) == given
+    assert unpack(pack(given), Settings) == given
 
 
 def test_every_setting_is_documented() -> None:

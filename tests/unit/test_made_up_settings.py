@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import pytest
 
 from vibecell.config.conversion import convert
+from vibecell.config.handover import pack, unpack
 from vibecell.config.reading import read
 from vibecell.config.rules import MaybeEmpty, Rule, at_least, at_most, types_of
 from vibecell.config.settings import ConfigError, Place, Settings
@@ -118,6 +119,21 @@ def from_file(folder: Path, text: str) -> Made:
 def test_it_is_read(tmp_path: Path, name: str, text: str, toml: str, value: object) -> None:
     assert getattr(from_variable(name, text), name) == value
     assert getattr(from_file(tmp_path, f"{name} = {toml}"), name) == value
+
+
+@pytest.mark.parametrize(("name", "text", "toml", "value"), SAID)
+def test_it_reaches_a_child(name: str, text: str, toml: str, value: object) -> None:
+    said = from_variable(name, text)
+    told = unpack(pack(said), Made)
+    assert told == said
+    assert getattr(told, name) == value
+    assert type(getattr(told, name)) is type(getattr(said, name))
+
+
+def test_a_child_is_told_texts_whatever_is_in_them(tmp_path: Path) -> None:
+    said = from_file(tmp_path, 'names = ["a,b", " c", ""]\nblank = "auto"')
+    assert (said.names, said.blank) == (("a,b", " c", ""), "auto")
+    assert unpack(pack(said), Made) == said
 
 
 @pytest.mark.parametrize(("name", "text", "toml", "said"), WRONG)

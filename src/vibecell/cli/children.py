@@ -6,23 +6,19 @@ environment and on no command line; the engine is not told the keys at all.
 """
 
 import asyncio
-import json
 import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.composition import deploy
 from vibecell.cli.privileges import become, die_with_parent
-from vibecell.config import PREFIX, Place, Settings, load
-from vibecell.model.access import Access
+from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
-from vibecell.model.limits import Limits
 
 Role = Literal["engine", "gateway"]
 EXIT_FAILED = 1
@@ -44,7 +40,7 @@ def start(
     told = settings
     if role == "engine":
         told = replace(settings, api_keys=(), host="127.0.0.1")
-    data = json.dumps(_as_environ(told)).encode()
+    data = pack(told)
     if len(data) > _MAX_SETTINGS_BYTES:
         raise PlatformError("start a child process", "the settings are too long")
     reading, writing = os.pipe()
@@ -80,29 +76,6 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _as_environ(settings: Settings) -> dict[str, str]:
-    """Settings as ``config.load`` reads them, nothing left to a default."""
-    told: dict[str, str] = {}
-    for member in fields(settings):
-        name, value = PREFIX + member.name.upper(), getattr(settings, member.name)
-        if isinstance(value, Limits | Access):
-            told.update(
-                (f"{name}__{f.name.upper()}", _as_text(getattr(value, f.name)))
-                for f in fields(value)
-            )
-        else:
-            told[name] = _as_text(value)
-    return told
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    if isinstance(value, Mapping):  # places, and images
-        return json.dumps({k: asdict(v) if isinstance(v, Place) else v for k, v in value.items()})
-    return "auto" if value is None else str(value)
-
-
 def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> int:
     """Be a child, until told to stop; return the exit status."""
     die_with_parent()
@@ -112,7 +85,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
         stream=sys.stderr, level=logging.WARNING, format=f"vibecell {role}: %(message)s"
     )
     with os.fdopen(settings_fd, "rb") as pipe:
-        settings = load(json.load(pipe), Path(os.devnull))
+        settings = unpack(pipe.read(), Settings)
     try:
         if role == "engine":
             _engine(settings)

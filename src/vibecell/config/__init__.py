@@ -1,7 +1,8 @@
 """What an operator may set: ``settings`` what there is, ``reading`` where it comes from,
-``rules`` what a value must keep, ``conversion`` how it is read.
+``rules`` what a value must keep, ``conversion`` how it is read, ``handover`` how children are told.
 """
 
+from vibecell.config.handover import pack, unpack
 from vibecell.config.reading import PREFIX, load
 from vibecell.config.settings import (
     DEFAULT_BASE_IMAGE,
@@ -19,4 +20,6 @@ __all__ = [
     "Settings",
     "is_loopback",
     "load",
+    "pack",
+    "unpack",
 ]
