@@ -9,7 +9,6 @@ from vibecell.config.settings import (
     ConfigError,
     Place,
     Settings,
-    is_loopback,
 )
 
 __all__ = [
@@ -18,7 +17,6 @@ __all__ = [
     "ConfigError",
     "Place",
     "Settings",
-    "is_loopback",
     "load",
     "pack",
     "unpack",

@@ -6,12 +6,10 @@ line here: it is read, judged and handed to the children by its type. Where valu
 come from is ``reading.py``'s.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -21,6 +19,7 @@ from vibecell.model.access import DEFAULT_ACCESS, Access
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
+from vibecell.model.loopback import is_loopback
 
 BACKENDS = ("bubblewrap", "docker", "fake")
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
@@ -174,20 +173,6 @@ class Settings:
     def engine_socket(self) -> Path:
         """Where the engine listens."""
         return self.run_dir / "engine.sock"
-
-
-@lru_cache(1024)
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address.
-
-    A name other than ``localhost`` is not looked up and counts as reachable.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _problems(settings: Settings) -> list[str]:

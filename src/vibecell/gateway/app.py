@@ -12,7 +12,6 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from vibecell.config import is_loopback
 from vibecell.executor import Executor
 from vibecell.gateway import headers
 from vibecell.gateway.api import (
@@ -28,6 +27,7 @@ from vibecell.gateway.policy import Policy
 from vibecell.gateway.problems import problem_of
 from vibecell.gateway.shortcut import Shortcut
 from vibecell.gateway.state import Gateway
+from vibecell.model.loopback import is_loopback
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-_]{1,255})(?::[0-9]{1,5})?\Z")
 _LOCAL_SUFFIX = ".localhost"

@@ -17,8 +17,8 @@ from limits.strategies import FixedWindowRateLimiter
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
-from vibecell.config import is_loopback
 from vibecell.gateway.policy import Policy
+from vibecell.model.loopback import is_loopback
 
 ANONYMOUS = "local"
 KEY_PROTOCOL = "vibecell.key."

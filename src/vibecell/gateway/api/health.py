@@ -8,10 +8,10 @@ for whoever has a key.
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from vibecell.config import is_loopback
 from vibecell.gateway.answers import json_response
 from vibecell.gateway.state import Gateway, client_connection
 from vibecell.model.errors import VibecellError
+from vibecell.model.loopback import is_loopback
 from vibecell.model.status import Health
 
 
