@@ -76,7 +76,7 @@ SAID = [
     ),
 ]
 WRONG = [
-    ("switch", "auto", "2", "switch: must be true"),
+    ("switch", "auto", "2", "switch: must be true or false"),
     ("tristate", "2", "2", "tristate: must be true, false or auto"),
     ("count", "x", "true", "count: must be a whole number"),
     ("count", "2", "2", "count: must be at least 3"),

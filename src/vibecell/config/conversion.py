@@ -129,20 +129,22 @@ def _number(value: object) -> float:
         raise ValueError("must be a number") from error
 
 
-def _tristate(value: object) -> bool | None:
-    if value is None or isinstance(value, bool):
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
         return value
-    words = {"true": True, "1": True, "false": False, "0": False, "auto": None}
+    words = {"true": True, "1": True, "false": False, "0": False}
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
-    raise ValueError("must be true, false or auto")
+    raise ValueError("must be true or false")
 
 
-def _switch(value: object) -> bool:
-    chosen = _tristate(value)
-    if chosen is None:
-        raise ValueError("must be true or false")
-    return chosen
+def _tristate(value: object) -> bool | None:
+    if value is None or (isinstance(value, str) and value.lower() == "auto"):
+        return None
+    try:
+        return _switch(value)
+    except ValueError as error:
+        raise ValueError("must be true, false or auto") from error
 
 
 def _texts(value: object) -> tuple[str, ...]:
