@@ -1,0 +1,18 @@
+"""What everything speaks of: values, and the rules that make them valid.
+
+Owns the words of the domain, each once: a request field, a limit, a result field or an
+event is one line here, and what travels, what is documented and what a page knows is
+derived from it (``wire``). Refuses to import anything of ours, and to do anything.
+
+execution.py     what is asked for, and what came of it
+limits.py        how much an execution may use
+events.py        what an execution says while it lives, and what may be said to it
+verdicts.py      the one word that says how it ended
+status.py        what may be asked about it, and about whoever runs it
+language.py      what the platform knows about a language; which ones a request may have
+errors.py        what can go wrong, as a tree
+capabilities.py  what a deployment enforces on its host
+access.py        how much a gateway grants its clients
+loopback.py      which addresses only this machine can reach
+marks.py         the moments of one execution, while it is traced
+"""

@@ -3,7 +3,7 @@
 engine_client.py   EngineClient: makes the calls
 followed.py        a hold on one execution; following its events
 pending_result.py  waiting for the result alone, over connections that are used again
-link.py            the socket: bounded messages, in time
+link_socket.py     the socket: bounded messages, in time
 """
 
 from vibecell.engine.client.engine_client import EngineClient

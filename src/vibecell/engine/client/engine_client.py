@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vibecell.engine.client.followed import EngineConversation
-from vibecell.engine.client.link import REPLY_TIMEOUT_S, Link, SharedLink
+from vibecell.engine.client.link_socket import REPLY_TIMEOUT_S, Link, SharedLink
 from vibecell.engine.client.pending_result import EnginePendingResult, IdleLinks
 from vibecell.model.errors import EngineUnavailable, ProtocolViolation
 from vibecell.model.events import Cancel, Control

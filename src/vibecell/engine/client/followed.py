@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from vibecell.engine.client.link import SharedLink
+from vibecell.engine.client.link_socket import SharedLink
 from vibecell.engine.output import OutputKeeper
 from vibecell.model.errors import (
     Conflict,

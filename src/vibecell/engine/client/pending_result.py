@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 from vibecell.engine.client.followed import LOST_MESSAGE, FollowedExecution
-from vibecell.engine.client.link import Link
+from vibecell.engine.client.link_socket import Link
 from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
 from vibecell.model.execution import Result
 from vibecell.model.status import Standing

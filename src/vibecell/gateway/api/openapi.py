@@ -119,20 +119,23 @@ def _operation(
     return operation
 
 
-def _paths() -> JsonObject:
-    one = (_ID,)
-    events: dict[int, JsonObject] = {
-        200: {
-            "description": "Events as they come, each once, ending with `finished`.",
-            "content": {
-                "text/event-stream": {"schema": {"type": "string"}},
-                "application/x-ndjson": {"schema": _ref("Event")},
-            },
+_EVENTS: dict[int, JsonObject] = {
+    200: {
+        "description": "Events as they come, each once, ending with `finished`.",
+        "content": {
+            "text/event-stream": {"schema": {"type": "string"}},
+            "application/x-ndjson": {"schema": _ref("Event")},
         },
-        204: _answer("`after` is the last event: nothing follows."),
-    }
-    state: JsonObject = {"type": "object", "properties": {"status": {"type": "string"}}}
-    upgraded = {101: _answer("A WebSocket; see the reference of the HTTP API.")}
+    },
+    204: _answer("`after` is the last event: nothing follows."),
+}
+
+
+def _paths() -> JsonObject:
+    return {**_running(), **_executions(), **_websockets(), **_state()}
+
+
+def _running() -> JsonObject:
     return {
         "/execute": {
             "post": _operation(
@@ -148,6 +151,11 @@ def _paths() -> JsonObject:
                 "What can be run", {200: _answer("All languages.", _ref("OfferView"))}
             )
         },
+    }
+
+
+def _executions() -> JsonObject:
+    return {
         "/v1/executions": {
             "post": _operation(
                 "Begin an execution",
@@ -169,7 +177,7 @@ def _paths() -> JsonObject:
                 parameters=(_ID, _ENCODING),
             ),
             "delete": _operation(
-                "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=one
+                "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=(_ID,)
             ),
         },
         "/v1/executions/{id}/controls": {
@@ -179,19 +187,25 @@ def _paths() -> JsonObject:
                 404,
                 409,
                 body="Control",
-                parameters=one,
+                parameters=(_ID,),
             )
         },
         "/v1/executions/{id}/events": {
             "get": _operation(
                 "Follow an execution as Server-Sent Events or NDJSON",
-                events,
+                _EVENTS,
                 404,
                 406,
                 422,
                 parameters=(_ID, _AFTER, _ENCODING, _LAST_EVENT),
             )
         },
+    }
+
+
+def _websockets() -> JsonObject:
+    upgraded = {101: _answer("A WebSocket; see the reference of the HTTP API.")}
+    return {
         "/v1/executions/stream": {
             "get": _operation("Begin and follow over a WebSocket", upgraded, 426)
         },
@@ -205,6 +219,12 @@ def _paths() -> JsonObject:
                 parameters=(_ID, _AFTER, _ENCODING),
             )
         },
+    }
+
+
+def _state() -> JsonObject:
+    state: JsonObject = {"type": "object", "properties": {"status": {"type": "string"}}}
+    return {
         "/healthz": {
             "get": _operation(
                 "The gateway answers", {200: _answer("Yes.", state)}, open_to_all=True
