@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 CASE ?=
 QUICK ?=
+AGAINST ?=
 SECONDS ?=
 
 help: ## say what there is
@@ -30,8 +31,8 @@ test: ready-to-test lint ## everything: lint, types, and one run of all tests
 	$(BIN)/python -m pytest tests/unit tests/conformance tests/languages tests/integration \
 		tests/security tests/e2e $(PYTEST_ARGS)
 
-bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run
-	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick)
+bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run, AGAINST=DIR for another checkout
+	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(AGAINST),--against $(AGAINST))
 
 contract: $(STAMPS)/run ## write the page's types from the model
 	$(BIN)/python web/contract.py > web/src/contract.ts

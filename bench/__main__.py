@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import against
 from bench.case import Bench, BenchFailed, Case, NotHad, discover, open_bench
 from bench.machine import describe_machine
 from bench.report import Report, write
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; return the exit status."""
     cases = discover()
     options = _parser(cases).parse_args(arguments)
+    if options.against is not None:
+        return _compare(options.against, options.case, options.quick)
     chosen = [c for c in cases if not options.case or c.name in options.case]
     began = datetime.now(UTC).isoformat(timespec="seconds")
     try:
@@ -46,6 +49,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.as_markdown())
     _say(f"written to {path}" + (f" and {DOCUMENTATION}" if whole else ""))
     return 1 if failed else 0
+
+
+def _compare(checkout: Path, names: Sequence[str] | None, quick: bool) -> int:
+    """Measure this checkout beside another; 1 where it is slower than it may be."""
+    if unknown := sorted(set(names or ()) - set(against.COMPARED)):
+        _say(f"not compared with another checkout: {', '.join(unknown)}")
+        return 2
+    try:
+        other = against.sources_of(checkout)
+        bench, image = open_bench(load(dict(os.environ)), quick, _say)
+    except (BenchFailed, VibecellError) as error:
+        _say(f"the benchmark cannot start: {error}")
+        return 2
+    try:
+        rows = list(against.measure(bench, other, tuple(names or against.COMPARED)))
+    except BenchFailed as error:
+        _say(f"the comparison failed: {error}")
+        return 1
+    finally:
+        image.release()
+    print("| | this | other | ratio | goal | |\n|---|---|---|---|---|---|")
+    for row in rows:
+        goal = row.goal.text() if row.goal is not None else ""
+        cells = (row.label, row.measured, row.reference, row.ratio, goal, row.verdict or row.why)
+        print(f"| {' | '.join(cells)} |")
+    return 0 if all(row.passed is not False for row in rows) else 1
 
 
 def measure_all(bench: Bench, cases: Sequence[Case]) -> tuple[list[tuple[str, Row]], bool]:
@@ -70,6 +99,12 @@ def _parser(cases: Sequence[Case]) -> argparse.ArgumentParser:
     names = [case.name for case in cases]
     parser.add_argument(
         "--case", action="append", choices=names, help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="this checkout beside another one, in turns, instead of what it replaces",
     )
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
     return parser

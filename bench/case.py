@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import vibecell
 from bench.rows import Row
 from vibecell.cli.composition import prepare
 from vibecell.config import Settings
@@ -35,12 +36,14 @@ class Bench:
         settings: of the host's Vibecell; where its runtime image lies.
         packages: directory of the Python packages that cells have.
         say: tells whoever waits what is going on.
+        sources: the directory with the package that is measured.
     """
 
     quick: bool
     settings: Settings
     packages: Path
     say: Callable[[str], None]
+    sources: Path = Path(vibecell.__file__).parent.parent
 
     @property
     def rounds(self) -> int:

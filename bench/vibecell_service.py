@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import vibecell
 from bench import processes
 from bench.account import Account, own_cgroup
 from bench.case import Bench, BenchFailed
@@ -26,7 +25,6 @@ from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
 START_DEADLINE_S = 90.0
 _ADDRESS = re.compile(r"ready after .*: http://([^:]+):(\d+)")
-_SOURCES = Path(vibecell.__file__).parent.parent
 _LINES_KEPT = 40
 
 
@@ -68,7 +66,7 @@ def running(
         os.chmod(place, 0o711)  # as root the gateway is another user
         variables = {f"VIBECELL_{name.upper()}": value for name, value in settings.items()}
         environment = clean_environment(
-            PYTHONPATH=str(_SOURCES),
+            PYTHONPATH=str(bench.sources),
             PYTHONUNBUFFERED="1",
             VIBECELL_STATE_DIR=str(bench.settings.state_dir),
             VIBECELL_RUN_DIR=f"{place}/run",

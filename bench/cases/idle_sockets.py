@@ -25,6 +25,12 @@ from bench.websocket import WebSocket
 KEYS = tuple(f"bench-key-of-an-idle-client-{n}" for n in range(10))
 SILENT = "import time; time.sleep(110)"
 TITLE = "idle WebSockets"
+KINDS = ("not yet asked", "attached to a silent program")
+SETTINGS = {
+    "api_key": KEYS[0],
+    "api_keys": ",".join(KEYS),
+    "max_concurrent": str(2 * len(KEYS)),
+}
 MEMORY_GOAL = Goal("most", 60, "KB")
 SLOWER_GOAL = Goal("most", 2.0, "× its p50 without them")
 
@@ -32,13 +38,8 @@ SLOWER_GOAL = Goal("most", 2.0, "× its p50 without them")
 def measure(bench: Bench) -> Iterable[Row]:
     """Both kinds, each with a service of its own; 1,000 sockets, or 200 in a hurry."""
     count = 200 if bench.quick else 1000
-    for kind in ("not yet asked", "attached to a silent program"):
-        with running(
-            bench,
-            api_key=KEYS[0],
-            api_keys=",".join(KEYS),
-            max_concurrent=str(2 * len(KEYS)),
-        ) as service:
+    for kind in KINDS:
+        with running(bench, **SETTINGS) as service:
             yield from measure_kind(bench, service, kind, count)
 
 

@@ -1,0 +1,124 @@
+"""This checkout beside another one, in turns: what a change costs, or spares.
+
+Owns what is compared and the rows of it; refuses to compare what ran at different times.
+Both are started by the same interpreter, on images of their own.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from bench.case import Bench, BenchFailed
+from bench.cases import hello, hello_100, idle_sockets, output
+from bench.rounds import latency_ratio_row, take_turns, throughput_ratio_row
+from bench.rows import Goal, Row
+from bench.statistics import Spread, ratios
+from bench.vibecell_service import VibecellContender, running
+
+TOLERANCE = 0.10
+COMPARED = ("hello", "hello_100", "output", "idle_sockets")
+_NOT_SLOWER = Goal("most", 1 + TOLERANCE)
+_NOT_FEWER = Goal("least", 1 - TOLERANCE)
+
+
+def sources_of(checkout: Path) -> Path:
+    """Where the package of another checkout lies.
+
+    Raises:
+        BenchFailed: there is none.
+    """
+    sources = checkout.resolve() / "src"
+    if not (sources / "vibecell").is_dir():
+        raise BenchFailed(f"{checkout} is no checkout of Vibecell")
+    return sources
+
+
+def measure(bench: Bench, other: Path, names: tuple[str, ...] = COMPARED) -> Iterator[Row]:
+    """The rows of these cases, this checkout first.
+
+    Args:
+        other: the package's parent directory in the other checkout.
+        names: of ``COMPARED``.
+    """
+    for name in names:
+        bench.say(f"--- {name}, in turns with {other}")
+        yield from _COMPARISONS[name](bench, other)
+
+
+def _both(
+    stack: ExitStack, bench: Bench, other: Path, **settings: str
+) -> tuple[VibecellContender, VibecellContender]:
+    ours = stack.enter_context(running(bench, **settings))
+    theirs = stack.enter_context(running(replace(bench, sources=other), **settings))
+    return replace(ours, name="this"), replace(theirs, name="other")
+
+
+def _hello(bench: Bench, other: Path) -> Iterator[Row]:
+    with ExitStack() as stack:
+        ours, theirs = _both(stack, bench, other)
+        found = take_turns(bench, [theirs, ours], [hello.ASK], clients=1)
+        yield latency_ratio_row(hello.TITLE, found["this"], found["other"], _NOT_SLOWER)
+
+
+def _hello_100(bench: Bench, other: Path) -> Iterator[Row]:
+    with ExitStack() as stack:
+        ours, theirs = _both(stack, bench, other)
+        found = take_turns(bench, [theirs, ours], [hello.ASK], clients=100)
+        yield throughput_ratio_row(hello_100.TITLE, found["this"], found["other"], _NOT_FEWER)
+
+
+def _output(bench: Bench, other: Path) -> Iterator[Row]:
+    size_bytes = (32 if bench.quick else 256) * output.MIB
+    with ExitStack() as stack:
+        ours, theirs = _both(
+            stack, bench, other, ceiling__output_bytes=str(size_bytes + output.MIB)
+        )
+        rates: dict[str, list[float]] = {"this": [], "other": []}
+        for service in (theirs, ours):
+            output.one_run(service, output.MIB)
+        for _ in range(bench.rounds):
+            for service in (theirs, ours):
+                rates[service.name].append(output.one_run(service, size_bytes))
+                bench.say(f"{service.name}: {rates[service.name][-1]:.1f} MB/s")
+    yield _row(output.TITLE, rates["this"], rates["other"], "MB/s", _NOT_FEWER)
+
+
+def _idle_sockets(bench: Bench, other: Path) -> Iterator[Row]:
+    count = 200 if bench.quick else 1000
+    with ExitStack() as stack:
+        services = _both(stack, bench, other, **idle_sockets.SETTINGS)
+        for kind in idle_sockets.KINDS:
+            rows = [
+                list(idle_sockets.measure_kind(bench, service, kind, count)) for service in services
+            ]
+            for ours, theirs in zip(*rows, strict=True):
+                if ours.value is None or theirs.value is None:
+                    yield Row(ours.label, why=ours.why)
+                    continue
+                yield replace(
+                    _row(ours.label, [ours.value], [theirs.value], "", _NOT_SLOWER),
+                    measured=ours.measured,
+                    reference=theirs.measured,
+                )
+
+
+def _row(label: str, ours: list[float], theirs: list[float], unit: str, goal: Goal) -> Row:
+    ratio = ratios(ours, theirs)
+    return Row(
+        label,
+        measured=Spread.of(ours).text(unit),
+        reference=Spread.of(theirs).text(unit),
+        ratio=ratio.text("×", 2),
+        value=ratio.median,
+        goal=goal,
+        details={"this": ours, "other": theirs},
+    )
+
+
+_COMPARISONS = {
+    "hello": _hello,
+    "hello_100": _hello_100,
+    "output": _output,
+    "idle_sockets": _idle_sockets,
+}
