@@ -177,6 +177,8 @@ def test_the_context_holds_what_the_dockerfile_copies(tmp_path: Path) -> None:
     assert {"Dockerfile", "fill/__main__.py", "cell/zygote.py", "cell/preload.js"} <= names
     assert "packages/wheels/a-1-py3-none-any.whl" in names
     assert {"node", "bash"} <= set(plan["programs"])
+    assert plan["packages"].keys() <= set(plan["programs"])
+    assert (plan["packages"]["node"], plan["packages"]["awk"]) == ("nodejs", "mawk")
     dockerfile = (Path(image_build.__file__).parent / "Dockerfile").read_text()
     sources = [line.split()[1] for line in dockerfile.splitlines() if line.startswith("COPY ")]
     for source in (s for s in sources if not s.startswith("--")):
@@ -220,6 +222,26 @@ def test_a_failed_step_is_told_with_what_it_printed() -> None:
     with pytest.raises(SandboxFailure, match=r"(?s)Step 1/2 : RUN x.*it ended with 3"):
         image_build._run_build(Building(), io.BytesIO(), said.append)
     assert said == ["hello"]
+
+
+def test_what_a_base_lacks_is_installed_by_the_package_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packages = {"ps": "procps", "free": "procps", "node": "nodejs"}
+    plan = {"programs": ["free", "ls", "node", "odd", "ps"], "packages": packages}
+    monkeypatch.setattr(fill_image, "_plan", lambda: plan)
+    had = {"ls", "node", "apt-get"}
+    monkeypatch.setattr(fill_image.shutil, "which", lambda name: name if name in had else None)
+    asked: list[tuple[str, ...]] = []
+
+    def apt(*words: str) -> bool:
+        asked.append(words)
+        had.update({"free", "ps"} if "procps" in words else ())
+        return True
+
+    monkeypatch.setattr(fill_image, "_apt", apt)
+    fill_image.programs()
+    assert asked == [("update",), ("install", "procps")]
 
 
 def test_what_not_everybody_may_read_of_a_base_stays_there(

@@ -37,11 +37,13 @@ def image_spec(descriptions: tuple[Description, ...], program_path: str) -> Imag
     programs: dict[str, Program] = {}
     trees: list[Path] = []
     requirements = []
+    packages = {p: package for d in descriptions for p, package in d.needs.packages.items()}
     for needs in (d.needs for d in descriptions):
         for name in needs.programs:
-            programs.setdefault(name, Program(name))
+            programs.setdefault(name, Program(name, (), packages.get(name, "")))
         if needs.program and needs.program != _INTERPRETER:
-            programs[needs.program] = Program(needs.program, version_args=needs.version_args)
+            package = packages.get(needs.program, "")
+            programs[needs.program] = Program(needs.program, needs.version_args, package)
         trees.extend(needs.trees)
         if needs.requirements is not None:
             requirements.append(needs.requirements)

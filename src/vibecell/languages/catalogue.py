@@ -6,7 +6,7 @@ deployment can run; refuses to run anything. To add a language, add a folder.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -25,6 +25,7 @@ class RuntimeNeeds:
         program: whose version is the language's; empty: needs none.
         version_args: arguments that make it print its version.
         programs: others of the host that programs of the language use.
+        packages: the Debian package of each program that a base image of containers may lack.
         trees: directories of the host that its runtime reads.
         requirements: pinned Python packages; ``None``: none.
         mend: what an operator can do where a host lacks ``program``.
@@ -33,6 +34,7 @@ class RuntimeNeeds:
     program: str = ""
     version_args: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     trees: tuple[Path, ...] = ()
     requirements: Path | None = None
     mend: str = ""
@@ -135,7 +137,7 @@ def _read(path: Path) -> Description:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         smoke = table.pop("smoke", None)
-        needs = _needs(table.pop("runtime", {}), path.parent)
+        needs = _needs(table.pop("runtime", {}), table.pop("packages", {}), path.parent)
         return Description(
             language=_language(table),
             needs=needs,
@@ -182,18 +184,31 @@ def _profile(table: dict[str, Any]) -> WarmProfile:
     return profile
 
 
-def _needs(table: dict[str, Any], folder: Path) -> RuntimeNeeds:
+def _needs(table: dict[str, Any], packages: dict[str, Any], folder: Path) -> RuntimeNeeds:
     requirements = table.pop("requirements", None)
     needs = RuntimeNeeds(
         program=table.pop("program", ""),
         version_args=tuple(table.pop("version_args", ())),
         programs=tuple(table.pop("programs", ())),
+        packages=_packages(packages.pop("apt", {})),
         trees=tuple(Path(p) for p in table.pop("trees", ())),
         requirements=folder / requirements if requirements else None,
         mend=table.pop("mend", ""),
     )
     _refuse_rest(table)
+    _refuse_rest(packages)
+    if foreign := needs.packages.keys() - {needs.program, *needs.programs}:
+        raise ValueError(f"no programs of this language: {', '.join(sorted(foreign))}")
     return needs
+
+
+def _packages(table: dict[str, list[str]]) -> Mapping[str, str]:
+    """Program to package, from package to programs."""
+    brought = [(program, package) for package, found in table.items() for program in found]
+    packages = dict(brought)
+    if len(packages) < len(brought):
+        raise ValueError("more than one package brings the same program")
+    return MappingProxyType(packages)
 
 
 def _refuse_rest(table: dict[str, Any]) -> None:

@@ -50,25 +50,11 @@ _LEFT_OUT = (
     "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man", "etc/ssl/private",
 )  # fmt: skip
 _INSTALLERS = ("pip", "setuptools", "wheel")  # of no use behind walls; their hooks slow each start
-# The package of each program that Debian does not install everywhere.
-_DEBIAN_PACKAGES = {
-    "awk": "mawk", "bash": "bash", "bc": "bc", "bunzip2": "bzip2", "bzip2": "bzip2",
-    "clear": "ncurses-bin", "cmp": "diffutils", "diff": "diffutils", "diff3": "diffutils",
-    "egrep": "grep", "fgrep": "grep", "find": "findutils", "flock": "util-linux",
-    "free": "procps", "getopt": "util-linux", "grep": "grep", "gunzip": "gzip", "gzip": "gzip",
-    "hexdump": "bsdextrautils", "hostname": "hostname", "jq": "jq", "kill": "procps",
-    "more": "util-linux", "node": "nodejs", "patch": "patch", "pgrep": "procps",
-    "pkill": "procps", "ps": "procps", "rev": "bsdextrautils", "sdiff": "diffutils",
-    "sed": "sed", "setsid": "util-linux", "sh": "dash", "tar": "tar", "tput": "ncurses-bin",
-    "unxz": "xz-utils", "which": "debianutils", "xargs": "findutils", "xxd": "xxd",
-    "xz": "xz-utils", "zcat": "gzip",
-}  # fmt: skip
 
 
 def programs() -> None:
     """Install what of the programs the base lacks and its package manager has."""
-    missing = _missing()
-    packages = sorted({_DEBIAN_PACKAGES[n] for n in missing if n in _DEBIAN_PACKAGES})
+    packages = _packages_of(_missing())
     if packages and shutil.which("apt-get"):
         print(f"{SAYS}installing {', '.join(packages)}", flush=True)
         # All at once is one download; but what this release of the distribution does not have
@@ -145,6 +131,12 @@ def _plan() -> dict[str, Any]:
 
 def _missing() -> list[str]:
     return [name for name in _plan()["programs"] if shutil.which(name) is None]
+
+
+def _packages_of(programs: Iterable[str]) -> list[str]:
+    """The Debian packages that bring these programs; of others none is known."""
+    packages: dict[str, str] = _plan()["packages"]
+    return sorted({packages[name] for name in programs if name in packages})
 
 
 def _apt(word: str, *names: str) -> bool:

@@ -205,7 +205,10 @@ def _run_build(
 
 def _write_context(file: IO[bytes], spec: ImageSpec, wheels: Path) -> None:
     """What the Dockerfile copies from; the same bytes for the same contents."""
-    plan = {"programs": sorted(p.name for p in spec.programs)}
+    plan = {
+        "programs": sorted(p.name for p in spec.programs),
+        "packages": {p.name: p.package for p in spec.programs if p.package},
+    }
     rules = Path(*image_rules.__name__.split(".")).with_suffix(".py")
     members: list[tuple[str, bytes | Path]] = [
         ("Dockerfile", _DOCKERFILE),

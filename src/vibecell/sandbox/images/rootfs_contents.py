@@ -37,15 +37,17 @@ _CLEAN_ENVIRONMENT = {"PATH": PROGRAM_PATH, "LC_ALL": "C.UTF-8"}
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program of the host to be copied.
+    """A program that an image holds.
 
     Attributes:
         name: looked up in ``PATH``.
         version_args: arguments that make it print its version; none: unasked.
+        package: the Debian package that brings it; empty: none is known.
     """
 
     name: str
     version_args: tuple[str, ...] = ()
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def base_fingerprint(spec: ImageSpec) -> str:
     for path in [_interpreter(), *spec.trees, *_found(spec).values()]:
         digest.update(_identity(path))
     for program in spec.programs:
-        digest.update(f"{program}\n".encode())
+        # not its package: where it came from changes nothing that is copied
+        digest.update(f"{program.name} {program.version_args}\n".encode())
     return digest.hexdigest()[:16]
 
 
