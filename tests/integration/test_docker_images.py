@@ -141,7 +141,7 @@ def test_what_a_cell_needs_is_there(client: docker.APIClient, docker_image: Runt
 def test_the_pinned_packages_are_importable(
     client: docker.APIClient, docker_image: RuntimeImage, docker_spec: ImageSpec
 ) -> None:
-    pinned = docker_spec.requirements.read_text()
+    pinned = docker_spec.requirements[0].read_text()
     found = inside(client, docker_image.id, IMPORTS, environment={"MPLCONFIGDIR": "/tmp/mpl"})
     assert all(f"{name}=={version}\n" in pinned for name, version in found.items())
 
@@ -237,7 +237,7 @@ def test_what_a_base_brings_along_is_left_behind(
         assert (about["hooks"], about["secrets"]) == ([], [])
         assert about["users"] == ["nobody", "root", "user"]
         found = inside(client, built.id, IMPORTS, environment={"MPLCONFIGDIR": "/tmp/mpl"})
-        assert f"numpy=={found['numpy']}\n" in docker_spec.requirements.read_text()
+        assert f"numpy=={found['numpy']}\n" in docker_spec.requirements[0].read_text()
         settings = client.inspect_image(built.id)["Config"]
         assert not settings.get("Volumes")
         assert settings["Entrypoint"] == ["python3"]

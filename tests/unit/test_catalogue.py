@@ -114,6 +114,7 @@ def test_a_new_folder_is_all_a_language_needs(tmp_path: Path) -> None:
         (('program = "toy"', 'programme = "toy"'), "programme"),
         (('[[profiles]]\nname = "toy"', ""), "profiles"),
         (("aliases", "aliases aliases"), "language.toml"),
+        (('version_args = ["--version"]', ""), "version_args or in_every_image"),
         (("[[prof", '[packages.apt]\nmake = ["make"]\n[[prof'), "no programs .*: make"),
         (("[[prof", '[packages.apt]\na = ["toy"]\nb = ["toy"]\n[[prof'), "more than one package"),
         (("[[prof", '[packages.brew]\ntoy = ["toy"]\n[[prof'), "unknown: brew"),

@@ -141,12 +141,12 @@ def test_wheels_are_downloaded_once_for_each_interpreter(
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("a==1\n")
     cache = tmp_path / "cache"
-    first = download(requirements, BOOKWORM, cache, lambda line: None)
+    first = download((requirements,), BOOKWORM, cache, lambda line: None)
     assert [p.name for p in first.iterdir()] == ["a-1-py3-none-any.whl"]
-    assert download(requirements, BOOKWORM, cache, lambda line: None) == first
+    assert download((requirements,), BOOKWORM, cache, lambda line: None) == first
     assert len(calls) == 1
     newer = Interpreter((3, 14), "x86_64", (2, 36))
-    assert download(requirements, newer, cache, lambda line: None) != first
+    assert download((requirements,), newer, cache, lambda line: None) != first
     assert calls[1][calls[1].index("--python-version") :][:2] == ["--python-version", "3.14"]
 
 
@@ -160,7 +160,7 @@ def test_a_failed_download_leaves_nothing_and_quotes_pip(
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("a==1\n")
     with pytest.raises(SandboxFailure, match=r"Python 3\.11 on x86_64.*: ERROR: no such version"):
-        download(requirements, BOOKWORM, tmp_path / "cache", lambda line: None)
+        download((requirements,), BOOKWORM, tmp_path / "cache", lambda line: None)
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -21,9 +21,7 @@ def test_every_uid_may_pass_through_to_an_image_whatever_the_umask(
     monkeypatch.setattr(rootfs.contents, "cell_fingerprint", lambda _: "cell")
     monkeypatch.setattr(rootfs.contents, "fill_base", fill)
     monkeypatch.setattr(rootfs.contents, "fill_cell_programs", lambda _spec, _root: None)
-    spec = ImageSpec(
-        programs=(), trees=(), requirements=Path(), cell_programs=Path(), program_path=""
-    )
+    spec = ImageSpec(programs=(), trees=(), requirements=(), cell_programs=Path(), program_path="")
     before = os.umask(0o077)
     try:
         image = build_image(spec, tmp_path / "state" / "images")

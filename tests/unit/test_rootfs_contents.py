@@ -13,9 +13,7 @@ from vibecell.sandbox.images.rootfs import ImageSpec, build_image
 @pytest.fixture
 def spec(tmp_path: Path) -> ImageSpec:
     """An image of the interpreter alone."""
-    requirements = tmp_path / "requirements.txt"
-    requirements.touch()
-    return ImageSpec((), (), requirements, tmp_path, "/nowhere")
+    return ImageSpec((), (), (), tmp_path, "/nowhere")
 
 
 def test_an_interpreter_that_is_not_there_is_named(

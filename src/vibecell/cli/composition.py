@@ -29,30 +29,24 @@ if TYPE_CHECKING:  # it needs an SDK that is an extra
     from vibecell.cli.containers import Containers
 
 CELL_PROGRAMS = Path(__file__).parent.parent / "cell"
-_INTERPRETER = "python3"  # not looked up: the image copies the running one
 
 
 def image_spec(descriptions: tuple[Description, ...], program_path: str) -> ImageSpec:
     """The image that all these languages need together."""
     programs: dict[str, Program] = {}
     trees: list[Path] = []
-    requirements = []
     packages = {p: package for d in descriptions for p, package in d.needs.packages.items()}
     for needs in (d.needs for d in descriptions):
         for name in needs.programs:
             programs.setdefault(name, Program(name, (), packages.get(name, "")))
-        if needs.program and needs.program != _INTERPRETER:
+        if needs.program and not needs.in_every_image:
             package = packages.get(needs.program, "")
             programs[needs.program] = Program(needs.program, needs.version_args, package)
         trees.extend(needs.trees)
-        if needs.requirements is not None:
-            requirements.append(needs.requirements)
-    if len(requirements) != 1:
-        raise ValueError("exactly one language must bring the interpreter's requirements")
     return ImageSpec(
         programs=tuple(programs.values()),
         trees=tuple(trees),
-        requirements=requirements[0],
+        requirements=tuple(d.needs.requirements for d in descriptions if d.needs.requirements),
         cell_programs=CELL_PROGRAMS,
         program_path=program_path,
     )

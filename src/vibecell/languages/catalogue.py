@@ -23,7 +23,9 @@ class RuntimeNeeds:
 
     Attributes:
         program: whose version is the language's; empty: needs none.
-        version_args: arguments that make it print its version.
+        in_every_image: whether each image has the program anyhow, since what runs behind the
+            walls needs it, too; then it is not looked for, and its version is known.
+        version_args: arguments that make it print its version, where that is not known.
         programs: others of the host that programs of the language use.
         packages: the Debian package of each program that a base image of containers may lack.
         trees: directories of the host that its runtime reads.
@@ -32,6 +34,7 @@ class RuntimeNeeds:
     """
 
     program: str = ""
+    in_every_image: bool = False
     version_args: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -188,6 +191,7 @@ def _needs(table: dict[str, Any], packages: dict[str, Any], folder: Path) -> Run
     requirements = table.pop("requirements", None)
     needs = RuntimeNeeds(
         program=table.pop("program", ""),
+        in_every_image=table.pop("in_every_image", False),
         version_args=tuple(table.pop("version_args", ())),
         programs=tuple(table.pop("programs", ())),
         packages=_packages(packages.pop("apt", {})),
@@ -197,6 +201,8 @@ def _needs(table: dict[str, Any], packages: dict[str, Any], folder: Path) -> Run
     )
     _refuse_rest(table)
     _refuse_rest(packages)
+    if bool(needs.program) != (needs.in_every_image or bool(needs.version_args)):
+        raise ValueError("version_args or in_every_image belong to every program, and only there")
     if foreign := needs.packages.keys() - {needs.program, *needs.programs}:
         raise ValueError(f"no programs of this language: {', '.join(sorted(foreign))}")
     return needs

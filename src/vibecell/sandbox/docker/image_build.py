@@ -217,7 +217,7 @@ def _write_context(file: IO[bytes], spec: ImageSpec, wheels: Path) -> None:
         # whole packages: one of the same name in the base does not go before them
         *((f"fill/{parent}/__init__.py", b"") for parent in rules.parents if parent.name),
         (f"fill/{rules}", Path(image_rules.__file__)),
-        ("packages/requirements.txt", spec.requirements),
+        ("packages/requirements.txt", b"\n".join(p.read_bytes() for p in spec.requirements)),
     ]
     members += [(f"packages/wheels/{p.name}", p) for p in sorted(wheels.glob("*.whl"))]
     members += [(f"cell/{p.name}", p) for p in contents.cell_sources(spec)]

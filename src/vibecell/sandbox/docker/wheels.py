@@ -56,15 +56,26 @@ def _dotted(version: tuple[int, int]) -> str:
 
 
 def download(
-    requirements: Path, interpreter: Interpreter, cache: Path, say: Callable[[str], None]
+    requirements: tuple[Path, ...],
+    interpreter: Interpreter,
+    cache: Path,
+    say: Callable[[str], None],
 ) -> Path:
     """A directory with the wheels of all requirements, and of pip, for an interpreter.
+
+    Args:
+        requirements: files of pinned packages.
+        interpreter: of the image.
+        cache: where such directories are kept; made when absent.
+        say: told what goes on, a line at a time.
 
     Raises:
         SandboxFailure: they cannot be had; quotes what pip said.
     """
     step = f"download the packages for {interpreter}"
-    digest = hashlib.sha256(f"{interpreter}\n{PIP}\n".encode() + requirements.read_bytes())
+    digest = hashlib.sha256(f"{interpreter}\n{PIP}\n".encode())
+    for path in requirements:
+        digest.update(path.read_bytes())
     folder = cache / digest.hexdigest()[:16]
     if folder.is_dir():
         return folder
@@ -88,7 +99,7 @@ def download(
 
 
 def _pip_download(
-    step: str, requirements: Path, interpreter: Interpreter, destination: Path
+    step: str, requirements: tuple[Path, ...], interpreter: Interpreter, destination: Path
 ) -> None:
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-input",
@@ -97,7 +108,7 @@ def _pip_download(
     ]  # fmt: skip
     for platform in interpreter.platforms:
         command += ["--platform", platform]
-    command += ["--requirement", str(requirements), PIP]
+    command += [*(f"--requirement={path}" for path in requirements), PIP]
     try:
         done = subprocess.run(
             command,

@@ -57,14 +57,14 @@ class ImageSpec:
     Attributes:
         programs: copied with the libraries they need.
         trees: directories of the host copied to the same place, where they exist.
-        requirements: pinned Python packages to install.
+        requirements: files of pinned Python packages to install, all of them together.
         cell_programs: directory of the programs that run behind the walls.
         program_path: where the host's programs are looked for, as ``PATH``.
     """
 
     programs: tuple[Program, ...]
     trees: tuple[Path, ...]
-    requirements: Path
+    requirements: tuple[Path, ...]
     cell_programs: Path
     program_path: str
 
@@ -72,7 +72,8 @@ class ImageSpec:
 def base_fingerprint(spec: ImageSpec) -> str:
     """Stands for everything but the cell programs; reads no large file."""
     digest = hashlib.sha256(f"{FORMAT}\n{sys.version}\n{sys.base_prefix}\n".encode())
-    digest.update(spec.requirements.read_bytes())
+    for path in spec.requirements:
+        digest.update(path.read_bytes())
     for path in [_interpreter(), *spec.trees, *_found(spec).values()]:
         digest.update(_identity(path))
     for program in spec.programs:
@@ -232,12 +233,14 @@ def _copy_interpreter(root: Path) -> None:
         configuration.write_text(text.replace(sys.base_prefix, "/usr/local"))
 
 
-def _install_packages(requirements: Path, root: Path) -> None:
+def _install_packages(requirements: tuple[Path, ...], root: Path) -> None:
+    if not requirements:
+        return  # pip takes that for a mistake
     target = root / "usr/local/lib" / _PYTHON / "site-packages"
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-input",
         "--disable-pip-version-check", "--no-warn-script-location", "--only-binary", ":all:",
-        "--target", str(target), "--requirement", str(requirements),
+        "--target", str(target), *(f"--requirement={path}" for path in requirements),
     ]  # fmt: skip
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
