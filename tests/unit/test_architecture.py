@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "vibecell"
-MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "languages" not in p.parts[:-2])
+MODULES = sorted(
+    p for p in PACKAGE.rglob("*.py") if "languages" not in p.relative_to(PACKAGE).parts[:-2]
+)
 MAX_LINES = 400
 FORBIDDEN_NAMES = {"utils", "util", "core", "common", "services", "service", "helpers", "misc"}
 MAY_READ_ENVIRONMENT = {"config", "cli", "cell"}
