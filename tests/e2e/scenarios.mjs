@@ -276,6 +276,25 @@ const scenarios = {
     assert.match(await page.locator(".cm-content").innerText(), /# mine/);
   },
 
+  async each_language_is_coloured_by_its_own_grammar() {
+    const page = await open();
+    const toy = { name: "toy", display_name: "Toy", version: "1", aliases: [], entrypoint: "main.toy", mode: "exec", example: 'say "hello"', grammar: "toy" };
+    await page.route("**/v1/languages", async (route) => {
+      const offered = await (await route.fetch()).json();
+      await route.fulfill({ json: { ...offered, languages: [...offered.languages, toy] } });
+    });
+    await page.reload();
+    await page.locator("button.run:enabled").waitFor();
+    const coloured = page.locator('.cm-content [class*="tok-"]');
+    for (const language of ["python", "javascript", "html", "bash"]) {
+      await page.selectOption("select.language", language);
+      await until(`${language} in colours`, async () => (await coloured.count()) > 0);
+    }
+    await page.selectOption("select.language", "toy");
+    await until("the toy's own example", async () => (await page.locator(".cm-content").innerText()) === toy.example);
+    assert.equal(await coloured.count(), 0, "a language that the page has no grammar for is plain text");
+  },
+
   async a_plot_is_shown() {
     const page = await open({
       code: 'import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()\nprint("drawn")\n',

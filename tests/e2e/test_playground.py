@@ -68,6 +68,7 @@ def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:
         "control_enter_runs_from_the_editor",
         "the_keyboard_can_leave_the_editor",
         "code_is_kept_for_each_language",
+        "each_language_is_coloured_by_its_own_grammar",
         "a_plot_is_shown",
         "a_file_left_behind_can_be_downloaded",
         "output_is_never_markup",

@@ -114,6 +114,8 @@ export interface Language {
   mode: "in_place" | "warm_exec" | "exec" | "page";
   /** a small program to begin with */
   example: string;
+  /** what an editor colours it by, as the page names its grammars; empty: it is plain text */
+  grammar: string;
 }
 
 /** Upper bounds of one stage of one execution. */

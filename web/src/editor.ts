@@ -28,12 +28,14 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import type { Language } from "./protocol";
 
+/** By the names that languages give for theirs; what is not here is plain text. */
 const GRAMMARS: Record<string, () => Extension> = {
   python: () => [python(), indentUnit.of("    ")],
   javascript: () => [javascript(), indentUnit.of("  ")],
   html: () => [html(), indentUnit.of("  ")],
-  bash: () => [StreamLanguage.define(shell), indentUnit.of("  ")],
+  shell: () => [StreamLanguage.define(shell), indentUnit.of("  ")],
 };
 
 const HIGHLIGHT = HighlightStyle.define([
@@ -96,12 +98,12 @@ export class Editor {
   }
 
   /** Shows a program of another language; its undo history begins here. */
-  show(language: string, displayName: string, code: string): void {
+  show(language: Language, code: string): void {
     const attributes = EditorView.contentAttributes.of({
-      "aria-label": `${displayName} program`,
+      "aria-label": `${language.display_name} program`,
       "aria-describedby": "editor-hint",
     });
-    const extensions = [this.common, GRAMMARS[language]?.() ?? [], attributes];
+    const extensions = [this.common, GRAMMARS[language.grammar ?? ""]?.() ?? [], attributes];
     this.view.setState(EditorState.create({ doc: code, extensions }));
   }
 

@@ -107,7 +107,7 @@ export class VibeCell extends HTMLElement {
     language.replaceChildren(...found.map((l) => h("option", { value: l.name }, l.display_name)));
     language.disabled = false;
     const kept = storage.run();
-    const wanted = [kept?.language, storage.preference("language"), this.getAttribute("language"), "python"];
+    const wanted = [kept?.language, storage.preference("language"), this.getAttribute("language")];
     const first = wanted.find((name) => found.some((l) => l.name === name)) ?? found[0]?.name;
     if (first !== undefined) this.choose(first);
     this.say(found.length > 0 ? "Ready" : "This server has no languages");
@@ -149,7 +149,7 @@ export class VibeCell extends HTMLElement {
       h("option", { value: "" }, "Examples"),
       ...offered.map((e, i) => h("option", { value: String(i) }, e.title)),
     );
-    this.editor.show(name, language.display_name, storage.code(name) ?? offered[0]?.code ?? "");
+    this.editor.show(language, storage.code(name) ?? offered[0]?.code ?? "");
   }
 
   private loadExample(): void {

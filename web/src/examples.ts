@@ -1,4 +1,4 @@
-/** More to begin with than the one example each language brings. */
+/** More to begin with than the one example each language brings; one that has no more here is shown with its own. */
 
 export interface Example {
   title: string;

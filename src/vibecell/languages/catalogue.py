@@ -166,6 +166,7 @@ def _language(table: dict[str, Any]) -> Language:
         env=MappingProxyType(dict(table.pop("env", {}))),
         profiles=tuple(_profile(dict(p)) for p in table.pop("profiles", ())),
         example=table.pop("example", ""),
+        grammar=table.pop("grammar", ""),
         image=table.pop("image", DEFAULT_IMAGE),
     )
     _refuse_rest(table)

@@ -61,6 +61,8 @@ class Language:
         env: environment additions of the language.
         profiles: warm profiles, the default one first.
         example: a small program to begin with.
+        grammar: what an editor colours it by, as the page names its grammars; empty:
+            it is plain text.
         image: name of the runtime image where its cells are containers.
     """
 
@@ -74,6 +76,7 @@ class Language:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), metadata=INTERNAL)
     profiles: tuple[WarmProfile, ...] = field(default=(), metadata=INTERNAL)
     example: str = ""
+    grammar: str = ""
     image: str = field(default=DEFAULT_IMAGE, metadata=INTERNAL)
 
 
