@@ -1,10 +1,19 @@
 """The catalogue: every folder of ``languages/`` is a whole description."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from vibecell.languages.catalogue import FOLDER, Catalogue, Description, catalogue, describe
+from vibecell.languages.catalogue import (
+    FOLDER,
+    Catalogue,
+    Description,
+    catalogue,
+    choose,
+    describe,
+)
+from vibecell.model.errors import UnsupportedLanguage
 
 DESCRIPTIONS = describe()
 VERSIONS = {"python3": "3.11.7", "node": "20.1.0", "bash": "5.2.15"}
@@ -89,6 +98,35 @@ def test_a_description_is_usable(description: Description) -> None:
     assert description.smoke.is_file()
     assert description.smoke_output.endswith("\n")
     assert description.needs.mend or description.needs.program == "python3"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "chosen"),
+    [
+        (None, "a/b.js", "javascript"),
+        (None, "page.html", "html"),
+        ("SH", "a/b.js", "bash"),
+        (None, "a.unknown", "python"),
+        (None, "bash", "python"),
+        (None, "-", "python"),
+        (None, None, "python"),
+    ],
+)
+def test_a_program_is_of_the_named_language_or_as_its_file_says(
+    name: str | None, file: str | None, chosen: str
+) -> None:
+    assert choose(DESCRIPTIONS, name, file).language.name == chosen
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(UnsupportedLanguage, match="no such language"):
+        choose(DESCRIPTIONS, "pyton", "a.py")
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS, ids=lambda d: d.language.name)
+def test_what_is_measured_asks_for_nothing(description: Description) -> None:
+    assert description.hello
+    assert not re.search(r"\b(input|read|stdin)\b", description.hello)
 
 
 def test_requirements_pin_every_package() -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
-from vibecell.model.language import DEFAULT_IMAGE
+from vibecell.model.language import DEFAULT_IMAGE, DEFAULT_LANGUAGE
 
 EXIT_USAGE = 2
+_LANGUAGE_HELP = f"default: by the file's name, else {DEFAULT_LANGUAGE}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, help="port (default 8000; 0: any free one)")
 
     run = words.add_parser("run", parents=[shared], help="run a program; exit as it does")
-    run.add_argument("--language", "-l", help="default: by the file's name, else python")
+    run.add_argument("--language", "-l", help=_LANGUAGE_HELP)
     run.add_argument("file", help="its source; - reads it from standard input")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the program")
 
@@ -158,7 +159,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument(
         "--url", help="trace a running service, started with VIBECELL_TRACE=true, on this host"
     )
-    trace.add_argument("--language", "-l", help="default: by the file's name, else python")
+    trace.add_argument("--language", "-l", help=_LANGUAGE_HELP)
     trace.add_argument("--file", help="the program; default: one that prints a line; -: stdin")
     trace.add_argument("--count", type=int, default=200, help="executions (default 200)")
     trace.add_argument("--json", action="store_true", help="for programs")

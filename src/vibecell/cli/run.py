@@ -26,7 +26,7 @@ from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.executor import Conversation
-from vibecell.languages.catalogue import describe
+from vibecell.languages.catalogue import choose, describe
 from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
 from vibecell.model.events import (
     Cancel,
@@ -38,7 +38,6 @@ from vibecell.model.events import (
     Stream,
 )
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
-from vibecell.model.language import Language, find_language
 from vibecell.model.verdicts import Verdict
 
 OWNER = "command line"
@@ -61,7 +60,7 @@ def run(settings: Settings, file: str, language: str | None, args: tuple[str, ..
         VibecellError: it cannot be run.
     """
     source = _read_source(file)
-    chosen = _language(file, language)
+    chosen = choose(describe(), language, file).language
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     request = ExecutionRequest(
         language=chosen.name,
@@ -105,17 +104,6 @@ def _read_stdin() -> bytes:
     if len(data) > MAX_STDIN_BYTES:
         raise MalformedRequest(f"standard input is larger than {MAX_STDIN_BYTES} bytes")
     return data
-
-
-def _language(file: str, name: str | None) -> Language:
-    languages = [d.language for d in describe()]
-    if name is not None:
-        return find_language(languages, name)
-    suffix = Path(file).suffix
-    for language in languages:
-        if suffix and suffix == Path(language.entrypoint).suffix:
-            return language
-    return languages[0]
 
 
 @contextlib.contextmanager

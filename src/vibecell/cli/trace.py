@@ -24,9 +24,9 @@ from vibecell.cli.trace_table import Marks, Table, make_table
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.gateway.timing import NAME, read_server_timing
-from vibecell.languages.catalogue import describe
+from vibecell.languages.catalogue import choose, describe
 from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
-from vibecell.model.language import Language, find_language
+from vibecell.model.language import Language
 from vibecell.model.marks import Moment
 
 WARM_UPS = 10
@@ -37,7 +37,6 @@ START_DEADLINE_S = 60.0
 PAUSE_S = 0.03
 DESTROYED_DEADLINE_S = 2.0
 MAX_COUNT = 1000
-_HELLO = 'print("hello")\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,10 @@ def trace(settings: Settings, asked: Asked) -> int:
     """
     if not 1 <= asked.count <= MAX_COUNT:
         raise MalformedRequest(f"--count must be 1 to {MAX_COUNT}")
-    language = _language(asked)
-    body = json.dumps({"language": language.name, "code": _source(asked, language)}).encode()
+    chosen = choose(describe(), asked.language, asked.file)
+    language = chosen.language
+    source = chosen.hello if asked.file is None else _read_source(asked.file)
+    body = json.dumps({"language": language.name, "code": source}).encode()
     with _service(settings, asked.url) as (address, engine), _Client(address, settings) as client:
         for _ in range(WARM_UPS):
             client.execute(body)
@@ -99,25 +100,14 @@ def _print(language: Language, verdicts: list[str], table: Table) -> None:
         print(line)
 
 
-def _language(asked: Asked) -> Language:
-    languages = [description.language for description in describe()]
-    if asked.language is not None:
-        return find_language(languages, asked.language)
-    suffix = Path(asked.file).suffix if asked.file else ""
-    by_name = (x for x in languages if suffix and suffix == Path(x.entrypoint).suffix)
-    return next(by_name, languages[0])
-
-
-def _source(asked: Asked, language: Language) -> str:
-    if asked.file is None:
-        return _HELLO if language.name == "python" else language.example
+def _read_source(file: str) -> str:
     try:
-        source = sys.stdin.buffer.read() if asked.file == "-" else Path(asked.file).read_bytes()
+        source = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return source.decode()
     except OSError as error:
-        raise MalformedRequest(f"{asked.file}: {error.strerror}") from error
+        raise MalformedRequest(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise MalformedRequest(f"{asked.file}: is not UTF-8") from error
+        raise MalformedRequest(f"{file}: is not UTF-8") from error
 
 
 def _joined(answers: list[_Answer], engine: dict[str, dict[Moment, int]]) -> list[Marks]:

@@ -11,7 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from vibecell.model.language import DEFAULT_IMAGE, Language, StartMode, WarmProfile
+from vibecell.model.language import (
+    DEFAULT_IMAGE,
+    DEFAULT_LANGUAGE,
+    Language,
+    StartMode,
+    WarmProfile,
+    find_language,
+)
 
 FOLDER = Path(__file__).parent
 MODES = ("in_place", "warm_exec", "exec", "page")
@@ -51,12 +58,14 @@ class Description:
         language: with an empty version.
         needs: what its runtime needs.
         smoke: a program that must print ``smoke_output``; ``None`` for a page.
+        hello: a program that prints a line and asks for nothing, to be measured.
     """
 
     language: Language
     needs: RuntimeNeeds
     smoke: Path | None
     smoke_output: str
+    hello: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Catalogue:
     """The languages of this deployment.
 
     Attributes:
-        languages: that can run, Python first, the others by name.
+        languages: that can run, the default one first, the others by name.
         unavailable: that cannot, with the mend; one for each place it should run in.
     """
 
@@ -113,8 +122,8 @@ def describe(folder: Path = FOLDER) -> tuple[Description, ...]:
 
 
 def in_order(language: Language) -> tuple[bool, str]:
-    """Sorts languages as they are shown: Python first, the others by name."""
-    return language.name != "python", language.name
+    """Sorts languages as they are shown: the default one first, the others by name."""
+    return language.name != DEFAULT_LANGUAGE, language.name
 
 
 def catalogue(descriptions: tuple[Description, ...], versions: Mapping[str, str]) -> Catalogue:
@@ -136,16 +145,40 @@ def catalogue(descriptions: tuple[Description, ...], versions: Mapping[str, str]
     return Catalogue(tuple(languages), tuple(unavailable))
 
 
+def choose(
+    descriptions: tuple[Description, ...], name: str | None, file: str | None
+) -> Description:
+    """The language of a program in a file.
+
+    Args:
+        descriptions: of all languages, the default one first.
+        name: canonical name or alias; ``None`` leaves it to the file's name.
+        file: its path; ``None``, or without a suffix that is known: the default language.
+
+    Raises:
+        UnsupportedLanguage: there is none of this name.
+    """
+    if name is not None:
+        found = find_language((d.language for d in descriptions), name)
+        return next(d for d in descriptions if d.language is found)
+    suffix = Path(file).suffix if file else ""
+    by_name = (d for d in descriptions if suffix and suffix == Path(d.language.entrypoint).suffix)
+    return next(by_name, descriptions[0])
+
+
 def _read(path: Path) -> Description:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         smoke = table.pop("smoke", None)
         needs = _needs(table.pop("runtime", {}), table.pop("packages", {}), path.parent)
+        hello = table.pop("hello", "")
+        language = _language(table)
         return Description(
-            language=_language(table),
+            language=language,
             needs=needs,
             smoke=path.parent / smoke["program"] if smoke else None,
             smoke_output=smoke["output"] if smoke else "",
+            hello=hello or language.example,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.parent.name}/{path.name}: {error!r}") from error

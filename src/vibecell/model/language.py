@@ -14,6 +14,7 @@ from vibecell.model.errors import FieldProblem, InvalidRequest, UnsupportedLangu
 
 INTERNAL: Mapping[str, object] = MappingProxyType({"internal": True})
 """Marks a member that is nobody's business but the platform's: it is not shown to clients."""
+DEFAULT_LANGUAGE = "python"  # of a request that names none; shown first
 DEFAULT_IMAGE = "runtime"  # the image of languages that name none
 StartMode = Literal["in_place", "warm_exec", "exec", "page"]
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, Offer
+from vibecell.model.language import DEFAULT_LANGUAGE, Language, Offer
 from vibecell.model.limits import Limits
 from vibecell.wire import members
 from vibecell.wire.bodies import (
@@ -29,8 +29,6 @@ from vibecell.wire.bodies import (
     taken,
 )
 from vibecell.wire.fields import problems_of
-
-DEFAULT_LANGUAGE = "python"
 
 
 def _execute_body() -> type[BaseModel]:
