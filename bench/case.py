@@ -14,7 +14,7 @@ from pathlib import Path
 
 import vibecell
 from bench.rows import Row
-from vibecell.cli.composition import prepare
+from vibecell.cli.composition.deployment import prepare
 from vibecell.config import Settings
 from vibecell.sandbox.images.rootfs import Image
 

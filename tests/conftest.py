@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from host import Service, lacking
-from vibecell.cli.composition import prepare
+from vibecell.cli.composition.deployment import prepare
 from vibecell.config import Settings, load
 from vibecell.languages.catalogue import Catalogue
 from vibecell.sandbox.images.rootfs import Image

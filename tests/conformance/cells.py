@@ -20,8 +20,8 @@ from typing import Any, Self, TypeVar
 import pytest
 from docker.errors import NotFound
 
-from vibecell.cli.composition import image_spec, prepare
-from vibecell.cli.containers import Containers
+from vibecell.cli.composition.containers import Containers
+from vibecell.cli.composition.deployment import image_spec, prepare
 from vibecell.config import Settings, load
 from vibecell.config.settings import DEFAULT_DOCKER_HOST
 from vibecell.languages.catalogue import describe

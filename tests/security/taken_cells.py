@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 
 from conformance.cells import Cells
-from vibecell.cli.composition import prepare
+from vibecell.cli.composition.deployment import prepare
 from vibecell.config import Settings
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.bubblewrap import bwrap

@@ -8,8 +8,10 @@ from types import MappingProxyType
 
 import pytest
 
-from vibecell.cli import composition, containers, report
-from vibecell.cli.composition import Deployment, deploy
+from vibecell.cli import report
+from vibecell.cli.composition import containers
+from vibecell.cli.composition import deployment as composed
+from vibecell.cli.composition.deployment import Deployment, deploy
 from vibecell.config import Place, Settings
 from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.errors import PlatformError
@@ -158,7 +160,7 @@ def test_a_program_is_told_where_it_is_lacking(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {"": Place("fake"), "own": Place("fake")}
-    monkeypatch.setattr(composition, "deploy", lambda _: deployment(places, {"own": "bash"}))
+    monkeypatch.setattr(composed, "deploy", lambda _: deployment(places, {"own": "bash"}))
     assert report.doctor(Settings(), as_json=True) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(x["name"], x["place"]) for x in told["unavailable"]] == [("bash", "own")]

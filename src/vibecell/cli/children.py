@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vibecell.cli.composition import deploy
+from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.privileges import become, die_with_parent
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from vibecell.cli import composition
+from vibecell.cli.composition import deployment
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue
 from vibecell.model.capabilities import Capabilities, Layer
@@ -19,9 +19,9 @@ from vibecell.sandbox.places import Places
 
 def doctor(settings: Settings, as_json: bool) -> int:
     """Say what protects this host, layer by layer; 1 if a required one is missing."""
-    deployment = composition.deploy(settings)
-    languages = deployment.languages
-    places = asyncio.run(_probe(deployment.backend()))
+    deployed = deployment.deploy(settings)
+    languages = deployed.languages
+    places = asyncio.run(_probe(deployed.backend()))
     capabilities = places.pop("")
     layers = _layers(capabilities)
     sound = not capabilities.missing and not any(found.missing for found in places.values())
@@ -35,7 +35,7 @@ def doctor(settings: Settings, as_json: bool) -> int:
                 name: {"backend": found.backend, "wall": found.wall, "layers": _layers(found)}
                 for name, found in places.items()
             },
-            "image": str(deployment.image.root) if deployment.image is not None else None,
+            "image": str(deployed.image.root) if deployed.image is not None else None,
             "languages": {x.name: x.version for x in languages.languages},
             "unavailable": [asdict(x) for x in languages.unavailable],
         }
@@ -66,7 +66,7 @@ def _layers(capabilities: Capabilities) -> list[dict[str, object]]:
 
 def languages(settings: Settings, as_json: bool) -> int:
     """List the languages of this deployment."""
-    found = composition.deploy(settings).languages
+    found = deployment.deploy(settings).languages
     if as_json:
         shown = [
             {"name": x.name, "version": x.version, "aliases": x.aliases} for x in found.languages
@@ -84,7 +84,7 @@ def prepare(settings: Settings) -> int:
         print("Containers have images of their own: vibecell images build", file=sys.stderr)
         return 0
     print("Preparing the runtime image; the first time takes a minute.", file=sys.stderr)
-    image, found = composition.prepare(settings)
+    image, found = deployment.prepare(settings)
     print(f"{image.root}")
     _print_languages(found)
     return 0

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 
 from vibecell.cli import children
-from vibecell.cli.composition import deploy
+from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings

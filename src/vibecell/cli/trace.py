@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vibecell.cli import children
-from vibecell.cli.composition import deploy
+from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.trace_table import Marks, Table, make_table
 from vibecell.config import Settings

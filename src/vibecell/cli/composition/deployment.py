@@ -26,9 +26,9 @@ from vibecell.sandbox.places import Places
 from vibecell.sandbox.zygote_backend import WalledBackend, Walls
 
 if TYPE_CHECKING:  # it needs an SDK that is an extra
-    from vibecell.cli.containers import Containers
+    from vibecell.cli.composition.containers import Containers
 
-CELL_PROGRAMS = Path(__file__).parent.parent / "cell"
+CELL_PROGRAMS = Path(__file__).parents[2] / "cell"
 
 
 def image_spec(descriptions: tuple[Description, ...], program_path: str) -> ImageSpec:
@@ -86,7 +86,7 @@ def deploy(settings: Settings) -> "Deployment":
     containers = None
     if any(place.backend == "docker" for place in places.values()):
         require_sdk()
-        from vibecell.cli.containers import Containers
+        from vibecell.cli.composition.containers import Containers
 
         containers = Containers(settings, cell_fingerprint(spec))
     catalogues = {}
