@@ -22,7 +22,7 @@ from bench.contender import Contender, launcher
 from bench.docker_image import CALL_DEADLINE_S, runtime_image, state_directory
 from bench.docker_run import DockerRun
 from bench.vibecell_service import VibecellContender, running
-from vibecell.cli.composition.deployment import image_spec
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.languages.catalogue import describe
 from vibecell.model.capabilities import Wall
 from vibecell.model.language import DEFAULT_IMAGE

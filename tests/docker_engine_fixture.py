@@ -16,7 +16,7 @@ from bench.docker_base import base_image
 from bench.docker_engine import SYSTEM_PATH, DockerEngineProcess, Runtime, running
 from bench.docker_image import CALL_DEADLINE_S, runtime_image, state_directory
 from host import lacking
-from vibecell.cli.composition.deployment import image_spec
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.config import Settings
 from vibecell.languages.catalogue import describe
 from vibecell.sandbox.docker.client import connect

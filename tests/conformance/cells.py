@@ -21,7 +21,8 @@ import pytest
 from docker.errors import NotFound
 
 from vibecell.cli.composition.containers import Containers
-from vibecell.cli.composition.deployment import image_spec, prepare
+from vibecell.cli.composition.deployment import prepare
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.config import Settings, load
 from vibecell.config.settings import DEFAULT_DOCKER_HOST
 from vibecell.languages.catalogue import describe

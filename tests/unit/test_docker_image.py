@@ -13,7 +13,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from vibecell.cli import docker_sdk, images
-from vibecell.cli.composition.deployment import image_spec
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.languages.catalogue import describe
 from vibecell.model.errors import PlatformError, SandboxFailure
 from vibecell.sandbox.docker import fill_image, image, image_build, wheels

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.cli.composition.deployment import image_spec
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.engine.plan import make_plan
 from vibecell.languages.catalogue import FOLDER, Description, catalogue, describe
 from vibecell.model.execution import ExecutionRequest, SourceFile

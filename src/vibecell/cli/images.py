@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vibecell.cli.composition.deployment import image_spec
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.cli.docker_sdk import require_sdk
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue, catalogue, describe

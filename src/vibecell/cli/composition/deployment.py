@@ -1,55 +1,31 @@
-"""Where the rooms are put together.
+"""The places of a deployment.
 
-Owns the choice of concrete classes and the hand-over of what languages need
-to the image that satisfies it; refuses everything that could be decided
-inside a room.
+Owns the choice of concrete classes for each place, and which languages run there;
+refuses everything that could be decided inside a room.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.cli.docker_sdk import require_sdk
 from vibecell.config import Place, Settings
-from vibecell.languages.catalogue import Catalogue, Description, catalogue, describe, in_order
+from vibecell.languages.catalogue import Catalogue, catalogue, describe, in_order
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
-from vibecell.sandbox.images.rootfs import Image, ImageSpec, Program, build_image
+from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
 from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 from vibecell.sandbox.places import Places
 from vibecell.sandbox.zygote_backend import WalledBackend, Walls
 
 if TYPE_CHECKING:  # it needs an SDK that is an extra
     from vibecell.cli.composition.containers import Containers
-
-CELL_PROGRAMS = Path(__file__).parents[2] / "cell"
-
-
-def image_spec(descriptions: tuple[Description, ...], program_path: str) -> ImageSpec:
-    """The image that all these languages need together."""
-    programs: dict[str, Program] = {}
-    trees: list[Path] = []
-    packages = {p: package for d in descriptions for p, package in d.needs.packages.items()}
-    for needs in (d.needs for d in descriptions):
-        for name in needs.programs:
-            programs.setdefault(name, Program(name, (), packages.get(name, "")))
-        if needs.program and not needs.in_every_image:
-            package = packages.get(needs.program, "")
-            programs[needs.program] = Program(needs.program, needs.version_args, package)
-        trees.extend(needs.trees)
-    return ImageSpec(
-        programs=tuple(programs.values()),
-        trees=tuple(trees),
-        requirements=tuple(d.needs.requirements for d in descriptions if d.needs.requirements),
-        cell_programs=CELL_PROGRAMS,
-        program_path=program_path,
-    )
 
 
 def prepare(settings: Settings) -> tuple[Image, Catalogue]:
