@@ -20,8 +20,7 @@ from typing import Any, Self, TypeVar
 import pytest
 from docker.errors import NotFound
 
-from vibecell.cli.composition.containers import Containers
-from vibecell.cli.composition.deployment import prepare
+from vibecell.cli.composition.backends import provider
 from vibecell.cli.composition.image_spec import image_spec
 from vibecell.config import Settings, load
 from vibecell.config.settings import DEFAULT_DOCKER_HOST
@@ -38,14 +37,12 @@ from vibecell.sandbox.backend import (
     Process,
     ProcessSpec,
 )
-from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
 from vibecell.sandbox.docker.client import connect
 from vibecell.sandbox.docker.container import OWNER_LABEL
 from vibecell.sandbox.docker.roster import FOLDER
 from vibecell.sandbox.docker.strays import owner_token
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
-from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 from vibecell.sandbox.places import Places
 from vibecell.sandbox.zygote_backend import WalledBackend, Walls
 
@@ -193,14 +190,10 @@ class Cells:
         self, settings: Settings, host: Host, places: tuple[str, ...]
     ) -> Mapping[str, Walls]:
         """What makes the walls of each place, all alike."""
-        if settings.backend == "docker":
-            ours = image_spec(describe(), settings.program_path)
-            containers = Containers(settings, cell_fingerprint(ours))
-            containers.catalogue(describe())
-            here = dict.fromkeys(places, settings.default_place)
-            return containers.walls(here)
-        image, _ = prepare(settings)
-        return {place: BubblewrapWalls(image.root, settings.program_path) for place in places}
+        spec = image_spec(describe(), settings.program_path)
+        provided = provider(settings.backend, settings, spec)
+        provided.catalogues({"": describe()})
+        return provided.walls(dict.fromkeys(places, settings.default_place))
 
     def __enter__(self) -> Self:
         self.do(self.backend.open())

@@ -11,8 +11,11 @@ import pytest
 from vibecell.cli import report
 from vibecell.cli.composition import containers
 from vibecell.cli.composition import deployment as composed
+from vibecell.cli.composition.backends import BACKENDS, provider
 from vibecell.cli.composition.deployment import Deployment, deploy
+from vibecell.cli.composition.image_spec import image_spec
 from vibecell.config import Place, Settings
+from vibecell.config import settings as settings_room
 from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.errors import PlatformError
 from vibecell.sandbox.docker.image import RuntimeImage
@@ -37,6 +40,16 @@ def test_a_language_that_there_is_not_is_told(settings: Settings, told: str) -> 
         deploy(settings)
 
 
+def test_a_backend_is_known_to_the_settings_and_to_composition_or_to_neither() -> None:
+    assert set(BACKENDS) == set(settings_room.BACKENDS)
+
+
+def test_a_backend_that_there_is_not_is_refused_by_name() -> None:
+    said = "choose a backend: there is no gvisor; there are bubblewrap, docker, fake"
+    with pytest.raises(PlatformError, match=said):
+        provider("gvisor", Settings(), image_spec((), ""))
+
+
 def deployment(places: Mapping[str, Place], lacking: Mapping[str, str]) -> Deployment:
     """One whose places lack some programs; none of them is more than a name."""
     catalogues = {}
@@ -44,7 +57,9 @@ def deployment(places: Mapping[str, Place], lacking: Mapping[str, str]) -> Deplo
         here = tuple(d for d in describe() if d.language.name in (place.languages or NAMES))
         missing = lacking.get(name, "").split()
         catalogues[name] = catalogue(here, {k: v for k, v in VERSIONS.items() if k not in missing})
-    return Deployment(Settings(), places, catalogues, None, None)
+    kinds = {place.backend for place in places.values()}
+    providers = {kind: provider(kind, Settings(), image_spec((), "")) for kind in kinds}
+    return Deployment(Settings(), places, catalogues, providers)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +121,7 @@ def test_the_languages_of_a_class_are_its_images() -> None:
         "newer": catalogue(describe(), {"python3": "3.13.1", "node": "22.0"}),
     }
     places = {"": Place(), "newer": STRICT}
-    offer = Deployment(Settings(), places, catalogues, None, None).offer
+    offer = Deployment(Settings(), places, catalogues, {}).offer
     assert {x.name: x.version for x in offer.languages} == {"python": "3.11.7", "html": "5"}
     newer = {x.name: x.version for x in offer.of_class("newer")}
     assert newer == {"python": "3.13.1", "html": "5", "javascript": "22.0"}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from vibecell.cli.composition import deployment
+from vibecell.cli.composition.backends import is_on_directory
 from vibecell.config import Settings
 from vibecell.languages.catalogue import Catalogue
 from vibecell.model.capabilities import Capabilities, Layer
@@ -80,7 +81,7 @@ def languages(settings: Settings, as_json: bool) -> int:
 def prepare(settings: Settings) -> int:
     """Build the runtime image, or find that there is nothing to do."""
     places = (settings.default_place, *settings.places.values())
-    if all(place.backend == "docker" for place in places):
+    if not any(is_on_directory(place.backend) for place in places):
         print("Containers have images of their own: vibecell images build", file=sys.stderr)
         return 0
     print("Preparing the runtime image; the first time takes a minute.", file=sys.stderr)

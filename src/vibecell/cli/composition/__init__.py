@@ -1,6 +1,7 @@
 """Where the rooms are put together: the one place that names concrete classes.
 
-image_spec.py   what all languages need of a runtime image
+backends.py     the table of backends: name, images, walls
+containers.py   what the table has for containers; imported with their SDK only
 deployment.py   the places of a deployment, and the languages of each
-containers.py   places that are containers, and the image of each language there
+image_spec.py   what all languages need of a runtime image
 """

@@ -7,25 +7,17 @@ refuses everything that could be decided inside a room.
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from vibecell.cli.composition.backends import Provider, Site, build_directory, provider
 from vibecell.cli.composition.image_spec import image_spec
-from vibecell.cli.docker_sdk import require_sdk
 from vibecell.config import Place, Settings
-from vibecell.languages.catalogue import Catalogue, catalogue, describe, in_order
+from vibecell.languages.catalogue import Catalogue, Description, catalogue, describe, in_order
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
-from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
-from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
-from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
-from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
+from vibecell.sandbox.images.rootfs import Image
 from vibecell.sandbox.places import Places
-from vibecell.sandbox.zygote_backend import WalledBackend, Walls
-
-if TYPE_CHECKING:  # it needs an SDK that is an extra
-    from vibecell.cli.composition.containers import Containers
 
 
 def prepare(settings: Settings) -> tuple[Image, Catalogue]:
@@ -36,48 +28,37 @@ def prepare(settings: Settings) -> tuple[Image, Catalogue]:
     """
     descriptions = describe()
     spec = image_spec(descriptions, settings.program_path)
-    image = _image(spec, settings)
+    image = build_directory(settings, spec)
     return image, catalogue(descriptions, image.versions)
-
-
-def _image(spec: ImageSpec, settings: Settings) -> Image:
-    return build_image(spec, settings.state_dir / "images")
 
 
 def deploy(settings: Settings) -> "Deployment":
     """Find everything that the settings' places need; an image that is a directory is built.
 
     Raises:
-        PlatformError: the settings name a language that there is not, or the Docker
-            SDK is wanted and not installed.
+        PlatformError: the settings name a language or a backend that there is not, or the
+            Docker SDK is wanted and not installed.
         SandboxFailure: an image of containers or the Docker engine is missing; names it.
     """
     places = {"": settings.default_place, **settings.places}
     descriptions = describe()
     _check_names(settings, {d.language.name for d in descriptions})
     spec = image_spec(descriptions, settings.program_path)
-    image = None
-    if any(place.backend != "docker" for place in places.values()):
-        image = _image(spec, settings)
-    containers = None
-    if any(place.backend == "docker" for place in places.values()):
-        require_sdk()
-        from vibecell.cli.composition.containers import Containers
+    kinds = dict.fromkeys(place.backend for place in places.values())
+    providers = {kind: provider(kind, settings, spec) for kind in kinds}
+    found: dict[str, Catalogue] = {}
+    for kind, provided in providers.items():
+        found |= provided.catalogues(
+            {name: _run_in(place, descriptions) for name, place in places.items()
+             if place.backend == kind}
+        )  # fmt: skip
+    return Deployment(settings, places, {name: found[name] for name in places}, providers)
 
-        containers = Containers(settings, cell_fingerprint(spec))
-    catalogues = {}
-    for name, place in places.items():
-        here = tuple(
-            d for d in descriptions if not place.languages or d.language.name in place.languages
-        )
-        if place.backend == "docker" and containers is not None:
-            catalogues[name] = containers.catalogue(here)
-        else:
-            assert image is not None
-            catalogues[name] = catalogue(here, image.versions)
-    if containers is not None:
-        containers.close()
-    return Deployment(settings, places, catalogues, image, containers)
+
+def _run_in(place: Place, descriptions: tuple[Description, ...]) -> tuple[Description, ...]:
+    """The languages that a place should run: those sent there, or any."""
+    chosen = place.languages
+    return tuple(d for d in descriptions if not chosen or d.language.name in chosen)
 
 
 def _check_names(settings: Settings, known: set[str]) -> None:
@@ -94,7 +75,6 @@ class Deployment:
     Attributes:
         languages: of a request that names no class; what is unavailable, in any place.
         offer: the same languages, and those of a request that names a class.
-        image: the runtime image that is a directory, where a place needs one.
     """
 
     def __init__(
@@ -102,13 +82,11 @@ class Deployment:
         settings: Settings,
         places: Mapping[str, Place],
         catalogues: Mapping[str, Catalogue],
-        image: Image | None,
-        containers: "Containers | None",
+        providers: Mapping[str, Provider],
     ) -> None:
-        self.image = image
         self._settings = settings
         self._places = places
-        self._containers = containers
+        self._providers = providers
         placed = {name: _placed(found, name) for name, found in catalogues.items()}
         self._profiles = {name: found.profiles for name, found in placed.items()}
         routed = {x: name for name, place in places.items() for x in place.languages}
@@ -135,25 +113,25 @@ class Deployment:
     def backend(self) -> Places:
         """All the walls, not yet open."""
         host = Host(self._settings)
-        containers: Mapping[str, Walls] = {}
-        if self._containers is not None:
-            containers = self._containers.walls(self._places)
-        return Places({name: self._backend(name, containers, host) for name in self._places}, host)
+        made: dict[str, Backend] = {}
+        for kind, provided in self._providers.items():
+            sites = {
+                name: Site(place, self._profiles[name])
+                for name, place in self._places.items()
+                if place.backend == kind
+            }
+            made |= provided.backends(sites, host)
+        return Places({name: made[name] for name in self._places}, host)
 
-    def _backend(self, name: str, containers: Mapping[str, Walls], host: Host) -> Backend:
-        place = self._places[name]
-        if place.backend == "fake":
-            return FakeBackend()
-        walls = containers.get(name)
-        if walls is None:
-            assert self.image is not None
-            walls = BubblewrapWalls(self.image.root, self._settings.program_path)
-        return WalledBackend(self._settings, walls, place.chosen_wall, host, self._profiles[name])
+    @property
+    def image(self) -> Image | None:
+        """The runtime image that is a directory, where a place needs one."""
+        return next((p.image for p in self._providers.values() if p.image is not None), None)
 
     def release(self) -> None:
         """Stop using the images."""
-        if self.image is not None:
-            self.image.release()
+        for provided in self._providers.values():
+            provided.release()
 
 
 def _placed(found: Catalogue, place: str) -> Catalogue:

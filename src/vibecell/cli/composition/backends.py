@@ -1,0 +1,168 @@
+"""The isolation backends, by the names that settings have for them.
+
+Owns the table of names, and what each backend needs for its places: the image with
+their languages, and what makes their walls. Refuses a name that is not in the table.
+To add a backend, add its class here or beside, and one line to the table.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from vibecell.cli.docker_sdk import require_sdk
+from vibecell.config import Place, Settings
+from vibecell.languages.catalogue import Catalogue, Description, catalogue
+from vibecell.model.errors import PlatformError
+from vibecell.model.language import WarmProfile
+from vibecell.sandbox.backend import Backend
+from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.sandbox.host.shares import Host
+from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
+from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
+from vibecell.sandbox.zygote_backend import WalledBackend, Walls
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place, as its backend is told of it.
+
+    Attributes:
+        place: as the settings have it.
+        profiles: of the cells that it keeps warm.
+    """
+
+    place: Place
+    profiles: tuple[WarmProfile, ...]
+
+
+class Provider(Protocol):
+    """One kind of backend, for all places of a deployment that are of it.
+
+    Making one touches nothing; ``catalogues`` comes first and ``release`` last.
+
+    Attributes:
+        image: the runtime image that is a directory, in use; ``None``: there is none.
+    """
+
+    @property
+    def image(self) -> Image | None: ...
+
+    def catalogues(self, wanted: Mapping[str, tuple[Description, ...]]) -> dict[str, Catalogue]:
+        """What of the wanted languages each place can run, by the name of the place.
+
+        Raises:
+            SandboxFailure: an image is missing or cannot be built; names it.
+        """
+        ...
+
+    def backends(self, sites: Mapping[str, Site], host: Host) -> dict[str, Backend]:
+        """The backend of each place, not yet open."""
+        ...
+
+    def release(self) -> None:
+        """Stop using images."""
+        ...
+
+
+def build_directory(settings: Settings, spec: ImageSpec) -> Image:
+    """The runtime image that is a directory, built if it is new.
+
+    Raises:
+        SandboxFailure: it cannot be built.
+    """
+    return build_image(spec, settings.state_dir / "images")
+
+
+def behind_walls(
+    settings: Settings, walls: Mapping[str, Walls], sites: Mapping[str, Site], host: Host
+) -> dict[str, Backend]:
+    """The backend of each place, where only what makes the walls is the place's own."""
+    return {
+        name: WalledBackend(settings, walls[name], site.place.chosen_wall, host, site.profiles)
+        for name, site in sites.items()
+    }
+
+
+class OnDirectory(ABC):
+    """Backends whose places have one runtime image, a directory that is built if it is new.
+
+    Args:
+        settings: as loaded.
+        spec: what the image holds.
+    """
+
+    def __init__(self, settings: Settings, spec: ImageSpec) -> None:
+        self.image: Image | None = None
+        self._settings = settings
+        self._spec = spec
+
+    def catalogues(self, wanted: Mapping[str, tuple[Description, ...]]) -> dict[str, Catalogue]:
+        """As ``Provider`` has it."""
+        self.image = build_directory(self._settings, self._spec)
+        return {name: catalogue(here, self.image.versions) for name, here in wanted.items()}
+
+    @abstractmethod
+    def backends(self, sites: Mapping[str, Site], host: Host) -> dict[str, Backend]:
+        """As ``Provider`` has it."""
+
+    def release(self) -> None:
+        """As ``Provider`` has it."""
+        if self.image is not None:
+            self.image.release()
+
+
+class Bubblewrap(OnDirectory):
+    """Places whose outer walls bubblewrap makes."""
+
+    def backends(self, sites: Mapping[str, Site], host: Host) -> dict[str, Backend]:
+        """As ``Provider`` has it."""
+        return behind_walls(self._settings, self.walls(sites), sites, host)
+
+    def walls(self, names: Iterable[str]) -> dict[str, BubblewrapWalls]:
+        """What makes the walls of each place."""
+        assert self.image is not None
+        root, program_path = self.image.root, self._settings.program_path
+        return {name: BubblewrapWalls(root, program_path) for name in names}
+
+
+class Fake(OnDirectory):
+    """Places that only act as if."""
+
+    def backends(self, sites: Mapping[str, Site], host: Host) -> dict[str, Backend]:
+        """As ``Provider`` has it."""
+        return {name: FakeBackend() for name in sites}
+
+
+def _docker(settings: Settings, spec: ImageSpec) -> Provider:
+    require_sdk()
+    from vibecell.cli.composition.containers import Containers
+
+    return Containers(settings, cell_fingerprint(spec))
+
+
+BACKENDS: Mapping[str, Callable[[Settings, ImageSpec], Provider]] = {
+    "bubblewrap": Bubblewrap,
+    "docker": _docker,
+    "fake": Fake,
+}
+
+
+def provider(name: str, settings: Settings, spec: ImageSpec) -> Provider:
+    """What provides the backend of this name.
+
+    Raises:
+        PlatformError: there is none of this name, or the extra that it needs is not installed.
+    """
+    make = BACKENDS.get(name)
+    if make is None:
+        known = ", ".join(BACKENDS)
+        raise PlatformError("choose a backend", f"there is no {name}; there are {known}")
+    return make(settings, spec)
+
+
+def is_on_directory(name: str) -> bool:
+    """Whether places of this backend have the runtime image that is a directory."""
+    make = BACKENDS.get(name)
+    return isinstance(make, type) and issubclass(make, OnDirectory)
