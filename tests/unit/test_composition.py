@@ -1,6 +1,8 @@
 """A deployment is what its settings name: languages, places, and what each lacks."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -48,6 +50,29 @@ def test_a_backend_that_there_is_not_is_refused_by_name() -> None:
     said = "choose a backend: there is no gvisor; there are bubblewrap, docker, fake"
     with pytest.raises(PlatformError, match=said):
         provider("gvisor", Settings(), image_spec((), ""))
+
+
+GATEWAY = """
+import sys
+from pathlib import Path
+
+from vibecell.cli import children, main
+from vibecell.config import Settings
+from vibecell.gateway import run
+
+children.become = lambda *_: None
+run.run_gateway = lambda _settings, _listener, executor: print(type(executor).__name__)
+children._gateway(Settings(run_dir=Path("/nowhere")), None)
+foreign = ("vibecell.sandbox", "vibecell.languages")
+print(*(name for name in sys.modules if name.startswith(foreign)))
+"""
+
+
+def test_the_process_of_the_gateway_imports_neither_sandbox_nor_languages() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GATEWAY], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("EngineClient\n\n", "")
 
 
 def deployment(places: Mapping[str, Place], lacking: Mapping[str, str]) -> Deployment:

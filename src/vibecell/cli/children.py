@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.privileges import become, die_with_parent
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
@@ -100,6 +99,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
 
 
 def _engine(settings: Settings) -> None:
+    from vibecell.cli.composition.deployment import deploy
     from vibecell.engine.daemon import run_engine
 
     deployment = deploy(settings)
@@ -107,9 +107,9 @@ def _engine(settings: Settings) -> None:
 
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:
-    from vibecell.engine.client import EngineClient
+    from vibecell.cli.composition.executors import executor
     from vibecell.gateway.run import run_gateway
 
     trees = {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT, settings.run_dir}
     become(settings.gateway_uid, trees)
-    run_gateway(settings, listener, EngineClient(settings.engine_socket))
+    run_gateway(settings, listener, executor(settings))

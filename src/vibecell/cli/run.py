@@ -21,13 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from vibecell.cli import children
+from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
-from vibecell.engine.client import EngineClient
-from vibecell.executor import Conversation
+from vibecell.executor import Conversation, Executor
 from vibecell.languages.catalogue import choose, describe
-from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
+from vibecell.model.errors import MalformedRequest, PlatformError
 from vibecell.model.events import (
     Cancel,
     EndOfInput,
@@ -107,9 +107,9 @@ def _read_stdin() -> bytes:
 
 
 @contextlib.contextmanager
-def _engine(settings: Settings) -> Iterator[EngineClient]:
-    client = EngineClient(settings.engine_socket)
-    if _is_ready(client):
+def _engine(settings: Settings) -> Iterator[Executor]:
+    client = executor(settings)
+    if is_ready(client):
         yield client
         return
     with tempfile.TemporaryDirectory(prefix="vibecell-") as run_dir:
@@ -117,21 +117,14 @@ def _engine(settings: Settings) -> Iterator[EngineClient]:
         private = replace(settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1)
         supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
         supervisor.add(Child("engine", lambda: children.start("engine", private)))
-        client = EngineClient(private.engine_socket)
+        client = executor(private)
         try:
-            supervisor.wait_until(lambda: _is_ready(client), _START_DEADLINE_S)
+            supervisor.wait_until(lambda: is_ready(client), _START_DEADLINE_S)
             yield client
         except (StartFailed, Stopped) as error:
             raise PlatformError("start a private engine", str(error)) from error
         finally:
             supervisor.stop()
-
-
-def _is_ready(client: EngineClient) -> bool:
-    try:
-        return client.health().ready
-    except EngineUnavailable:
-        return False
 
 
 def _converse(conversation: Conversation, interactive: bool) -> Result:

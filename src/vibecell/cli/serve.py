@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from vibecell.cli import children
 from vibecell.cli.composition.deployment import deploy
+from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
-from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import require_free
-from vibecell.model.errors import EngineUnavailable, PlatformError
+from vibecell.engine.executor import Executor
+from vibecell.model.errors import PlatformError
 
 START_DEADLINE_S = 60.0
 _BACKLOG = 512
@@ -41,8 +42,8 @@ def serve(settings: Settings) -> int:
         try:
             supervisor.add(Child("engine", lambda: children.start("engine", settings)))
             supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
-            client = EngineClient(settings.engine_socket)
-            supervisor.wait_until(lambda: _engine_is_ready(client), START_DEADLINE_S)
+            client = executor(settings)
+            supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
             supervisor.wait_until(lambda: _gateway_answers(settings), START_DEADLINE_S)
             _report(settings, client, time.monotonic() - began_s)
             supervisor.run()
@@ -85,13 +86,6 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _engine_is_ready(client: EngineClient) -> bool:
-    try:
-        return client.health().ready
-    except EngineUnavailable:
-        return False
-
-
 def _gateway_answers(settings: Settings) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     connection = http.client.HTTPConnection(host, settings.port, timeout=2.0)
@@ -103,7 +97,7 @@ def _gateway_answers(settings: Settings) -> bool:
             return False
 
 
-def _report(settings: Settings, client: EngineClient, took_s: float) -> None:
+def _report(settings: Settings, client: Executor, took_s: float) -> None:
     capabilities = client.health().capabilities
     print(f"What protects this host (backend {capabilities.backend}):")
     for line in layer_lines(capabilities.layers):

@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 from vibecell.cli import children
 from vibecell.cli.composition.deployment import deploy
+from vibecell.cli.composition.executors import TracedExecutor, executor, is_ready
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.trace_table import Marks, Table, make_table
 from vibecell.config import Settings
-from vibecell.engine.client import EngineClient
 from vibecell.gateway.timing import NAME, read_server_timing
 from vibecell.languages.catalogue import choose, describe
-from vibecell.model.errors import EngineUnavailable, MalformedRequest, PlatformError
+from vibecell.model.errors import MalformedRequest, PlatformError
 from vibecell.model.language import Language
 from vibecell.model.marks import Moment
 
@@ -37,6 +37,7 @@ START_DEADLINE_S = 60.0
 PAUSE_S = 0.03
 DESTROYED_DEADLINE_S = 2.0
 MAX_COUNT = 1000
+_Address = tuple[str, int]  # host, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _joined(answers: list[_Answer], engine: dict[str, dict[Moment, int]]) -> lis
     return whole
 
 
-def _engine_marks(engine: EngineClient, last_id: str) -> dict[str, dict[Moment, int]]:
+def _engine_marks(engine: TracedExecutor, last_id: str) -> dict[str, dict[Moment, int]]:
     """What the engine noted, once the last cell is gone."""
     deadline_s = time.monotonic() + DESTROYED_DEADLINE_S
     while True:
@@ -139,21 +140,21 @@ def _engine_marks(engine: EngineClient, last_id: str) -> dict[str, dict[Moment, 
 
 
 @contextlib.contextmanager
-def _service(settings: Settings, url: str | None) -> Iterator[tuple[tuple[str, int], EngineClient]]:
+def _service(settings: Settings, url: str | None) -> Iterator[tuple[_Address, TracedExecutor]]:
     """A service to trace: the running one, else one of our own.
 
     Raises:
         PlatformError: it cannot be started.
     """
     if url is not None:
-        yield _address(url), EngineClient(settings.engine_socket)
+        yield _address(url), executor(settings)
         return
     listener = socket.create_server(("127.0.0.1", 0))
     # short, because a socket's name has at most 107 bytes (unix(7)), and passable,
     # because as root the gateway is another user
     with listener, tempfile.TemporaryDirectory(prefix="vibecell-") as place:
         Path(place).chmod(0o711)
-        address: tuple[str, int] = listener.getsockname()
+        address: _Address = listener.getsockname()
         own = replace(
             settings, host=address[0], port=address[1], run_dir=Path(place), trace=True, api_keys=()
         )
@@ -162,14 +163,14 @@ def _service(settings: Settings, url: str | None) -> Iterator[tuple[tuple[str, i
 
 
 @contextlib.contextmanager
-def _running(settings: Settings, listener: socket.socket) -> Iterator[EngineClient]:
+def _running(settings: Settings, listener: socket.socket) -> Iterator[TracedExecutor]:
     deployment = deploy(settings)
     supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
-    client = EngineClient(settings.engine_socket)
+    client = executor(settings)
     try:
         supervisor.add(Child("engine", lambda: children.start("engine", settings)))
         supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
-        supervisor.wait_until(lambda: _is_ready(client), START_DEADLINE_S)
+        supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
         yield client
     except (StartFailed, Stopped) as error:
         raise PlatformError("start a service to trace", str(error)) from error
@@ -178,14 +179,7 @@ def _running(settings: Settings, listener: socket.socket) -> Iterator[EngineClie
         deployment.release()
 
 
-def _is_ready(client: EngineClient) -> bool:
-    try:
-        return client.health().ready
-    except EngineUnavailable:
-        return False
-
-
-def _address(url: str) -> tuple[str, int]:
+def _address(url: str) -> _Address:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 80
@@ -199,7 +193,7 @@ def _address(url: str) -> tuple[str, int]:
 class _Client:
     """One kept-alive connection that asks and looks at the clock."""
 
-    def __init__(self, address: tuple[str, int], settings: Settings) -> None:
+    def __init__(self, address: _Address, settings: Settings) -> None:
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         self._head = f"POST /execute HTTP/1.1\r\nHost: {host}:{address[1]}\r\n"
         self._head += "Content-Type: application/json\r\n"

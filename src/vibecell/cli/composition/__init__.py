@@ -2,6 +2,7 @@
 
 backends.py     the table of backends: name, images, walls
 containers.py   what the table has for containers; imported with their SDK only
+executors.py    who executes; all that the gateway's process imports of these
 deployment.py   the places of a deployment, and the languages of each
 image_spec.py   what all languages need of a runtime image
 """
