@@ -3,8 +3,10 @@
 General layout::
 
     __main__        the command line: which cases, how long, what is written
+    guard           the short benchmark of continuous integration
     case            what a case is, and finding them in ``cases/``
     cases/          one case, one small file
+    contender       a service that is measured
     rounds          contenders taken in turns, and what each of them cost
     load            the load generator: a program of its own, standard library only
     drive           starting it, and believing nothing it calls wrong
@@ -15,8 +17,11 @@ General layout::
     docker_engine, docker_base  a Docker engine of our own, and an image that needs no registry
     docker_image    the runtime image on that, and where it is kept between runs
     containers, docker_run      services over that engine, and what they are compared with
-    processes       processor time and memory of a tree of processes, from /proc
+    account, processes          processor time and memory, of cgroups and of processes
+    reaper          the topmost process of a contender
     statistics, rows, machine, report     numbers, lines of the table, where, and the writing
+    flame           the command that draws what processes are busy with
+    flame_record, flame_svg     its samples, and its pictures
 
 Nothing of Vibecell imports it.
 """

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vibecell.languages.catalogue import FOLDER
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "vibecell"
 MODULES = sorted(
@@ -95,6 +97,33 @@ def test_only_configuration_and_command_read_the_environment(path: Path) -> None
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             read = node.value.id == "os" and node.attr in ("environ", "getenv", "environb")
             assert not read, f"line {node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ".ci/README.md",
+        "bench/__init__.py",
+        "deploy/README.md",
+        "docs/README.md",
+        "src/vibecell/cli/__init__.py",
+        "src/vibecell/cli/composition/__init__.py",
+        "src/vibecell/languages/__init__.py",
+        "tests/README.md",
+        "web/README.md",
+    ],
+)
+def test_a_directory_that_has_parts_tells_what_they_are(head: str) -> None:
+    directory = (ROOT / head).parent
+    text = (ROOT / head).read_text()
+    kept = {p.relative_to(directory) for p in tree_files() if p.is_relative_to(directory)}
+    kept -= {Path(head).relative_to(directory.relative_to(ROOT)), Path("__init__.py")}
+    # a language's folder is found by itself, and what npm reads is no part of the page
+    found = {p.parts[0] for p in kept} - {d.name for d in FOLDER.iterdir() if d.is_dir()}
+    found -= {".npmrc", ".gitignore", "package.json", "package-lock.json"}
+    assert found
+    untold = {name for name in found if not re.search(rf"\b{re.escape(Path(name).stem)}\b", text)}
+    assert not untold
 
 
 def test_nothing_is_left_to_do_later() -> None:

@@ -1,1 +1,16 @@
-"""The ``vibecell`` command: composition, supervision, and what a person asks."""
+"""The ``vibecell`` command: composition, supervision, and what a person asks.
+
+main.py         the words of the command, and their options
+composition/    the one place that names concrete classes
+serve.py        vibecell serve: the whole service
+supervisor.py   keeps engine and gateway alive
+children.py     the two processes, seen from both sides
+privileges.py   how the gateway becomes a user without rights
+run.py          vibecell run: a program as if it ran here
+terminal.py     this side's terminal
+trace.py        vibecell trace: where the time of a request goes
+trace_table.py  from moments to a table
+report.py       vibecell doctor, languages, prepare
+images.py       vibecell images: of containers
+docker_sdk.py   whether the extra for containers is installed
+"""

@@ -1,0 +1,7 @@
+"""The languages: one folder each, which is all that the rest of the house knows of one.
+
+catalogue.py               reads every folder, and says what an image can run
+<name>/language.toml       what it is called, runs by, needs, and keeps warm
+<name>/requirements.txt    packages for Python that its programs may import
+<name>/smoke.*             a program, whose output language.toml states
+"""
