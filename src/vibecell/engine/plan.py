@@ -28,6 +28,8 @@ _IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][A-Za-z0-9_]*
 class Stage:
     """One process of an execution.
 
+    An interpreted program has one, "run"; a compiled language's is compiled, then run.
+
     Attributes:
         name: "compile" or "run"; a failure of the first is a compilation error.
         spec: what the cell starts.

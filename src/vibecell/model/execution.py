@@ -179,7 +179,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class StageOutcome:
-    """A named stage ("compile", "run", "render") and how it ended."""
+    """A named stage and how it ended.
+
+    An interpreted program has one, "run", and a page "render"; a compiled language's is
+    compiled, then run, and has no "run" where "compile" failed.
+    """
 
     stage: str
     outcome: Outcome
