@@ -32,6 +32,7 @@ program = "toy"
 version_args = ["--version"]
 programs = ["toy-format", "cat"]
 requirements = "requirements.txt"
+cell_programs = ["toy_waits.js"]
 mend = "install toy"
 [packages.apt]
 toy-tools = ["toy", "toy-format"]
@@ -49,6 +50,7 @@ def descriptions(tmp_path: Path) -> tuple[Description, ...]:
     (folder / "toy").mkdir()
     (folder / "toy" / "language.toml").write_text(TOY)
     (folder / "toy" / "requirements.txt").write_text("toy-kernel==1.0\n")
+    (folder / "toy" / "toy_waits.js").write_text("// waits\n")
     return describe(folder)
 
 
@@ -73,6 +75,22 @@ def test_a_directory_image_has_its_programs(
     assert [p.name for p in spec.programs].count("cat") == 1
 
 
+def test_behind_the_walls_are_its_own_programs_beside_the_others(
+    descriptions: tuple[Description, ...],
+) -> None:
+    names = [p.name for p in rootfs_contents.cell_sources(image_spec(descriptions, ""))]
+    assert {"agent.py", "toy_waits.js", "zygote.py"} <= set(names)
+    assert names == sorted(names)
+
+
+def test_it_takes_the_place_of_no_other_program_there(tmp_path: Path) -> None:
+    (tmp_path / "toy").mkdir()
+    taken = TOY.replace("toy_waits.js", "zygote.py")
+    (tmp_path / "toy" / "language.toml").write_text(taken)
+    with pytest.raises(ValueError, match=r"cell_programs: there is a zygote\.py already"):
+        image_spec(describe(tmp_path), "")
+
+
 def test_a_build_for_containers_installs_its_packages(
     descriptions: tuple[Description, ...], tmp_path: Path
 ) -> None:
@@ -81,6 +99,7 @@ def test_a_build_for_containers_installs_its_packages(
         file.seek(0)
         with tarfile.open(fileobj=file) as tar:
             plan = json.load(tar.extractfile("fill/plan.json") or io.BytesIO())
+            assert {"cell/toy_waits.js", "cell/zygote.py"} <= set(tar.getnames())
             packages = tar.extractfile("packages/requirements.txt")
             pinned = packages.read().decode().splitlines() if packages is not None else []
     assert {"toy", "toy-format"} <= set(plan["programs"])

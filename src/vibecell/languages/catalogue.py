@@ -37,6 +37,7 @@ class RuntimeNeeds:
         packages: the Debian package of each program that a base image of containers may lack.
         trees: directories of the host that its runtime reads.
         requirements: pinned Python packages; ``None``: none.
+        cell_programs: of the folder, copied to where the programs behind the walls are.
         mend: what an operator can do where a host lacks ``program``.
     """
 
@@ -47,6 +48,7 @@ class RuntimeNeeds:
     packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     trees: tuple[Path, ...] = ()
     requirements: Path | None = None
+    cell_programs: tuple[Path, ...] = ()
     mend: str = ""
 
 
@@ -231,6 +233,7 @@ def _needs(table: dict[str, Any], packages: dict[str, Any], folder: Path) -> Run
         packages=_packages(packages.pop("apt", {})),
         trees=tuple(Path(p) for p in table.pop("trees", ())),
         requirements=folder / requirements if requirements else None,
+        cell_programs=tuple(folder / name for name in table.pop("cell_programs", ())),
         mend=table.pop("mend", ""),
     )
     _refuse_rest(table)
@@ -259,7 +262,8 @@ def _refuse_rest(table: dict[str, Any]) -> None:
 def _refuse_repeats(found: list[Description]) -> None:
     names = [n for d in found for n in (d.language.name, *d.language.aliases)]
     profiles = [p.name for d in found for p in d.language.profiles]
-    for kind, words in (("name", names), ("profile", profiles)):
+    programs = [p.name for d in found for p in d.needs.cell_programs]
+    for kind, words in (("name", names), ("profile", profiles), ("cell program", programs)):
         repeated = {w for w in words if words.count(w) > 1}
         if repeated:
             raise ValueError(f"more than one language has the {kind} {', '.join(repeated)}")

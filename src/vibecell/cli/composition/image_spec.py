@@ -23,10 +23,14 @@ def image_spec(descriptions: tuple[Description, ...], program_path: str) -> Imag
             package = packages.get(needs.program, "")
             programs[needs.program] = Program(needs.program, needs.version_args, package)
         trees.extend(needs.trees)
+        for path in needs.cell_programs:
+            if (CELL_PROGRAMS / path.name).exists():
+                raise ValueError(f"cell_programs: there is a {path.name} already")
     return ImageSpec(
         programs=tuple(programs.values()),
         trees=tuple(trees),
         requirements=tuple(d.needs.requirements for d in descriptions if d.needs.requirements),
         cell_programs=CELL_PROGRAMS,
         program_path=program_path,
+        more_cell_programs=tuple(p for d in descriptions for p in d.needs.cell_programs),
     )

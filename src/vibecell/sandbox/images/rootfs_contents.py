@@ -60,6 +60,7 @@ class ImageSpec:
         requirements: files of pinned Python packages to install, all of them together.
         cell_programs: directory of the programs that run behind the walls.
         program_path: where the host's programs are looked for, as ``PATH``.
+        more_cell_programs: those that only one language needs, beside the others.
     """
 
     programs: tuple[Program, ...]
@@ -67,6 +68,7 @@ class ImageSpec:
     requirements: tuple[Path, ...]
     cell_programs: Path
     program_path: str
+    more_cell_programs: tuple[Path, ...] = ()
 
 
 def base_fingerprint(spec: ImageSpec) -> str:
@@ -138,11 +140,12 @@ def fill_cell_programs(spec: ImageSpec, root: Path) -> None:
 
 def cell_sources(spec: ImageSpec) -> list[Path]:
     """The programs that run behind the walls, by name."""
-    return sorted(
+    found = [
         p
         for p in spec.cell_programs.iterdir()
         if p.suffix in (".py", ".js") and p.name != "__init__.py" and p.is_file()
-    )
+    ]
+    return sorted([*found, *spec.more_cell_programs], key=lambda p: p.name)
 
 
 def _interpreter() -> Path:
