@@ -143,7 +143,7 @@ def cell_sources(spec: ImageSpec) -> list[Path]:
     found = [
         p
         for p in spec.cell_programs.iterdir()
-        if p.suffix in (".py", ".js") and p.name != "__init__.py" and p.is_file()
+        if p.suffix == ".py" and p.name != "__init__.py" and p.is_file()
     ]
     return sorted([*found, *spec.more_cell_programs], key=lambda p: p.name)
 
