@@ -6,6 +6,7 @@ General layout::
     guard           the short benchmark of continuous integration
     case            what a case is, and finding them in ``cases/``
     cases/          one case, one small file
+    against         another checkout beside this one
     contender       a service that is measured
     rounds          contenders taken in turns, and what each of them cost
     load            the load generator: a program of its own, standard library only

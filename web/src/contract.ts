@@ -211,7 +211,7 @@ export interface SourceFileBody {
   content_base64?: string | null;
 }
 
-/** A named stage ("compile", "run", "render") and how it ended. */
+/** A named stage and how it ended. */
 export interface StageOutcome {
   stage: string;
   outcome: Outcome;

@@ -18,7 +18,7 @@ from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
 from vibecell.engine.daemon import require_free
-from vibecell.engine.executor import Executor
+from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
 
 START_DEADLINE_S = 60.0
