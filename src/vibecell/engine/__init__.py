@@ -13,5 +13,6 @@ event_log.py    numbered events, replay
 spill.py        older events, in a file
 keeping.py      their records: owners, idempotency keys, how long they are kept
 verdict.py      what an end is called (pure)
+traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """
