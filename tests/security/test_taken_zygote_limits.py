@@ -30,7 +30,7 @@ from host import lacking
 from vibecell.config import Settings
 from vibecell.config.settings import DEFAULT_CEILING
 from vibecell.sandbox.docker.container import PROFILE_LABEL
-from vibecell.sandbox.host.wall_bounds import machinery_bounds
+from vibecell.sandbox.host.wall_bounds import wall_bounds
 from vibecell.sandbox.mechanisms.idmap import BLOCK_SIZE
 
 from .taken_cells import TakenCells, taken_processes
@@ -138,7 +138,7 @@ def attacked(
 
 def taken_of(cells: TakenCells) -> Taken:
     if cells.kind.startswith("bubblewrap"):
-        bounds = machinery_bounds(Settings(), "fresh", counts_programs=True, has_users=True)
+        bounds = wall_bounds(Settings(), "fresh", counts_programs=True, has_users=True)
         pids = [x for x in taken_processes() if Path(f"/proc/{x}").stat().st_uid >= UIDS]
         places = {pid: Path(f"/proc/{pid}/cgroup").read_text() for pid in pids}
         assert len(set(places.values())) == 1, places

@@ -14,15 +14,15 @@ from vibecell.model.language import WarmProfile
 from vibecell.sandbox.bubblewrap import bwrap
 from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
 from vibecell.sandbox.host.shares import Share
-from vibecell.sandbox.host.wall_bounds import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import WallBounds
 
 PROGRAMS = bwrap.Programs(bubblewrap="/usr/bin/bwrap", prlimit="/usr/bin/prlimit")
-BOUNDS = MachineryBounds(
+BOUNDS = WallBounds(
     memory_bytes=1 << 29, processes=12, with_programs=76, user_processes=76, cpus=1.0
 )
 
 
-def share_of(closed: list[Share], bounds: MachineryBounds = BOUNDS) -> Share:
+def share_of(closed: list[Share], bounds: WallBounds = BOUNDS) -> Share:
     return Share(None, bounds, None, None, closed.append)
 
 

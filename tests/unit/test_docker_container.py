@@ -8,7 +8,7 @@ import pytest
 
 from vibecell.model.limits import MIB
 from vibecell.sandbox.docker.container import ContainerSpec, describe
-from vibecell.sandbox.host.wall_bounds import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import WallBounds
 from vibecell.sandbox.mechanisms import seccomp
 
 FOLDER = "/run/vibecell/containers/0123456789abcdef"
@@ -21,7 +21,7 @@ SPEC = ContainerSpec(
     owner="0" * 32,
     profile="python-light",
     runtime="",
-    bounds=MachineryBounds(
+    bounds=WallBounds(
         memory_bytes=600 * MIB, processes=12, with_programs=76, user_processes=76, cpus=1.5
     ),
     file_bytes=64 * MIB,

@@ -22,7 +22,7 @@ from vibecell.sandbox.docker.docker_walls import DockerWalls
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.roster import Roster
 from vibecell.sandbox.host.shares import Share
-from vibecell.sandbox.host.wall_bounds import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import WallBounds
 
 INFO = {
     "ServerVersion": "29.1",
@@ -34,7 +34,7 @@ INFO = {
     "PidsLimit": True,
     "CpuCfsQuota": True,
 }
-BOUNDS = MachineryBounds(
+BOUNDS = WallBounds(
     memory_bytes=600 * MIB, processes=12, with_programs=76, user_processes=76, cpus=1.5
 )
 IMAGES = {

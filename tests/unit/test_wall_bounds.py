@@ -2,14 +2,14 @@
 
 from vibecell.config import Settings
 from vibecell.model.limits import MIB
-from vibecell.sandbox.host.wall_bounds import machinery_bounds
+from vibecell.sandbox.host.wall_bounds import wall_bounds
 
 SETTINGS = Settings(max_concurrent=3, pool_max_idle=2, cell_cpus=1.5)
 CEILING = SETTINGS.ceiling
 
 
 def test_a_fresh_wall_has_what_one_cell_needs() -> None:
-    one = machinery_bounds(SETTINGS, "fresh", counts_programs=True, has_users=True)
+    one = wall_bounds(SETTINGS, "fresh", counts_programs=True, has_users=True)
     assert 0 < one.memory_bytes < 1024 * MIB
     assert 0 < one.processes <= 16
     assert one.user_processes == one.processes + CEILING.processes
@@ -17,8 +17,8 @@ def test_a_fresh_wall_has_what_one_cell_needs() -> None:
 
 
 def test_one_for_many_grows_with_the_cells_and_has_no_bound_on_processors() -> None:
-    one = machinery_bounds(SETTINGS, "fresh", counts_programs=True, has_users=True)
-    many = machinery_bounds(SETTINGS, "shared", counts_programs=True, has_users=True)
+    one = wall_bounds(SETTINGS, "fresh", counts_programs=True, has_users=True)
+    many = wall_bounds(SETTINGS, "shared", counts_programs=True, has_users=True)
     assert many.memory_bytes > one.memory_bytes
     assert many.processes > one.processes
     assert many.user_processes == many.processes + 5 * CEILING.processes
@@ -27,8 +27,8 @@ def test_one_for_many_grows_with_the_cells_and_has_no_bound_on_processors() -> N
 
 def test_where_programs_have_no_cgroups_what_they_may_use_counts_here() -> None:
     for wall, programs in (("fresh", 1), ("shared", 3)):
-        counted = machinery_bounds(SETTINGS, wall, counts_programs=True, has_users=True)
-        others = machinery_bounds(SETTINGS, wall, counts_programs=False, has_users=True)
+        counted = wall_bounds(SETTINGS, wall, counts_programs=True, has_users=True)
+        others = wall_bounds(SETTINGS, wall, counts_programs=False, has_users=True)
         added = programs * CEILING.memory_bytes
         assert others.memory_bytes == counted.memory_bytes + added
         assert others.processes == counted.processes + programs * CEILING.processes
@@ -37,6 +37,6 @@ def test_where_programs_have_no_cgroups_what_they_may_use_counts_here() -> None:
 
 
 def test_an_ordinary_user_has_other_processes() -> None:
-    his = machinery_bounds(SETTINGS, "fresh", counts_programs=True, has_users=False)
+    his = wall_bounds(SETTINGS, "fresh", counts_programs=True, has_users=False)
     assert his.user_processes is None
     assert his.with_programs == his.processes + CEILING.processes

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vibecell.sandbox.framed.messages import ZYGOTE_ENV
-from vibecell.sandbox.host.wall_bounds import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import WallBounds
 from vibecell.sandbox.mechanisms import rlimits, seccomp
 
 CONTROL_FOLDER = "/run/vibecell"
@@ -66,7 +66,7 @@ class ContainerSpec:
     owner: str
     profile: str
     runtime: str
-    bounds: MachineryBounds
+    bounds: WallBounds
     file_bytes: int
     apparmor: bool
 

@@ -27,7 +27,7 @@ from vibecell.sandbox.docker.container import ContainerSpec, describe
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.roster import Roster
 from vibecell.sandbox.host.shares import Share
-from vibecell.sandbox.host.wall_bounds import MachineryBounds
+from vibecell.sandbox.host.wall_bounds import WallBounds
 
 LAYER = "outer wall (Docker)"
 
@@ -149,7 +149,7 @@ class DockerWalls:
         profile: WarmProfile,
         image: RuntimeImage,
         ids: tuple[int, int],
-        bounds: MachineryBounds,
+        bounds: WallBounds,
         folder: str,
     ) -> ContainerSpec:
         return ContainerSpec(

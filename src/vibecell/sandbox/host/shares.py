@@ -19,7 +19,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.host.demand import IdleBounds
 from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.host.refill import Refill
-from vibecell.sandbox.host.wall_bounds import MachineryBounds, machinery_bounds
+from vibecell.sandbox.host.wall_bounds import WallBounds, wall_bounds
 from vibecell.sandbox.mechanisms import landlock
 from vibecell.sandbox.mechanisms.cgroup import Cgroup, CgroupManager
 from vibecell.sandbox.mechanisms.cgroup_stock import CgroupStock
@@ -88,7 +88,7 @@ class Host:
                 uids = self._uids.take_block()
             except OSError as error:
                 raise SandboxFailure("take uids for a wall", str(error)) from error
-        bounds = machinery_bounds(
+        bounds = wall_bounds(
             self._settings, wall, self.cgroups is not None, has_users=self._uids is not None
         )
         share = Share(uids, bounds, stock, self.cgroups, self._take_back)
@@ -132,7 +132,7 @@ class Share:
     def __init__(
         self,
         uids: UidBlock | None,
-        bounds: MachineryBounds,
+        bounds: WallBounds,
         stock: CgroupStock | None,
         cgroups: CgroupManager | None,
         closed: Callable[["Share"], None],

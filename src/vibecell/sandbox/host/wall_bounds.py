@@ -25,7 +25,7 @@ _PROCESSES_PER_CELL, _OTHER_PROCESSES = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
-class MachineryBounds:
+class WallBounds:
     """The bounds of one wall.
 
     Attributes:
@@ -44,9 +44,9 @@ class MachineryBounds:
     cpus: float | None
 
 
-def machinery_bounds(
+def wall_bounds(
     settings: Settings, wall: Wall, counts_programs: bool, has_users: bool
-) -> MachineryBounds:
+) -> WallBounds:
     """The bounds of every wall of a place.
 
     Args:
@@ -62,7 +62,7 @@ def machinery_bounds(
     ceiling = settings.ceiling
     processes = _PROCESSES_PER_CELL * cells + _OTHER_PROCESSES
     with_programs = processes + (programs or cells) * ceiling.processes
-    return MachineryBounds(
+    return WallBounds(
         memory_bytes=_ZYGOTE_BYTES + cells * _BYTES_PER_CELL + programs * ceiling.memory_bytes,
         processes=processes + programs * ceiling.processes,
         with_programs=with_programs,
