@@ -44,7 +44,7 @@ from vibecell.sandbox.docker.strays import owner_token
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.places import Places
-from vibecell.sandbox.zygote_backend import WalledBackend, Walls
+from vibecell.sandbox.zygote_backend import WalledBackend
 
 T = TypeVar("T")
 REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-fresh")

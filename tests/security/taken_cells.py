@@ -24,7 +24,7 @@ from vibecell.sandbox.bubblewrap.bubblewrap_walls import BubblewrapWalls
 from vibecell.sandbox.docker import docker_walls
 from vibecell.sandbox.docker.container import ContainerSpec
 from vibecell.sandbox.host.shares import Host, Share
-from vibecell.sandbox.zygote_backend import Walls
+from vibecell.sandbox.outer_walls import Walls
 
 # no site: in a zygote's environment that would become a zygote
 COMMAND = ("-S", "-c", Path(__file__).with_name("taken_zygote.py").read_text())
@@ -134,7 +134,7 @@ class TakenBubblewrapWalls(BubblewrapWalls):
     taken: Set[str] = frozenset()
 
     async def build(self, profile: WarmProfile, share: Share) -> bwrap.OuterWall:
-        """See ``walled.Walls``."""
+        """See ``outer_walls.Walls``."""
         _is_taken.set(profile.name in self.taken)
         try:
             return await super().build(profile, share)

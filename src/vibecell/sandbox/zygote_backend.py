@@ -1,6 +1,6 @@
 """Cells behind outer walls: what every backend that makes such walls has in common.
 
-Theory of operation. An outer wall is made by a tool (``Walls``) around a zygote
+Theory of operation. An outer wall is made by a tool (``outer_walls.Walls``) around a zygote
 that is connected to us by a control socket. The zygote forks an agent per cell,
 which makes the inner wall and confines its program (``cell/runner.py``). A
 *shared* wall holds the cells of one warm profile, many over time
@@ -16,10 +16,8 @@ Owns the pools; refuses to open while a required layer is missing.
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from vibecell.config import Settings
 from vibecell.model.capabilities import Capabilities, Layer, Wall
@@ -31,86 +29,12 @@ from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.messages import setup_message, start_message
 from vibecell.sandbox.framed.zygote_link import ZygoteLink
 from vibecell.sandbox.host.identity import release_unborn
-from vibecell.sandbox.host.shares import Host, Share
+from vibecell.sandbox.host.shares import Host
+from vibecell.sandbox.outer_walls import Walls
 from vibecell.sandbox.warming.fresh_cells import FreshCells
 from vibecell.sandbox.warming.profile_cells import ProfileCells, Zygote
 
 log = logging.getLogger(__name__)
-
-
-class OuterWall(Protocol):
-    """A wall that stands, with a zygote behind it that waits for its set-up."""
-
-    @property
-    def control(self) -> socket.socket:
-        """Our end of the zygote's control socket."""
-        ...
-
-    async def close(self) -> None:
-        """End the zygote and everything behind the wall; never raises.
-
-        Then closes the share that ``Walls.build`` was given, unless something may be left.
-        """
-        ...
-
-
-class Walls(Protocol):
-    """A tool that makes outer walls.
-
-    Attributes:
-        name: of the backend ("bubblewrap").
-        patience: failures to make a cell before those who wait are told.
-    """
-
-    name: str
-    patience: int
-
-    @property
-    def maps_uids(self) -> bool:
-        """Whether a block of uids can be mapped into a wall; asked after ``prepare``."""
-        ...
-
-    def uid_layer(self) -> Layer:
-        """How far cells differ in their uids outside; asked after ``prepare``."""
-        ...
-
-    async def prepare(self) -> tuple[Layer, ...]:
-        """Find what walls are made with; what is known of it before one is made.
-
-        Idempotent.
-
-        Raises:
-            SandboxFailure: it is not there; names what is missing.
-        """
-        ...
-
-    async def open(self) -> None:
-        """Reap what a former life left, before the first wall; idempotent.
-
-        Raises:
-            SandboxFailure: it cannot be found out what there is.
-        """
-        ...
-
-    async def build(self, profile: WarmProfile, share: Share) -> OuterWall:
-        """A new wall, its zygote connected.
-
-        Args:
-            share: of the host. Closed once nothing is left of the wall, whether it
-                came to stand or not; never, where that cannot be shown.
-
-        Raises:
-            SandboxFailure: as it says.
-        """
-        ...
-
-    def not_standing(self, error: SandboxFailure) -> Layer:
-        """What to tell where no wall could be made: the layer, and its mend."""
-        ...
-
-    async def close(self) -> None:
-        """Give up what the walls needed in common; after the last has been closed."""
-        ...
 
 
 class WalledBackend:

@@ -21,7 +21,8 @@ from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
 from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
-from vibecell.sandbox.zygote_backend import WalledBackend, Walls
+from vibecell.sandbox.outer_walls import Walls
+from vibecell.sandbox.zygote_backend import WalledBackend
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ LAYER = "outer wall (bubblewrap)"
 
 
 class BubblewrapWalls:
-    """See ``zygote_backend.Walls``.
+    """See ``outer_walls.Walls``.
 
     Args:
         image: the read-only root every cell sees.
@@ -43,15 +43,15 @@ class BubblewrapWalls:
 
     @property
     def maps_uids(self) -> bool:
-        """See ``zygote_backend.Walls``: root alone may map a block from outside."""
+        """See ``outer_walls.Walls``: root alone may map a block from outside."""
         return os.geteuid() == 0
 
     def uid_layer(self) -> Layer:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         return probe.uid_layer_where(self.maps_uids)
 
     async def prepare(self) -> tuple[Layer, ...]:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         if not self._programs.bubblewrap:
             raise SandboxFailure("start bubblewrap", "the program bwrap is not installed")
         if self.maps_uids and not self._programs.prlimit:
@@ -60,10 +60,10 @@ class BubblewrapWalls:
         return (Layer(LAYER, True, self._programs.bubblewrap),)
 
     async def open(self) -> None:
-        """See ``zygote_backend.Walls``; ``host/shares.py`` finds what outlives its engine."""
+        """See ``outer_walls.Walls``; ``host/shares.py`` finds what outlives its engine."""
 
     async def build(self, _profile: WarmProfile, share: Share) -> bwrap.OuterWall:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         try:
             return await bwrap.build(self._programs, self._image, share)
         except BaseException:  # whatever had been started has been waited for
@@ -71,7 +71,7 @@ class BubblewrapWalls:
             raise
 
     def not_standing(self, error: SandboxFailure) -> Layer:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         return Layer(
             LAYER,
             enforced=False,
@@ -81,4 +81,4 @@ class BubblewrapWalls:
         )
 
     async def close(self) -> None:
-        """See ``zygote_backend.Walls``; they have nothing in common."""
+        """See ``outer_walls.Walls``; they have nothing in common."""

@@ -101,7 +101,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class ContainerWall:
-    """A container whose zygote is connected; see ``walled.OuterWall``."""
+    """A container whose zygote is connected; see ``outer_walls.OuterWall``."""
 
     name: str
     control: socket.socket
@@ -156,7 +156,7 @@ async def build(
         user: its uid on this host, if known.
         uids: block to map; ``None``: the zygote maps its one uid.
         born, gone: told the container's name when it may exist, and no longer.
-        ended: as ``zygote_backend.Walls`` has it.
+        ended: as ``outer_walls.Walls`` has it.
 
     Raises:
         SandboxFailure: it could not be started; names the step.

@@ -33,7 +33,7 @@ LAYER = "outer wall (Docker)"
 
 
 class DockerWalls:
-    """See ``zygote_backend.Walls``.
+    """See ``outer_walls.Walls``.
 
     Args:
         settings: limits and pool sizes.
@@ -66,7 +66,7 @@ class DockerWalls:
 
     @property
     def maps_uids(self) -> bool:
-        """See ``zygote_backend.Walls``: as root, and the uids in containers are the host's."""
+        """See ``outer_walls.Walls``: as root, and the uids in containers are the host's."""
         return os.geteuid() == 0 and not self._has_security_option("userns", "rootless")
 
     def _has_security_option(self, *names: str) -> bool:
@@ -74,7 +74,7 @@ class DockerWalls:
         return any(f"name={name}" in option.split(",") for option in told for name in names)
 
     def uid_layer(self) -> Layer:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         if self.maps_uids or os.geteuid():
             return probe.uid_layer_where(self.maps_uids)
         if self._wall == "fresh":
@@ -83,7 +83,7 @@ class DockerWalls:
         return probe.uid_layer(False, told, mend='wall = "fresh", or a daemon that remaps no uids')
 
     async def prepare(self) -> tuple[Layer, ...]:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         info = await self._roster.info()
         self._require_runtime(info)
         self._info = info
@@ -121,11 +121,11 @@ class DockerWalls:
         )
 
     async def open(self) -> None:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         await self._roster.open()
 
     async def build(self, profile: WarmProfile, share: Share) -> container_wall.ContainerWall:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         uids = share.uids
         image = self._images.get(profile.name) or self._images[""]
         ids = (uids.first, uids.first) if uids is not None else self._roster.own_ids()
@@ -167,7 +167,7 @@ class DockerWalls:
         )
 
     def not_standing(self, error: SandboxFailure) -> Layer:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         return Layer(
             LAYER,
             enforced=False,
@@ -177,5 +177,5 @@ class DockerWalls:
         )
 
     async def close(self) -> None:
-        """See ``zygote_backend.Walls``."""
+        """See ``outer_walls.Walls``."""
         await self._roster.leave(self)
