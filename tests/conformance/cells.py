@@ -43,8 +43,9 @@ from vibecell.sandbox.docker.roster import FOLDER
 from vibecell.sandbox.docker.strays import owner_token
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
 from vibecell.sandbox.host.shares import Host
+from vibecell.sandbox.outer_walls import Walls
 from vibecell.sandbox.places import Places
-from vibecell.sandbox.zygote_backend import WalledBackend
+from vibecell.sandbox.zygote_backend import ZygoteBackend
 
 T = TypeVar("T")
 REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-fresh")
@@ -175,7 +176,7 @@ class Cells:
         here = dict.fromkeys(["", *(p.place for p in self.profiles.values())])
         walls = self._walls(settings, host, tuple(here))
         backends = {
-            place: WalledBackend(
+            place: ZygoteBackend(
                 settings,
                 walls[place],
                 settings.default_place.chosen_wall,

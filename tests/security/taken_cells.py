@@ -133,7 +133,7 @@ class TakenBubblewrapWalls(BubblewrapWalls):
 
     taken: Set[str] = frozenset()
 
-    async def build(self, profile: WarmProfile, share: Share) -> bwrap.OuterWall:
+    async def build(self, profile: WarmProfile, share: Share) -> bwrap.BubblewrapWall:
         """See ``outer_walls.Walls``."""
         _is_taken.set(profile.name in self.taken)
         try:

@@ -1,4 +1,4 @@
-"""Cells behind outer walls: what every backend that makes such walls has in common.
+"""The backend of all walls that have a zygote behind them, whatever tool makes them.
 
 Theory of operation. An outer wall is made by a tool (``outer_walls.Walls``) around a zygote
 that is connected to us by a control socket. The zygote forks an agent per cell,
@@ -37,7 +37,7 @@ from vibecell.sandbox.warming.profile_cells import ProfileCells, Zygote
 log = logging.getLogger(__name__)
 
 
-class WalledBackend:
+class ZygoteBackend:
     """See ``backend.Backend``.
 
     Args:

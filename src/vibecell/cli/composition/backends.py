@@ -22,7 +22,7 @@ from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
 from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 from vibecell.sandbox.outer_walls import Walls
-from vibecell.sandbox.zygote_backend import WalledBackend
+from vibecell.sandbox.zygote_backend import ZygoteBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def behind_walls(
 ) -> dict[str, Backend]:
     """The backend of each place, where only what makes the walls is the place's own."""
     return {
-        name: WalledBackend(settings, walls[name], site.place.chosen_wall, host, site.profiles)
+        name: ZygoteBackend(settings, walls[name], site.place.chosen_wall, host, site.profiles)
         for name, site in sites.items()
     }
 

@@ -3,7 +3,7 @@
 Theory of operation. One bubblewrap (``bwrap.py``) holds one zygote: new user,
 pid, mount, network, IPC, UTS and cgroup namespaces, a read-only root that is our
 own image and nothing of the host's, an empty environment. What happens behind it is
-the same for every backend (``sandbox/zygote_backend.py``).
+the same behind all such walls (``sandbox/zygote_backend.py``).
 
 Owns where the programs and the image are; refuses to know cells.
 """
@@ -62,7 +62,7 @@ class BubblewrapWalls:
     async def open(self) -> None:
         """See ``outer_walls.Walls``; ``host/shares.py`` finds what outlives its engine."""
 
-    async def build(self, _profile: WarmProfile, share: Share) -> bwrap.OuterWall:
+    async def build(self, _profile: WarmProfile, share: Share) -> bwrap.BubblewrapWall:
         """See ``outer_walls.Walls``."""
         try:
             return await bwrap.build(self._programs, self._image, share)

@@ -54,8 +54,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class OuterWall:
-    """A running bubblewrap, the zygote inside by its pidfd, and its control socket."""
+class BubblewrapWall:
+    """A running bubblewrap, its zygote by its pidfd; see ``outer_walls.OuterWall``."""
 
     process: Process
     zygote: int
@@ -115,7 +115,7 @@ class Programs:
     prlimit: str
 
 
-async def build(programs: Programs, image: Path, share: Share) -> OuterWall:
+async def build(programs: Programs, image: Path, share: Share) -> BubblewrapWall:
     """Start bubblewrap with a zygote that waits for its set-up.
 
     Args:
@@ -137,7 +137,7 @@ async def build(programs: Programs, image: Path, share: Share) -> OuterWall:
 
 async def _build(
     programs: Programs, image: Path, share: Share, until_built: contextlib.ExitStack
-) -> OuterWall:
+) -> BubblewrapWall:
     """See ``build``; what only the making needs is closed by whom it is given."""
     uids = share.uids
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -189,7 +189,7 @@ async def _build(
             diagnostics.cancel()
             raise
         on_failure.pop_all()
-        return OuterWall(process, zygote, here, diagnostics, share)
+        return BubblewrapWall(process, zygote, here, diagnostics, share)
 
 
 def _pipe(until_closed: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:
