@@ -1,0 +1,183 @@
+"""A program's output, facts and limits, told by an agent that means ill."""
+
+import asyncio
+import json
+import signal
+import socket
+from dataclasses import replace
+
+import pytest
+
+from vibecell.cell import frames
+from vibecell.model.errors import SandboxFailure
+from vibecell.model.limits import Limits
+from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output
+from vibecell.sandbox.framed import process as framed_process
+
+from .framed_bench import SPEC, Bench, everything, exit_frame, run
+
+
+def test_an_honest_agent() -> None:
+    async def test(bench: Bench) -> None:
+        out, err = frames.encode(frames.STDOUT, b"a"), frames.encode(frames.STDERR, b"b")
+        shown = frames.encode(frames.DISPLAY, b"{}")
+        said = await bench.said(SPEC, out, err, shown, exit_frame(exit_code=3))
+        assert said[:3] == [Output("stdout", b"a"), Output("stderr", b"b"), DisplayData(b"{}")]
+        assert isinstance(said[3], Exit)
+        assert (said[3].exit_code, said[3].signal, said[3].output_bytes) == (3, None, 2)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"exit_code": None},
+        {"exit_code": "0"},
+        {"exit_code": True},
+        {"exit_code": 256},
+        {"exit_code": -1},
+        {"exit_code": 0.0},
+        {"exit_code": 0, "signal": 9},
+        {"exit_code": None, "signal": 0},
+        {"exit_code": None, "signal": 65},
+        {"exit_code": None, "signal": "SIGKILL"},
+        {"exit_code": [0]},
+        {"exit_code": 10**300},
+    ],
+    ids=str,
+)
+def test_an_end_that_is_none_is_a_failure(facts: dict[str, object]) -> None:
+    async def test(bench: Bench) -> None:
+        process = await bench.started(SPEC, exit_frame(**facts))
+        with pytest.raises(SandboxFailure, match="does not say how"):
+            async for _ in process.read():
+                pass
+
+    run(test)
+
+
+@pytest.mark.parametrize("name", ["cpu_time_ms", "memory_bytes", "processes"])
+@pytest.mark.parametrize(
+    "value", ["1", -1, 10**400, [], {}, True, "NaN", "Infinity", "-Infinity", "1e999"], ids=str
+)
+def test_a_measure_that_is_none_is_not_believed(name: str, value: object) -> None:
+    written = value if isinstance(value, str) and value != "1" else json.dumps(value)
+    payload = b'{"exit_code":0,"signal":null,"%s":%s}' % (name.encode(), str(written).encode())
+
+    async def test(bench: Bench) -> None:
+        (end,) = await bench.said(SPEC, frames.encode(frames.EXIT, payload))
+        assert isinstance(end, Exit)
+        assert getattr(end, name) is None
+
+    run(test)
+
+
+def test_flags_are_flags_and_nothing_else() -> None:
+    async def test(bench: Bench) -> None:
+        lie = exit_frame(process_limit_hit="yes", workspace_limit_hit=1, stopped_by="cancel")
+        (end,) = await bench.said(SPEC, lie)
+        assert isinstance(end, Exit)
+        assert not end.process_limit_hit
+        assert not end.workspace_limit_hit
+        assert end.stopped_by is None
+
+    run(test)
+
+
+def test_exactly_one_exit_whatever_comes_after() -> None:
+    async def test(bench: Bench) -> None:
+        after = [exit_frame(exit_code=9), frames.encode(frames.STDOUT, b"ghost")]
+        (end,) = await bench.said(SPEC, exit_frame(exit_code=1), *after)
+        assert isinstance(end, Exit)
+        assert end.exit_code == 1
+        with pytest.raises(SandboxFailure):
+            await bench.cell.collect(5, 100)
+
+    run(test)
+
+
+def test_a_flood_is_cut_at_the_limit_and_ended_hard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.1)
+
+    async def test(bench: Bench) -> None:
+        spec = replace(SPEC, limits=Limits(output_bytes=100_000))
+        process = await bench.started(spec)
+
+        async def flood() -> None:
+            while bench.body.poll() is None:
+                await bench.agent.send(frames.encode(frames.STDOUT, b"x" * 60_000))
+            bench.agent.link.shutdown(socket.SHUT_RDWR)
+
+        flooding = asyncio.create_task(flood())
+        said = [x async for x in process.read()]
+        await flooding
+        end = said.pop()
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.truncated, end.signal) == ("output", True, signal.SIGKILL)
+        assert sum(len(x.data) for x in said if isinstance(x, Output)) == 100_000
+
+    run(test)
+
+
+def test_a_flood_of_empty_frames_still_meets_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.05)
+
+    async def test(bench: Bench) -> None:
+        spec = replace(SPEC, limits=Limits(wall_time_ms=100))
+        process = await bench.started(spec)
+
+        async def flood() -> None:
+            while bench.body.poll() is None:
+                await bench.agent.send(frames.encode(frames.STDERR) * 500)
+            bench.agent.link.shutdown(socket.SHUT_RDWR)
+
+        flooding = asyncio.create_task(flood())
+        (end,) = [x async for x in process.read()]
+        await flooding
+        assert isinstance(end, Exit)
+        assert end.stopped_by == "wall_time"
+
+    run(test)
+
+
+def test_displays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framed_process, "MAX_DISPLAY_TOTAL_BYTES", 10)
+
+    async def test(bench: Bench) -> None:
+        shown = frames.encode(frames.DISPLAY, b"123456")
+        said = await bench.said(SPEC, shown, shown, exit_frame())
+        assert [type(x) for x in said] == [DisplayData, Exit]
+
+    run(test)
+
+
+def test_a_silent_agent_meets_the_wall_though_it_ignores_kill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.05)
+
+    async def test(bench: Bench) -> None:
+        process = await bench.started(replace(SPEC, limits=Limits(wall_time_ms=50)))
+        reading = asyncio.create_task(everything(process))
+        await bench.agent.hear(frames.KILL)
+        assert await asyncio.to_thread(bench.body.wait, 5) == -signal.SIGKILL
+        bench.agent.link.shutdown(socket.SHUT_RDWR)
+        (end,) = await reading
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.signal) == ("wall_time", signal.SIGKILL)
+
+    run(test)
+
+
+def test_an_early_close_is_a_failure() -> None:
+    async def test(bench: Bench) -> None:
+        process = await bench.started(SPEC, frames.encode(frames.STDOUT, b"half"), b"\0\0\0\x09")
+        bench.agent.link.shutdown(socket.SHUT_RDWR)
+        seen: list[Occurrence] = []
+        with pytest.raises(SandboxFailure, match="the cell died"):
+            async for occurrence in process.read():
+                seen.append(occurrence)
+        assert seen == [Output("stdout", b"half")]
+
+    run(test)
