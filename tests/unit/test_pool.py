@@ -11,9 +11,10 @@ from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.host.demand import IdleBounds
 from vibecell.sandbox.host.refill import TAKER_FIRST_S, Refill
 from vibecell.sandbox.warming import pool as pool_module
-from vibecell.sandbox.warming.pool import MAX_FAILURES, TELL_EVERY_S, WarmPool
+from vibecell.sandbox.warming.pool import TELL_EVERY_S, WarmPool
 
 FOR_EVER_S = 5.0
+PATIENCE = 3
 
 
 class CountedCell:
@@ -85,7 +86,7 @@ def run(test: Callable[[Factory], Awaitable[None]]) -> None:
 def fixed(factory: Factory, size: int, parallel: int, most: int | None = None) -> WarmPool:
     """A pool that keeps ``size`` cells, whatever the demand; ``most`` lets it keep more."""
     bounds = IdleBounds(size, size if most is None else most)
-    return WarmPool(factory.make, Refill(bounds, parallel, cores=64))
+    return WarmPool(factory.make, Refill(bounds, parallel, cores=64), PATIENCE)
 
 
 async def settled() -> None:
@@ -311,10 +312,8 @@ def test_a_pool_with_more_patience_tells_of_failures_later(
     monkeypatch.setattr(pool_module, "RETRY_DELAY_S", 0.0)
 
     async def test(factory: Factory) -> None:
-        patience = 3 * MAX_FAILURES
-        pool = WarmPool(
-            factory.make, Refill(IdleBounds(0, 0), 1, cores=64), lambda: 0, patience=patience
-        )
+        patience = 3 * PATIENCE
+        pool = WarmPool(factory.make, Refill(IdleBounds(0, 0), 1, cores=64), patience)
         factory.failures = [SandboxFailure("fork a cell", "no")] * patience
         factory.allow(patience + 1)
         with pytest.raises(SandboxFailure, match="no"):
@@ -393,12 +392,12 @@ def test_failures_pause_growingly_and_are_told_after_a_few(
 
     async def test(factory: Factory) -> None:
         pool = fixed(factory, size=1, parallel=1)
-        factory.failures = [failure] * MAX_FAILURES
+        factory.failures = [failure] * PATIENCE
         factory.allow(1000)
         began_s = asyncio.get_running_loop().time()
         with pytest.raises(SandboxFailure, match="no"):
             await pool.acquire(FOR_EVER_S)
-        assert factory.calls == MAX_FAILURES
+        assert factory.calls == PATIENCE
         assert asyncio.get_running_loop().time() - began_s >= 0.01 + 0.02
         assert number(await pool.acquire(FOR_EVER_S)) == 0, "it goes on trying"
         await pool.close()

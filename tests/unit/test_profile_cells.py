@@ -65,7 +65,11 @@ class Zygotes:
         self.new_identity: Callable[[], object] = lambda: None
         self.on_end: Callable[[ZygoteLink], None] | None = None
         self.cells = ProfileCells(
-            self.make, Refill(IdleBounds(0, 0), parallel=1, cores=1), MAX_FORKS, max_age_s=100.0
+            self.make,
+            Refill(IdleBounds(0, 0), parallel=1, cores=1),
+            MAX_FORKS,
+            max_age_s=100.0,
+            patience=3,
         )
 
     async def make(self, on_end: Callable[[ZygoteLink], None]) -> Zygote:

@@ -44,7 +44,7 @@ class Profile:
         self.begun: list[asyncio.Future[None]] = []
         self.asked: list[asyncio.Task[FramedCell]] = []
         self.made = self.destroyed = 0
-        self.pool = WarmPool(self._make, refill, self._in_use)
+        self.pool = WarmPool(self._make, refill, patience=3, in_use=self._in_use)
 
     def _in_use(self) -> int:
         return self.made - self.pool.ready - self.destroyed

@@ -7,18 +7,34 @@ forked is held by a pidfd. Whatever cannot do that (a micro virtual machine: no 
 kernel, so no SCM_RIGHTS and no pidfd) makes no ``Walls``; it implements
 ``backend.Backend`` itself, and none of ``zygote_backend.py`` is its affair.
 
-Owns these two interfaces; refuses to know a tool, or a cell.
+Owns these two interfaces, and what every such tool starts: the zygote's command, folder
+and environment (``cell/sitecustomize.py`` has the other end). Refuses to know a tool, or
+a cell.
 
 Source: unix(7), SCM_RIGHTS; pidfd_open(2)
 """
 
 import socket
+from collections.abc import Mapping
 from typing import Protocol
 
 from vibecell.model.capabilities import Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.host.shares import Share
+from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
+
+ZYGOTE_COMMAND = ("python3", "main.py")
+ZYGOTE_FOLDER = "/workspace"
+# Python finds the zygote by it: sitecustomize.py
+ZYGOTE_ENV: Mapping[str, str] = {
+    "PATH": PROGRAM_PATH,
+    "LANG": "C.UTF-8",
+    "PYTHONPATH": f"/{CELL_PROGRAMS}",
+}
+# The zygote meets us on a descriptor that it inherits, or where a path leads.
+CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
+CONTROL_SOCKET_VARIABLE = "VIBECELL_CONTROL_SOCKET"
 
 
 class OuterWall(Protocol):

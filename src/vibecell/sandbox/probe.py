@@ -15,8 +15,7 @@ from typing import Any
 from vibecell.model.capabilities import Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
-from vibecell.sandbox.backend import Output, ProcessSpec
-from vibecell.sandbox.framed.cell import FramedCell
+from vibecell.sandbox.backend import Cell, Output, ProcessSpec
 from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 
 _PROGRAM = b"""
@@ -53,7 +52,7 @@ answers = {
 print(json.dumps(answers))
 """
 
-MakeCell = Callable[[], Awaitable[tuple[FramedCell, Callable[[], Any]]]]
+MakeCell = Callable[[], Awaitable[tuple[Cell, Callable[[], Any]]]]
 
 
 def read(

@@ -18,7 +18,6 @@ from vibecell.model.language import WarmProfile
 from vibecell.sandbox import probe
 from vibecell.sandbox.bubblewrap import bwrap
 from vibecell.sandbox.host.shares import Share
-from vibecell.sandbox.warming.pool import MAX_FAILURES
 
 LAYER = "outer wall (bubblewrap)"
 
@@ -32,7 +31,7 @@ class BubblewrapWalls:
     """
 
     name = "bubblewrap"
-    patience = MAX_FAILURES
+    patience = 3  # it fails at once and by itself: three in a row are no accident
 
     def __init__(self, image: Path, program_path: str) -> None:
         self._image = image

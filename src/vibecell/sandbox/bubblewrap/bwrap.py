@@ -31,13 +31,17 @@ from pathlib import Path
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.framed.messages import ZYGOTE_ENV
 from vibecell.sandbox.host.shares import Share
 from vibecell.sandbox.mechanisms import seccomp
 from vibecell.sandbox.mechanisms.deadlines import done, end, in_thread, readable
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
+from vibecell.sandbox.outer_walls import (
+    CONTROL_FD_VARIABLE,
+    ZYGOTE_COMMAND,
+    ZYGOTE_ENV,
+    ZYGOTE_FOLDER,
+)
 
-PYTHON = "python3"
 INFO_DEADLINE_S = 10.0
 DEATH_DEADLINE_S = 5.0
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -160,7 +164,7 @@ async def _build(
         process = await _started(
             asyncio.create_subprocess_exec(
                 *_command(programs, share),
-                *("--args", str(arguments_read.fileno()), "--", PYTHON, "main.py"),
+                *("--args", str(arguments_read.fileno()), "--", *ZYGOTE_COMMAND),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -216,7 +220,7 @@ def _arguments(image_fd: int, control_fd: int) -> list[str]:
         "--new-session",
         "--clearenv",
         *(x for name, value in ZYGOTE_ENV.items() for x in ("--setenv", name, value)),
-        *("--setenv", "VIBECELL_CONTROL_FD", str(control_fd)),
+        *("--setenv", CONTROL_FD_VARIABLE, str(control_fd)),
         *("--uid", "0", "--gid", "0", "--cap-add", "ALL"),
         # by descriptor: the uid we start as may not be able to walk the path
         *("--ro-bind", f"/proc/self/fd/{image_fd}", "/"),
@@ -224,7 +228,7 @@ def _arguments(image_fd: int, control_fd: int) -> list[str]:
         *devices,
         *(x for target, name in links for x in ("--symlink", target, name)),
         *("--dir", "/dev/shm", "--dir", "/dev/pts", "--remount-ro", "/dev"),
-        *("--chdir", "/workspace"),
+        *("--chdir", ZYGOTE_FOLDER),
     ]
 
 

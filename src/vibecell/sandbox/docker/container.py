@@ -21,9 +21,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from vibecell.sandbox.framed.messages import ZYGOTE_ENV
 from vibecell.sandbox.host.wall_bounds import WallBounds
 from vibecell.sandbox.mechanisms import rlimits, seccomp
+from vibecell.sandbox.outer_walls import (
+    CONTROL_SOCKET_VARIABLE,
+    ZYGOTE_COMMAND,
+    ZYGOTE_ENV,
+    ZYGOTE_FOLDER,
+)
 
 CONTROL_FOLDER = "/run/vibecell"
 CONTROL_NAME = "control"
@@ -31,7 +36,7 @@ OWNER_LABEL = "io.vibecell.owner"
 PROFILE_LABEL = "io.vibecell.profile"
 _ENVIRONMENT = {
     **ZYGOTE_ENV,
-    "VIBECELL_CONTROL_SOCKET": f"{CONTROL_FOLDER}/{CONTROL_NAME}",
+    CONTROL_SOCKET_VARIABLE: f"{CONTROL_FOLDER}/{CONTROL_NAME}",
 }
 # all that can be written; cells mount their own over it
 _TMPFS = {
@@ -76,9 +81,9 @@ def describe(spec: ContainerSpec) -> dict[str, Any]:
     emptied = dict.fromkeys(spec.image_env, "")
     return {
         "Image": spec.image,
-        "Entrypoint": ["python3"],
-        "Cmd": ["main.py"],
-        "WorkingDir": "/workspace",
+        "Entrypoint": [*ZYGOTE_COMMAND[:1]],
+        "Cmd": [*ZYGOTE_COMMAND[1:]],
+        "WorkingDir": ZYGOTE_FOLDER,
         "User": f"{spec.user}:{spec.group}",
         "Hostname": "sandbox",
         "Env": [f"{name}={value}" for name, value in {**emptied, **_ENVIRONMENT}.items()],

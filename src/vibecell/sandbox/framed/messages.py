@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
-from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
+from vibecell.sandbox.images.image_rules import PROGRAM_PATH
 from vibecell.sandbox.mechanisms import landlock, rlimits, seccomp
 
 BASE_ENV: Mapping[str, str] = {
@@ -19,12 +19,6 @@ BASE_ENV: Mapping[str, str] = {
     "USER": "user",
     "LOGNAME": "user",
     "PWD": "/workspace",
-}
-# Python finds the zygote by it: sitecustomize.py
-ZYGOTE_ENV: Mapping[str, str] = {
-    "PATH": PROGRAM_PATH,
-    "LANG": "C.UTF-8",
-    "PYTHONPATH": f"/{CELL_PROGRAMS}",
 }
 
 

@@ -44,7 +44,7 @@ class FreshCells:
         self._standing: set[Zygote] = set()
         self._ending = Background()
         self._room = asyncio.Semaphore(MAX_ENDING)
-        self._pool = WarmPool(self._make_cell, refill, self._in_use, patience)
+        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use)
         self._closed = False
 
     async def open(self) -> None:

@@ -19,7 +19,6 @@ from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.warming.background import Background
 
 ACQUIRE_DEADLINE_S = 30.0
-MAX_FAILURES = 3
 RETRY_DELAY_S = 0.1
 # How often who waits is told where. Who waits shorter than half of this is not told at all.
 TELL_EVERY_S = 0.1
@@ -50,16 +49,16 @@ class WarmPool:
     Args:
         make: makes one warm cell; raises ``SandboxFailure``.
         refill: decides over this pool and others.
-        in_use: how many cells were taken and are not destroyed yet.
         patience: failures that somebody who waits must have seen to be told of them.
+        in_use: how many cells were taken and are not destroyed yet.
     """
 
     def __init__(
         self,
         make: Callable[[], Awaitable[FramedCell]],
         refill: Refill,
+        patience: int,
         in_use: Callable[[], int] = lambda: 0,
-        patience: int = MAX_FAILURES,
     ) -> None:
         self._make = make
         self._patience = patience

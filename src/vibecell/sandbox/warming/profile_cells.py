@@ -20,7 +20,7 @@ from vibecell.sandbox.framed.zygote_link import ZygoteLink
 from vibecell.sandbox.host.identity import CellIdentity, release_unborn
 from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.warming.background import Background
-from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, MAX_FAILURES, WarmPool
+from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, WarmPool
 
 SUCCESSION_RETRY_S = 1.0
 # Where no successor comes, a zygote is used no longer than this many times over.
@@ -63,7 +63,7 @@ class ProfileCells:
         refill: Refill,
         max_forks: int,
         max_age_s: float,
-        patience: int = MAX_FAILURES,
+        patience: int,
     ) -> None:
         self._make_zygote = make_zygote
         self._max_forks = max_forks
@@ -75,7 +75,7 @@ class ProfileCells:
         self._refill = refill
         self._succeeding: asyncio.Task[None] | None = None
         self._succeed_from_s = 0.0
-        self._pool = WarmPool(self._make_cell, refill, self._in_use, patience)
+        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use)
         self._closed = False
 
     async def open(self) -> None:
