@@ -242,9 +242,13 @@ class Cells:
         """One process in a cell of its own, to its end."""
         async with self.cell(profile) as cell:
             seen = await gather(await cell.start(spec))
-            files = await cell.collect(64, 4 * 1024 * 1024)
+            collected = await cell.collect(64, 4 * 1024 * 1024)
         return Run(
-            seen.exits[0], bytes(seen.stdout), bytes(seen.stderr), tuple(seen.displays), files
+            seen.exits[0],
+            bytes(seen.stdout),
+            bytes(seen.stderr),
+            tuple(seen.displays),
+            collected.files,
         )
 
     def run_python(self, source: str | bytes, **changes: Any) -> Run:

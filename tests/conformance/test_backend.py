@@ -34,7 +34,7 @@ from conformance.cells import (
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
 from vibecell.model.limits import Limits
-from vibecell.sandbox.backend import Exit
+from vibecell.sandbox.backend import Collection, Exit
 
 MIB = 1024 * 1024
 PROBED = {
@@ -348,6 +348,29 @@ class TestFiles:
     def test_nothing_left(self, cells: Cells) -> None:
         assert cells.run_python("print(1)").files == ()
 
+    @pytest.mark.parametrize(
+        ("max_files", "max_bytes", "kept"),
+        [(64, 1_000, 5), (2, 1_000, 2), (64, 40, 4), (0, 1_000, 0)],
+        ids=["all fit", "too many", "one is too large", "none is wanted"],
+    )
+    def test_what_was_left_out_is_counted(
+        self, cells: Cells, max_files: int, max_bytes: int, kept: int
+    ) -> None:
+        left = {f"{n}.txt": "x" * (50 if n == 2 else 10) for n in range(5)}
+        real = "".join(f"open({path!r}, 'w').write({text!r})\n" for path, text in left.items())
+        fake = "".join(f"leave({path!r}, {text!r})\n" for path, text in left.items())
+
+        async def work() -> Collection:
+            async with cells.cell() as cell:
+                source = real if cells.kind in REAL_KINDS else fake
+                await gather(await cell.start(python(source)))
+                return await cell.collect(max_files, max_bytes)
+
+        found = cells.do(work())
+        assert len(found.files) == kept
+        assert found.left_out == len(left) - kept
+        assert all(left[f.path] == f.content.decode() for f in found.files)
+
 
 @real_backends
 class TestFilesOfAKernel:
@@ -379,7 +402,7 @@ class TestFilesOfAKernel:
             async with cells.cell() as cell:
                 source = "for n in range(20): open(f'{n}.txt', 'w').write('x' * 1000)"
                 await gather(await cell.start(python(source)))
-                files = await cell.collect(8, 5_000)
+                files = (await cell.collect(8, 5_000)).files
                 return len(files), sum(len(f.content) for f in files)
 
         count, size = cells.do(work())

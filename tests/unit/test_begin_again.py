@@ -11,10 +11,11 @@ from vibecell.engine.plan import Plan, Stage
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.events import Started
-from vibecell.model.execution import ExecutionRequest, OutputFile, SourceFile
+from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import (
     CellDied,
+    Collection,
     Exit,
     Occurrence,
     Output,
@@ -58,8 +59,8 @@ class Cell:
             raise SandboxFailure("write a source", "no space left")
         return Process(self.fate == "dies later")
 
-    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
-        return ()
+    async def collect(self, max_files: int, max_bytes: int) -> Collection:
+        return Collection(())
 
     async def destroy(self) -> None:
         self.destroyed += 1

@@ -9,7 +9,7 @@ import pytest
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.backend import Exit
+from vibecell.sandbox.backend import Collection, Exit
 from vibecell.sandbox.framed import cell as framed_cell
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.host.identity import CellIdentity
@@ -58,7 +58,7 @@ def test_input_that_nobody_read_does_not_delay_the_files() -> None:
         collecting = asyncio.create_task(bench.cell.collect(5, 100))
         await bench.agent.hear(frames.COLLECT)
         await bench.agent.send(frames.encode_control(frames.COLLECTED, {"skipped": 0}))
-        assert await collecting == ()
+        assert await collecting == Collection(())
 
     run(test)
 
@@ -81,6 +81,7 @@ def test_input_that_nobody_read_does_not_delay_the_files() -> None:
         [exit_frame()],
         [frames.encode(frames.STDOUT, b"x")],
         [frames.encode_control(frames.FAILURE, {"step": "collect"})],
+        [frames.encode(frames.COLLECTED, b"7")],
     ],
     ids=lambda pieces: repr(b"".join(pieces)[7:40]),
 )
@@ -106,8 +107,35 @@ def test_a_claimed_size_is_not_believed() -> None:
             frames.encode(frames.FILE_DATA, b"abc"),
             frames.encode_control(frames.COLLECTED, {"skipped": -1}),
         )
-        (file,) = await collecting
+        (file,) = (await collecting).files
         assert (file.path, file.content) == ("a", b"abc")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ({"skipped": 0}, 0),
+        ({"skipped": 7}, 7),
+        ({"skipped": 2**53}, 2**53),
+        ({"skipped": 2**53 + 1}, 0),
+        ({"skipped": -1}, 0),
+        ({"skipped": 1.5}, 0),
+        ({"skipped": True}, 0),
+        ({"skipped": "7"}, 0),
+        ({"skipped": None}, 0),
+        ({}, 0),
+    ],
+    ids=str,
+)
+def test_how_many_were_left_out_is_a_whole_number(said: dict[str, object], read: int) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.said(SPEC, exit_frame())
+        collecting = asyncio.create_task(bench.cell.collect(3, 100))
+        await bench.agent.hear(frames.COLLECT)
+        await bench.agent.send(frames.encode_control(frames.COLLECTED, said))
+        assert await collecting == Collection((), read)
 
     run(test)
 

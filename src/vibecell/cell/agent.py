@@ -293,8 +293,8 @@ class Agent:
     def _collect(self, message: dict[str, object]) -> None:
         max_files, max_bytes = message["max_files"], message["max_bytes"]
         assert isinstance(max_files, int) and isinstance(max_bytes, int)
-        skipped = self._workspace.collect(max_files, max_bytes, self._send_file)
-        self._send_control(frames.COLLECTED, {"skipped": skipped})
+        left_out = self._workspace.collect(max_files, max_bytes, self._send_file)
+        self._send_control(frames.COLLECTED, {"skipped": left_out})
 
     def _send_file(self, path: str, fd: int) -> int:
         size = os.fstat(fd).st_size

@@ -72,26 +72,31 @@ class Workspace:
         del self._open[stream]
 
     def collect(self, max_files: int, max_bytes: int, send: Callable[[str, int], int]) -> int:
-        """Hand every new or changed regular file to ``send(path, fd)``.
+        """Hand new or changed regular files to ``send(path, fd)``, which returns the bytes taken.
 
-        ``send`` returns how many bytes it took. A file with a second name, or
-        too large for what is left, is passed over; so are caches and names
-        beginning with a dot.
+        Left out, and counted, is a new or changed regular file that comes after
+        ``max_files`` others, is larger than what is left of ``max_bytes``, or has a second
+        name (a hard link, so nobody knows whose it is).
+
+        Never looked at, and so not counted: names that begin with a dot and the caches in
+        ``_IGNORED``, with everything below them; links, devices, pipes and sockets; what the
+        program itself could not read; what lies below more than ``MAX_DEPTH`` folders; and
+        whatever comes after ``MAX_ENTRIES`` names.
 
         Returns:
-            How many files were passed over.
+            How many files were left out.
         """
         left = max_bytes
-        taken = skipped = 0
+        taken = left_out = 0
         for path, fd, state in self._regular_files():
             if self._known.get(path) == _identity(state):
                 continue
             if taken >= max_files or state.st_size > left or state.st_nlink != 1:
-                skipped += 1
+                left_out += 1
                 continue
             left -= send(path, fd)
             taken += 1
-        return skipped
+        return left_out
 
     def _regular_files(self) -> Iterator[tuple[str, int, os.stat_result]]:
         pending = ["."]

@@ -314,7 +314,7 @@ class Execution:
         except (SandboxFailure, TimeoutError) as error:
             _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
             return ()
-        return _bounded(found)
+        return _bounded(found.files)
 
     def _make_result(
         self, verdict: Verdict, message: str, files: tuple[OutputFile, ...] = ()

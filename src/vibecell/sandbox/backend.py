@@ -110,6 +110,22 @@ class Exit:
 Occurrence = Output | DisplayData | Exit
 
 
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The files that a program left, as far as they were asked for.
+
+    Attributes:
+        files: no more of them, and no more bytes in all, than were asked for.
+        left_out: how many others were new or changed and are not among them: the number or
+            the bytes asked for were used up, or the file has a second name. Files that
+            are never looked at are in neither: ``cell/workspace.py`` says which. The cell
+            itself counts, so it is a claim.
+    """
+
+    files: tuple[OutputFile, ...]
+    left_out: int = 0
+
+
 class Process(Protocol):
     """A running process; limits are enforced without its reader's help."""
 
@@ -153,11 +169,11 @@ class Cell(Protocol):
         """
         ...
 
-    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+    async def collect(self, max_files: int, max_bytes: int) -> Collection:
         """Files new or changed since ``start``, after every process has ended.
 
         Regular files with one name only; never follows a link. Whatever
-        offends is skipped.
+        offends is left out, and so is what does not fit; the rest is kept.
 
         Raises:
             SandboxFailure: the cell died.

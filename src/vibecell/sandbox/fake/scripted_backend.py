@@ -20,6 +20,7 @@ from vibecell.model.execution import OutputFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
+    Collection,
     DisplayData,
     Exit,
     Occurrence,
@@ -241,16 +242,16 @@ class FakeCell:
         await asyncio.sleep(0)  # let it begin: what has not begun cannot say how it ended
         return self._process
 
-    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+    async def collect(self, max_files: int, max_bytes: int) -> Collection:
         """See ``Cell.collect``."""
         if self.destroyed:
             raise SandboxFailure("collect files", "the cell is destroyed")
-        kept = []
-        for file in self._left[:max_files]:
-            if len(file.content) <= max_bytes:
+        kept: list[OutputFile] = []
+        for file in self._left:
+            if len(kept) < max_files and len(file.content) <= max_bytes:
                 max_bytes -= len(file.content)
                 kept.append(file)
-        return tuple(kept)
+        return Collection(tuple(kept), len(self._left) - len(kept))
 
     async def destroy(self) -> None:
         """See ``Cell.destroy``."""

@@ -21,7 +21,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.model.marks import Marks
-from vibecell.sandbox.backend import CellDied, ProcessSpec
+from vibecell.sandbox.backend import CellDied, Collection, ProcessSpec
 from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.meters import Meters
@@ -110,14 +110,14 @@ class FramedCell:
         marks.note("fork_asked", asked_ns)
         marks.note("hello", hello_ns)
 
-    async def collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+    async def collect(self, max_files: int, max_bytes: int) -> Collection:
         """See ``backend.Cell.collect``."""
         try:
             return await self._collect(max_files, max_bytes)
         except TimeoutError as error:
             raise SandboxFailure("collect files", "the cell does not answer") from error
 
-    async def _collect(self, max_files: int, max_bytes: int) -> tuple[OutputFile, ...]:
+    async def _collect(self, max_files: int, max_bytes: int) -> Collection:
         deadline_s = self._loop.time() + COLLECT_DEADLINE_S
         if self._collects != (max_files, max_bytes):
             try:
@@ -133,7 +133,8 @@ class FramedCell:
         while (received := await self._channel.receive(deadline_s)) is not None:
             for kind, payload in received:
                 if kind == frames.COLLECTED:
-                    return tuple(OutputFile(path, bytes(content)) for path, content in files)
+                    found = tuple(OutputFile(path, bytes(content)) for path, content in files)
+                    return Collection(found, cell_reports.left_out(payload))
                 if kind == frames.FILE and len(files) < max_files:
                     files.append((cell_reports.file_name(payload), bytearray()))
                 elif kind == frames.FILE_DATA and files and total + len(payload) <= max_bytes:

@@ -106,6 +106,15 @@ def file_name(payload: bytes) -> str:
     return printable(path)[:MAX_NAME_CHARACTERS]
 
 
+def left_out(payload: bytes) -> int:
+    """How many files a COLLECTED frame says were left out; 0 where it says nothing credible.
+
+    Raises:
+        SandboxFailure: it is not even a report.
+    """
+    return _whole(control(payload).get("skipped"), _MAX_COUNT) or 0
+
+
 def _whole(value: object, highest: int) -> int | None:
     """A whole number from 0 on; ``True`` is none."""
     if isinstance(value, bool) or not isinstance(value, int):
