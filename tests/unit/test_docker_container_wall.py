@@ -132,7 +132,7 @@ def test_a_zygote_that_came_is_behind_its_wall_and_ends_with_it(scene: Scene) ->
 def test_a_zygote_that_does_not_end_is_killed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadlines, "END_GRACE_S", 0.02)
+    monkeypatch.setattr(deadlines, "LEAVE_GRACE_S", 0.02)
 
     async def test() -> None:
         scene.zygotes_are("stubborn")
@@ -203,8 +203,8 @@ def test_a_first_process_that_is_not_confined_is_refused(
 def test_uids_of_a_wall_that_may_stand_yet_are_not_given_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(deadlines, "END_GRACE_S", 0.02)
-    monkeypatch.setattr(container_wall, "DEATH_DEADLINE_S", 0.02)
+    monkeypatch.setattr(deadlines, "LEAVE_GRACE_S", 0.02)
+    monkeypatch.setattr(deadlines, "DEATH_DEADLINE_S", 0.02)
 
     def cannot(_pidfd: int, _signal: int) -> None:
         raise PermissionError(1, "Operation not permitted")

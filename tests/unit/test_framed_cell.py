@@ -13,6 +13,7 @@ from vibecell.sandbox.backend import Collection, Exit
 from vibecell.sandbox.framed import cell as framed_cell
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.mechanisms import deadlines
 
 from .descriptors import open_descriptors
 from .framed_bench import SPEC, Bench, body_of_agent, exit_frame, run
@@ -163,7 +164,7 @@ def test_a_cell_that_says_something_unasked_is_not_warm() -> None:
 
 
 def test_a_cell_that_cannot_be_ended_keeps_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed_cell, "DEATH_DEADLINE_S", 0.05)
+    monkeypatch.setattr(deadlines, "DEATH_DEADLINE_S", 0.05)
     monkeypatch.setattr(FramedCell, "kill", lambda _self: None)
 
     async def test() -> None:

@@ -23,7 +23,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 PROTOCOL_VERSION = 1
 HEADER = struct.Struct("!IBH")
 MAX_DATA_BYTES = 256 * 1024
-MAX_CONTROL_BYTES = 256 * 1024
+MAX_CONTROL_BYTES = 256 * 1024  # and a datagram between engine and zygote
 MAX_DISPLAY_BYTES = 4 * 1024 * 1024
 
 # engine -> agent

@@ -32,7 +32,6 @@ from inner_wall import InnerWall
 
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
 CONTROL_SOCKET_VARIABLE = "VIBECELL_CONTROL_SOCKET"
-MAX_MESSAGE_BYTES = 256 * 1024
 MAX_FDS = 16
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
@@ -53,7 +52,7 @@ def live(at_start: frozenset[str]) -> None:
     control = _take_control()
     confine.set_dumpable(False)
     ending.prepare()
-    message = control.recv(MAX_MESSAGE_BYTES)
+    message = control.recv(frames.MAX_CONTROL_BYTES)
     if not message:
         os._exit(0)
     try:
@@ -85,7 +84,7 @@ def live(at_start: frozenset[str]) -> None:
         os._exit(0)  # the engine has gone, or changed its mind
     while True:
         try:
-            message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, MAX_FDS)
+            message, fds, _, _ = socket.recv_fds(control, frames.MAX_CONTROL_BYTES, MAX_FDS)
         except ConnectionError:
             message = b""
         if not message:

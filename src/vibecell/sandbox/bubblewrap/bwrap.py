@@ -33,7 +33,13 @@ from typing import Any
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox.host.shares import Share
 from vibecell.sandbox.mechanisms import seccomp
-from vibecell.sandbox.mechanisms.deadlines import done, end, in_thread, readable
+from vibecell.sandbox.mechanisms.deadlines import (
+    DEATH_DEADLINE_S,
+    dead,
+    done,
+    end,
+    in_thread,
+)
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
 from vibecell.sandbox.outer_walls import (
     CONTROL_FD_VARIABLE,
@@ -43,7 +49,6 @@ from vibecell.sandbox.outer_walls import (
 )
 
 INFO_DEADLINE_S = 10.0
-DEATH_DEADLINE_S = 5.0
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _NAMESPACES = (
     "--unshare-user",
@@ -77,7 +82,7 @@ class BubblewrapWall:
         with contextlib.suppress(ProcessLookupError):
             await end(self.zygote)
         try:
-            await readable(DEATH_DEADLINE_S, self.zygote)
+            await dead(self.zygote)
             async with asyncio.timeout(DEATH_DEADLINE_S):
                 await self.process.wait()
         except TimeoutError:

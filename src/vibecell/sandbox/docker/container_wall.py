@@ -34,12 +34,11 @@ from vibecell.sandbox.docker.container import CONTROL_NAME
 from vibecell.sandbox.docker.first_process import FirstProcess
 from vibecell.sandbox.framed import cell_reports
 from vibecell.sandbox.mechanisms.credentials import peer
-from vibecell.sandbox.mechanisms.deadlines import end, readable
+from vibecell.sandbox.mechanisms.deadlines import dead, end, readable
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
 
 CONNECT_DEADLINE_S = 20.0
 ENTER_DEADLINE_S = 10.0
-DEATH_DEADLINE_S = 5.0
 NAME_PREFIX = "vibecell-"
 _MAX_ANSWER_BYTES = 4096
 _STEP = "start a container"
@@ -128,7 +127,7 @@ class ContainerWall:
             # it ends by itself, or is found by the next sweep
             log.warning("%s: %s", self.name, error)
         try:
-            await readable(DEATH_DEADLINE_S, self._first.pidfd)
+            await dead(self._first.pidfd)
         except TimeoutError:
             log.error("%s could not be ended; its uids are not used again", self.name)
         else:

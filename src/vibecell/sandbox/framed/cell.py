@@ -27,11 +27,10 @@ from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.meters import Meters
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.host.identity import CellIdentity
-from vibecell.sandbox.mechanisms.deadlines import readable
+from vibecell.sandbox.mechanisms.deadlines import dead
 
 START_DEADLINE_S = 10.0
 COLLECT_DEADLINE_S = 10.0
-DEATH_DEADLINE_S = 5.0
 # input no longer than this goes out with the start: it fits whatever pipe there is
 EARLY_STDIN_BYTES = 16 * 1024
 
@@ -171,7 +170,7 @@ class FramedCell:
             self._meters.let_go()
             self.kill()
             try:
-                await readable(DEATH_DEADLINE_S, self._pidfd)
+                await dead(self._pidfd)
             except TimeoutError:
                 self._kill_cgroup()
                 raise

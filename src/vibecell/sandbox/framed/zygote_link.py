@@ -23,7 +23,6 @@ from vibecell.sandbox.mechanisms.deadlines import readable
 
 READY_DEADLINE_S = 60.0
 HELLO_DEADLINE_S = 10.0
-MAX_MESSAGE_BYTES = 256 * 1024
 _CREDENTIALS_SPACE_BYTES = socket.CMSG_SPACE(UCRED.size)
 _FIRST_FRAMES = frozenset({frames.HELLO, frames.FAILURE})
 
@@ -64,7 +63,7 @@ class ZygoteLink:
         try:
             async with asyncio.timeout(READY_DEADLINE_S):
                 await self._loop.sock_sendall(self._control, json.dumps(message).encode())
-                answer = await self._loop.sock_recv(self._control, MAX_MESSAGE_BYTES)
+                answer = await self._loop.sock_recv(self._control, frames.MAX_CONTROL_BYTES)
         except (OSError, TimeoutError) as error:
             raise SandboxFailure("start a zygote", str(error) or "it does not answer") from error
         if answer != b'{"ready":true}':

@@ -13,7 +13,10 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-END_GRACE_S = 0.5
+# Of a process that was told to go, before it is killed.
+LEAVE_GRACE_S = 0.5
+# Of a process that was killed: the kernel ends all of its pid namespace first.
+DEATH_DEADLINE_S = 5.0
 
 
 def expire(waiter: "asyncio.Future[None]") -> None:
@@ -70,6 +73,15 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         raise
 
 
+async def dead(pidfd: int) -> None:
+    """Wait until a process that was killed has ended.
+
+    Raises:
+        TimeoutError: it has not, in ``DEATH_DEADLINE_S``.
+    """
+    await readable(DEATH_DEADLINE_S, pidfd)
+
+
 async def end(pidfd: int) -> None:
     """Kill a process that was told to go, and does not by itself.
 
@@ -77,6 +89,6 @@ async def end(pidfd: int) -> None:
         OSError: it is not ours to kill, or was reaped that very moment.
     """
     try:
-        await readable(END_GRACE_S, pidfd)
+        await readable(LEAVE_GRACE_S, pidfd)
     except TimeoutError:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
