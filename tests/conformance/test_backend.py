@@ -34,6 +34,7 @@ from conformance.cells import (
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
 from vibecell.model.limits import Limits
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Collection, Exit
 
 MIB = 1024 * 1024
@@ -370,6 +371,14 @@ class TestFiles:
         assert len(found.files) == kept
         assert found.left_out == len(left) - kept
         assert all(left[f.path] == f.content.decode() for f in found.files)
+
+    def test_a_long_path_is_cut(self, cells: Cells) -> None:
+        folder = "/".join(["d" * 200] * 8)
+        real = f"import os\nos.makedirs({folder!r})\nopen({folder + '/x'!r}, 'w').write('deep')"
+        fake = f"leave({folder + '/x'!r}, 'deep')"
+        (file,) = cells.run_python(real if cells.kind in REAL_KINDS else fake).files
+        assert file.path == folder[: bounds.MAX_PATH_CHARACTERS]
+        assert file.content == b"deep"
 
 
 @real_backends

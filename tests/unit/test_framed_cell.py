@@ -9,6 +9,7 @@ import pytest
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Collection, Exit
 from vibecell.sandbox.framed import cell as framed_cell
 from vibecell.sandbox.framed.cell import FramedCell
@@ -142,7 +143,7 @@ def test_how_many_were_left_out_is_a_whole_number(said: dict[str, object], read:
 
 
 def test_files_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed_cell, "COLLECT_DEADLINE_S", 0.1)
+    monkeypatch.setattr(bounds, "COLLECT_DEADLINE_S", 0.1)
 
     async def test(bench: Bench) -> None:
         await bench.said(SPEC, exit_frame())
@@ -150,6 +151,26 @@ def test_files_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
         await bench.agent.send(frames.encode_control(frames.FILE, {"path": "a"}))
         with pytest.raises(SandboxFailure, match="does not answer"):
             await collecting
+
+    run(test)
+
+
+def test_files_of_which_ever_more_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "COLLECT_DEADLINE_S", 0.2)
+
+    async def test(bench: Bench) -> None:
+        await bench.said(SPEC, exit_frame())
+        collecting = asyncio.create_task(bench.cell.collect(3, 100))
+        await bench.agent.send(frames.encode_control(frames.FILE, {"path": "a"}))
+
+        async def flood() -> None:
+            while not collecting.done():
+                await bench.agent.send(frames.encode(frames.FILE_DATA) * 500)
+
+        flooding = asyncio.create_task(flood())
+        with pytest.raises(SandboxFailure, match="does not answer"):
+            await collecting
+        flooding.cancel()
 
     run(test)
 

@@ -11,8 +11,8 @@ import pytest
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output
-from vibecell.sandbox.framed import process as framed_process
 
 from .framed_bench import SPEC, Bench, everything, exit_frame, run
 
@@ -98,7 +98,7 @@ def test_exactly_one_exit_whatever_comes_after() -> None:
 
 
 def test_a_flood_is_cut_at_the_limit_and_ended_hard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.1)
+    monkeypatch.setattr(bounds, "END_GRACE_S", 0.1)
 
     async def test(bench: Bench) -> None:
         spec = replace(SPEC, limits=Limits(output_bytes=100_000))
@@ -121,7 +121,7 @@ def test_a_flood_is_cut_at_the_limit_and_ended_hard(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_flood_of_empty_frames_still_meets_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.05)
+    monkeypatch.setattr(bounds, "END_GRACE_S", 0.05)
 
     async def test(bench: Bench) -> None:
         spec = replace(SPEC, limits=Limits(wall_time_ms=100))
@@ -142,7 +142,7 @@ def test_a_flood_of_empty_frames_still_meets_the_wall(monkeypatch: pytest.Monkey
 
 
 def test_displays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framed_process, "MAX_DISPLAY_TOTAL_BYTES", 10)
+    monkeypatch.setattr(bounds, "MAX_DISPLAYS_BYTES", 10)
 
     async def test(bench: Bench) -> None:
         shown = frames.encode(frames.DISPLAY, b"123456")
@@ -155,7 +155,7 @@ def test_displays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_silent_agent_meets_the_wall_though_it_ignores_kill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(framed_process, "END_GRACE_S", 0.05)
+    monkeypatch.setattr(bounds, "END_GRACE_S", 0.05)
 
     async def test(bench: Bench) -> None:
         process = await bench.started(replace(SPEC, limits=Limits(wall_time_ms=50)))

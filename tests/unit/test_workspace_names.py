@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.framed.cell_reports import MAX_NAME_CHARACTERS, failure, file_name, said
+from vibecell.sandbox.bounds import MAX_PATH_CHARACTERS
+from vibecell.sandbox.framed.cell_reports import failure, file_name, said
 
 
 def named(path: object) -> bytes:
@@ -61,7 +62,7 @@ def test_a_report_of_failure_is_printable_too(name: str, shown: str) -> None:
 
 
 def test_a_name_is_bounded() -> None:
-    assert len(file_name(named("\0" * 5000))) == MAX_NAME_CHARACTERS
+    assert len(file_name(named("\0" * 5000))) == MAX_PATH_CHARACTERS
 
 
 @given(name=st.text(st.characters(), min_size=1, max_size=40))

@@ -7,7 +7,8 @@ engine's affair. The sandbox knows no language: it gets a profile and argv.
 Life of a cell: ``Backend.acquire`` hands out a warm, unused cell;
 ``Cell.start`` begins a process in it; ``Process.read`` yields what it says,
 ending with one ``Exit``; ``Cell.collect`` brings the files it left;
-``Cell.destroy`` ends everything in it, always, and never raises.
+``Cell.destroy`` ends everything in it, always, and never raises. How much and how
+long at most is in ``bounds.py``.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -62,7 +63,10 @@ class ProcessSpec:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Bytes the process wrote; at most 256 KiB."""
+    """Bytes the process wrote; at most ``bounds.MAX_OUTPUT_PIECE_BYTES``.
+
+    All of one process come to no more than its ``Limits.output_bytes``.
+    """
 
     name: Literal["stdout", "stderr"]
     data: bytes
@@ -70,7 +74,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class DisplayData:
-    """One JSON object (MIME type to content) the program displays; hostile bytes."""
+    """One JSON object (MIME type to content) the program displays; hostile bytes.
+
+    At most ``bounds.MAX_DISPLAY_BYTES``, and ``MAX_DISPLAYS_BYTES`` of one process.
+    """
 
     data: bytes
 
@@ -154,7 +161,7 @@ class Process(Protocol):
         ...
 
     def kill(self) -> None:
-        """End it now, with ``stopped_by="cancel"``; returns at once."""
+        """End it within ``bounds.END_GRACE_S``, as a cancel; returns at once."""
         ...
 
 
@@ -176,7 +183,8 @@ class Cell(Protocol):
         offends is left out, and so is what does not fit; the rest is kept.
 
         Raises:
-            SandboxFailure: the cell died.
+            SandboxFailure: the cell died, brings more than it was asked for, or is not
+                done within ``bounds.COLLECT_DEADLINE_S``.
         """
         ...
 

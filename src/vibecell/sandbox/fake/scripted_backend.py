@@ -28,6 +28,7 @@ from vibecell.sandbox.backend import (
     ProcessSpec,
     TellPosition,
 )
+from vibecell.sandbox.bounds import MAX_PATH_CHARACTERS
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
 
 CHUNK_BYTES = 64 * 1024
@@ -168,7 +169,7 @@ class FakeProcess:
                 for at in range(0, size_bytes, CHUNK_BYTES):
                     await self._write("stdout", b"x" * min(CHUNK_BYTES, size_bytes - at))
             case Call("leave", (str(path), str(text))):
-                self._left.append(OutputFile(path, text.encode()))
+                self._left.append(OutputFile(path[:MAX_PATH_CHARACTERS], text.encode()))
             case Call("display", (str(text),)):
                 await self._tell(DisplayData(text.encode()))
             case _:

@@ -21,6 +21,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
 from vibecell.model.marks import Marks
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import CellDied, Collection, ProcessSpec
 from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.channel import Channel
@@ -30,7 +31,6 @@ from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.mechanisms.deadlines import dead
 
 START_DEADLINE_S = 10.0
-COLLECT_DEADLINE_S = 10.0
 # input no longer than this goes out with the start: it fits whatever pipe there is
 EARLY_STDIN_BYTES = 16 * 1024
 
@@ -117,7 +117,7 @@ class FramedCell:
             raise SandboxFailure("collect files", "the cell does not answer") from error
 
     async def _collect(self, max_files: int, max_bytes: int) -> Collection:
-        deadline_s = self._loop.time() + COLLECT_DEADLINE_S
+        deadline_s = self._loop.time() + bounds.COLLECT_DEADLINE_S
         if self._collects != (max_files, max_bytes):
             try:
                 async with asyncio.timeout_at(deadline_s):

@@ -12,8 +12,8 @@ from typing import Literal
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox.bounds import MAX_PATH_CHARACTERS
 
-MAX_NAME_CHARACTERS = 1024
 _MAX_SAID_CHARACTERS = 500
 _MAX_EXIT_CODE = 255
 _MAX_COUNT = 2**53  # the largest whole number that every JSON reader keeps
@@ -103,7 +103,7 @@ def file_name(payload: bytes) -> str:
     path = control(payload).get("path")
     if not isinstance(path, str) or not all(p not in ("", ".", "..") for p in path.split("/")):
         raise SandboxFailure("collect files", "a file has no usable name")
-    return printable(path)[:MAX_NAME_CHARACTERS]
+    return printable(path)[:MAX_PATH_CHARACTERS]
 
 
 def left_out(payload: bytes) -> int:

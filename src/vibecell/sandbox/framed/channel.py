@@ -69,6 +69,8 @@ class Channel:
             if self._is_gone:
                 return None
             await self._heard(deadline_s)
+        if deadline_s is not None and self._loop.time() >= deadline_s:
+            raise TimeoutError  # who sends without end would always have sent something
         arrived, self._arrived = self._arrived, []
         return arrived
 

@@ -14,14 +14,13 @@ from collections.abc import AsyncIterator, Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
 from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.cell_reports import EndFacts
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.meters import Meters
 
-END_GRACE_S = 1.0
-MAX_DISPLAY_TOTAL_BYTES = 16 * 1024 * 1024
 CPUS = os.cpu_count() or 1
 _MIN_CPU_CHECK_S = 0.005
 
@@ -110,7 +109,8 @@ class FramedProcess:
             return Output(name, data) if data else None  # type: ignore[arg-type]
         if kind == frames.DISPLAY:
             self._display_bytes += len(payload)
-            return DisplayData(payload) if self._display_bytes <= MAX_DISPLAY_TOTAL_BYTES else None
+            fits = self._display_bytes <= bounds.MAX_DISPLAYS_BYTES
+            return DisplayData(payload) if fits else None
         if kind == frames.EXIT:
             self._ended = True
             self._stop_clocks()
@@ -162,7 +162,7 @@ class FramedProcess:
             self._stopped_by = reason
             if not self._channel.try_send(orders.KILL):
                 self._kill_cell()
-            self._after("hard", END_GRACE_S, self._kill_cell)
+            self._after("hard", bounds.END_GRACE_S, self._kill_cell)
 
     def abandon(self) -> None:
         """Measure and feed it no more: its cell is being destroyed."""

@@ -1,0 +1,27 @@
+"""What the port promises in numbers, each bound once.
+
+Every backend keeps these whatever a cell does, so who reads a cell need not count again.
+What a result may hold is the engine's affair; where that has to be less, or to wait longer,
+it is written in terms of these. What a program may use is in ``model/limits.py``. Owns
+numbers; refuses to enforce them: the modules named beside them do.
+"""
+
+from vibecell.cell import frames
+from vibecell.sandbox.host.identity import EMPTY_DEADLINE_S
+from vibecell.sandbox.mechanisms.deadlines import DEATH_DEADLINE_S
+
+# One piece of output, one display: both ends cut or refuse (``cell/frames.py``).
+MAX_OUTPUT_PIECE_BYTES = frames.MAX_DATA_BYTES
+MAX_DISPLAY_BYTES = frames.MAX_DISPLAY_BYTES
+# All displays of one process; what comes later is not shown (``framed/process.py``).
+MAX_DISPLAYS_BYTES = 16 * 1024 * 1024
+# The path of a collected file; a longer one is cut (``framed/cell_reports.py``).
+MAX_PATH_CHARACTERS = 1024
+
+# From a limit, or ``Process.kill``, until the cell is killed by means that need no agent
+# (``framed/process.py``). Its ``Exit`` follows.
+END_GRACE_S = 1.0
+# Of ``Cell.collect``, asked for with the start or later (``framed/cell.py``).
+COLLECT_DEADLINE_S = 5.0
+# Of ``Cell.destroy``: every process dead, then its cgroup empty (``host/identity.py``).
+DESTROY_DEADLINE_S = DEATH_DEADLINE_S + EMPTY_DEADLINE_S
