@@ -58,14 +58,14 @@ from vibecell.sandbox.backend import (
     Process,
     ProcessSpec,
 )
+from vibecell.sandbox.bounds import END_GRACE_S
 
 MAX_OUTPUT_FILES = 64
 MAX_OUTPUT_FILE_BYTES = 4 * 1024 * 1024
-MAX_OUTPUT_PATH_CHARACTERS = 4096
-COLLECT_TIMEOUT_S = 5.0
-KILL_TIMEOUT_S = 5.0
-# Beyond the wall limit, which the backend enforces: only for a backend that failed to.
-SAFETY_MARGIN_S = 10.0
+# Beyond a kill, and beyond the wall limit, both enforced by the backend: a defence against
+# whoever has taken a zygote and keeps the socket of a cell open that has ended.
+KILL_TIMEOUT_S = END_GRACE_S + 4.0
+SAFETY_MARGIN_S = END_GRACE_S + 9.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -309,12 +309,11 @@ class Execution:
     async def _collect(self, cell: Cell) -> tuple[OutputFile, ...]:
         """Files the program left; none, where its cell did not survive it."""
         try:
-            async with asyncio.timeout(COLLECT_TIMEOUT_S):
-                found = await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
-        except (SandboxFailure, TimeoutError) as error:
+            found = await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
+        except SandboxFailure as error:
             _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
             return ()
-        return _bounded(found.files)
+        return found.files
 
     def _make_result(
         self, verdict: Verdict, message: str, files: tuple[OutputFile, ...] = ()
@@ -344,14 +343,3 @@ class Execution:
         finally:
             if ticket is not None:
                 ticket.release()
-
-
-def _bounded(files: tuple[OutputFile, ...]) -> tuple[OutputFile, ...]:
-    """What fits the result, whatever the cell brought."""
-    kept = []
-    left_bytes = MAX_OUTPUT_FILE_BYTES
-    for file in files[:MAX_OUTPUT_FILES]:
-        if len(file.content) <= left_bytes and len(file.path) <= MAX_OUTPUT_PATH_CHARACTERS:
-            left_bytes -= len(file.content)
-            kept.append(file)
-    return tuple(kept)

@@ -13,7 +13,7 @@ from functools import partial
 from vibecell.config import Settings
 from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog
-from vibecell.engine.execution import Execution
+from vibecell.engine.execution import KILL_TIMEOUT_S, Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.plan import make_plan
 from vibecell.engine.traces import Traces
@@ -21,6 +21,7 @@ from vibecell.model.errors import QueueFull, ShuttingDown
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
+from vibecell.sandbox.bounds import DESTROY_DEADLINE_S
 from vibecell.wire.link import same_bytes
 
 ID_BYTES = 18
@@ -28,7 +29,8 @@ SWEEP_INTERVAL_S = 5.0
 # A log that has a file is larger than its share of the memory: no more of them fit the budget.
 MAX_FILES_OF_LOGS = 256
 STOP_MESSAGE = "the service is stopping"
-STOP_TIMEOUT_S = 20.0
+# Longer than any execution takes that was told to stop: its program, then its cell.
+STOP_TIMEOUT_S = KILL_TIMEOUT_S + DESTROY_DEADLINE_S + 8.0
 
 
 class Executions:

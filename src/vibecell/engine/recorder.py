@@ -16,6 +16,7 @@ from vibecell.engine.output import CharacterCutter, OutputKeeper
 from vibecell.engine.verdict import HINT_TAIL_BYTES
 from vibecell.model.errors import MalformedRequest
 from vibecell.model.events import Display, Event, Stream, StreamName
+from vibecell.sandbox import bounds
 from vibecell.wire.json_text import strict_json_loads
 
 WINDOW_S = 0.02
@@ -24,9 +25,10 @@ MAX_PIECE_BYTES = 64 * 1024
 MAX_PIECES = 64
 BRISK_EVENTS = 2000
 MAX_DISPLAYS = 256
-MAX_DISPLAY_BYTES = 8 * 1024 * 1024
+# Half of what comes at most: it is cut here, where it is also told.
+MAX_DISPLAYS_BYTES = bounds.MAX_DISPLAYS_BYTES // 2
 # six times as much when every character is escaped, which still fits one line
-MAX_ONE_DISPLAY_BYTES = 2 * 1024 * 1024
+MAX_ONE_DISPLAY_BYTES = bounds.MAX_DISPLAY_BYTES // 2
 _MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
 _FLAT_OBJECT = re.compile(
     rb'\s*\{(?:\s*"(?:[^"\\]++|\\.)*+"\s*:\s*"(?:[^"\\]++|\\.)*+"\s*[,}]){1,16}\s*\Z', re.DOTALL
@@ -56,7 +58,7 @@ class Recorder:
         self._pending_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._displays_left = MAX_DISPLAYS
-        self._display_bytes_left = MAX_DISPLAY_BYTES
+        self._display_bytes_left = MAX_DISPLAYS_BYTES
         self._cut = False
 
     @property
