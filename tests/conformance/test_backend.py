@@ -222,6 +222,15 @@ class TestLimits:
         assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
         assert len(run.stdout) == 100_000
 
+    def test_output_on_both_streams_has_one_limit(self, cells: Cells) -> None:
+        real = "import os\nwhile True: os.write(1, b'o' * 999), os.write(2, b'e' * 999)"
+        fake = f"write('{'o' * 60_000}')\nerror('{'e' * 60_000}')"
+        source = real if cells.kind in REAL_KINDS else fake
+        run = cells.run_python(source, limits=limited(output_bytes=100_000))
+        assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
+        assert run.stdout and run.stderr
+        assert len(run.stdout) + len(run.stderr) == 100_000
+
     def test_output_exactly_at_the_limit(self, cells: Cells) -> None:
         run = cells.run_python(f"print('{'x' * 99}')", limits=limited(output_bytes=100))
         assert (run.exit.stopped_by, run.exit.truncated) == (None, False)

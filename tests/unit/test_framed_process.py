@@ -120,6 +120,20 @@ def test_a_flood_is_cut_at_the_limit_and_ended_hard(monkeypatch: pytest.MonkeyPa
     run(test)
 
 
+def test_both_streams_have_one_limit() -> None:
+    async def test(bench: Bench) -> None:
+        out = frames.encode(frames.STDOUT, b"x" * 8)
+        err = frames.encode(frames.STDERR, b"y" * 8)
+        late = frames.encode(frames.STDERR, b"z")
+        spec = replace(SPEC, limits=Limits(output_bytes=10))
+        *said, end = await bench.said(spec, out, err, late, exit_frame())
+        assert said == [Output("stdout", b"x" * 8), Output("stderr", b"yy")]
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.truncated, end.output_bytes) == ("output", True, 17)
+
+    run(test)
+
+
 def test_a_flood_of_empty_frames_still_meets_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "END_GRACE_S", 0.05)
 

@@ -21,7 +21,7 @@ class _Log(EventLog):
 
 def displays(*contents: bytes) -> list[object]:
     log = _Log()
-    recorder = Recorder(log, 1000)
+    recorder = Recorder(log)
     for content in contents:
         recorder.display(content)
     return log.seen

@@ -94,9 +94,7 @@ class Execution:
         self.state: State = "queued"
         self._plan = plan
         self._expected = request.expected_output
-        self._recorder = Recorder(
-            log, request.limits.output_bytes, keep_stdout=self._expected is not None
-        )
+        self._recorder = Recorder(log, keep_stdout=self._expected is not None)
         self._inputs = Inputs(open_=request.interactive)
         self._terminal_size: tuple[int, int] | None = None
         self._process: Process | None = None

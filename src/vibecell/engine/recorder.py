@@ -1,9 +1,10 @@
 """From what a process says to events worth keeping.
 
-Owns coalescing, the cutting at whole characters, the bounds on output and on
-displays, and the copy kept for the result; refuses malformed displays. A first
-piece of output goes out at once; what follows within a few milliseconds goes
-together, so that a program printing byte by byte does not cost an event each.
+Owns coalescing, the cutting at whole characters, the bounds on displays, and the
+copy kept for the result; refuses malformed displays, and to count output: a process
+brings no more than its limit. A first piece of output goes out at once; what follows
+within a few milliseconds goes together, so that a program printing byte by byte does
+not cost an event each.
 """
 
 import asyncio
@@ -41,14 +42,11 @@ class Recorder:
 
     Args:
         log: where events go.
-        output_bytes: bound on stdout and stderr of one stage together.
         keep_stdout: keep all of stdout, to compare it.
     """
 
-    def __init__(self, log: EventLog, output_bytes: int, *, keep_stdout: bool = False) -> None:
+    def __init__(self, log: EventLog, *, keep_stdout: bool = False) -> None:
         self._log = log
-        self._bound_bytes = output_bytes
-        self._left_bytes = output_bytes
         self._keeper = OutputKeeper()
         self._all_stdout = bytearray() if keep_stdout else None
         self._stage = ""
@@ -89,18 +87,13 @@ class Recorder:
         """What follows belongs to this stage."""
         self.flush()
         self._stage = name
-        self._left_bytes = self._bound_bytes
         self._cutters = {"stdout": CharacterCutter(), "stderr": CharacterCutter()}
         self._tails = {}
 
     def output(self, name: StreamName, data: bytes) -> None:
         """A piece of output, of any size, cut anywhere."""
-        if len(data) > self._left_bytes:
-            data = data[: self._left_bytes]
-            self._cut = True
         if not data:
             return
-        self._left_bytes -= len(data)
         self._keeper.add(name, data)
         if name == "stdout" and self._all_stdout is not None:
             self._all_stdout += data
