@@ -2,7 +2,7 @@
 
 Stands where every zygote stands: behind an outer wall that the engine has made, connected
 to it, root of its user namespace, with the descriptors that came with each fork message.
-The real zygote's own code has brought it there (``zygote._take_control``). What differs
+The real zygote's own code has brought it there (``zygote._open_control``). What differs
 begins then: it imports nothing, and for a fork it makes no namespace, confines nothing and
 keeps every descriptor. The copy says HELLO as an agent does, and what it is asked to start
 it runs as Python in a child of its own, with everything that the zygote has.
@@ -35,7 +35,7 @@ PIECE_BYTES = 64 * 1024
 
 def live() -> None:
     """Answer the engine until it hangs up, as far as it can be seen from there."""
-    control = zygote._take_control()
+    control = zygote._open_control()
     scripts = json.loads(control.recv(MAX_MESSAGE_BYTES))["warm_env"]
     with open("/proc/self/comm", "w") as name:  # by which the host can tell them apart
         name.write(scripts.get("name", "taken"))

@@ -438,7 +438,7 @@ class Pools(RuleBasedStateMachine):
         pool = self._pick(which).pool
         if pool._pause is not None:
             pool._pause.cancel()
-            self.at.call(pool._end_pause)
+            self.at.call(pool._resume)
 
     @precondition(lambda self: self.served)
     @rule(count=st.integers(1, 8))

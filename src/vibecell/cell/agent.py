@@ -141,7 +141,7 @@ class Agent:
             os._exit(0)  # the kernel ends the cell with us
         for kind, stream, payload in self._parser.feed(data):
             if kind == frames.START:
-                if self._begin(payload):
+                if self._start_program(payload):
                     return True
             else:
                 self._handle(kind, stream, payload)
@@ -172,9 +172,9 @@ class Agent:
     def _write(self, stream: int, message: dict[str, object]) -> None:
         path, size = message["path"], message["size_bytes"]
         assert isinstance(path, str) and isinstance(size, int)
-        self._workspace.begin(stream, path, size)
+        self._workspace.create(stream, path, size)
 
-    def _begin(self, message: bytes) -> bool:
+    def _start_program(self, message: bytes) -> bool:
         start = messages.Start.from_message(frames.decode_control(message))
         if start.workspace_bytes != self._setup.tmpfs_bytes:
             mounts.resize_workspace(start.workspace_bytes)
@@ -253,7 +253,7 @@ class Agent:
         if start is None or not self._setup.watch or now_s < self._next_sample_s:
             return
         self._next_sample_s = now_s + watch.INTERVAL_MS / 1000
-        sample = watch.take_sample()
+        sample = watch.sample()
         cpu_ms = runner.children_cpu_time_ms() + sample.cpu_time_ms - self._cpu_base_ms
         self._peak = watch.Sample(
             max(self._peak.memory_bytes, sample.memory_bytes),

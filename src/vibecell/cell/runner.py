@@ -115,7 +115,7 @@ def _become(
     """Confine, wait, and return only to run in place."""
     try:
         _enter_cgroups(cgroup_fds)
-        _take_stdio(stdio)
+        _adopt_stdio(stdio)
         wall.confine_program(uid)
         if warm:
             _execute_warm(setup, control)
@@ -138,7 +138,7 @@ def _enter_cgroups(cgroup_fds: list[int]) -> None:
         os.close(fd)
 
 
-def _take_stdio(stdio: tuple[int, int, int]) -> None:
+def _adopt_stdio(stdio: tuple[int, int, int]) -> None:
     os.setsid()
     for target, fd in enumerate(stdio):
         os.dup2(fd, target)

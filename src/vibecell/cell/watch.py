@@ -26,7 +26,7 @@ class Sample:
     processes: int
 
 
-def take_sample() -> Sample:
+def sample() -> Sample:
     """Look at every process once."""
     memory = mounts.used_bytes()
     ticks = 0

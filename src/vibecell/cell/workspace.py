@@ -34,7 +34,7 @@ class Workspace:
         """Take hold of the directory, as it is mounted now."""
         self._root = os.open(mounts.WORKSPACE, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def begin(self, stream: int, path: str, size_bytes: int) -> None:
+    def create(self, stream: int, path: str, size_bytes: int) -> None:
         """Create a source file; its content follows by ``append``."""
         *parents, _name = path.split("/")
         for depth, name in enumerate(parents):
@@ -55,7 +55,7 @@ class Workspace:
             os.close(fd)
 
     def append(self, stream: int, data: bytes) -> None:
-        """Add a piece of the file begun on this stream."""
+        """Add a piece of the file created on this stream."""
         fd, path, missing = self._open[stream]
         view = memoryview(data)
         while view:

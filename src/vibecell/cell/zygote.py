@@ -49,7 +49,7 @@ def live(at_start: frozenset[str]) -> None:
     has been applied. Every other process of this family leaves by
     ``os._exit``.
     """
-    control = _take_control()
+    control = _open_control()
     confine.set_dumpable(False)
     ending.prepare()
     message = control.recv(frames.MAX_CONTROL_BYTES)
@@ -94,7 +94,7 @@ def live(at_start: frozenset[str]) -> None:
             return
 
 
-def _take_control() -> socket.socket:
+def _open_control() -> socket.socket:
     """Our end of the control socket, behind an outer wall that is whole."""
     path = os.environ.get(CONTROL_SOCKET_VARIABLE)
     if path is not None:

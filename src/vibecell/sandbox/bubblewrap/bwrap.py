@@ -101,7 +101,7 @@ async def _end(process: Process) -> None:
     await process.wait()
 
 
-async def _started(starting: Coroutine[Any, Any, Process]) -> Process:
+async def _spawned(starting: Coroutine[Any, Any, Process]) -> Process:
     """The process; where nobody waits for it any more, it is ended first."""
     task = asyncio.create_task(starting)
     try:
@@ -166,7 +166,7 @@ async def _build(
         if uids is not None:
             passed.append(block_read.fileno())
             arguments += ["--userns-block-fd", str(block_read.fileno())]
-        process = await _started(
+        process = await _spawned(
             asyncio.create_subprocess_exec(
                 *_command(programs, share),
                 *("--args", str(arguments_read.fileno()), "--", *ZYGOTE_COMMAND),

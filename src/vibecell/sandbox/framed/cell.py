@@ -89,7 +89,7 @@ class FramedCell:
         except OSError as error:
             raise CellDied("start the program", str(error)) from error
         self._process = process
-        process.began()
+        process.run_clocks()
         self._note_birth(spec.marks)
         if not feeds_early:
             process.feed(spec)

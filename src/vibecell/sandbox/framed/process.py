@@ -53,8 +53,8 @@ class FramedProcess:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._feeding: asyncio.Task[None] | None = None
 
-    def began(self) -> None:
-        """Start the clocks; called once the agent has said STARTED."""
+    def run_clocks(self) -> None:
+        """Run until its end; called once the agent has said STARTED."""
         self._started_s = time.monotonic()
         self._marks.note("started")
         self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")

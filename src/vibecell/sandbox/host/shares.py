@@ -91,12 +91,12 @@ class Host:
         bounds = wall_bounds(
             self._settings, wall, self.cgroups is not None, has_users=self._uids is not None
         )
-        share = Share(uids, bounds, stock, self.cgroups, self._take_back)
+        share = Share(uids, bounds, stock, self.cgroups, self._share_closed)
         self._shares.add(share)
         try:
             self._bound_all()
         except OSError as error:
-            self._take_back(share)
+            self._share_closed(share)
             raise SandboxFailure("bound all walls together", str(error)) from error
         return share
 
@@ -104,7 +104,7 @@ class Host:
         if self.cgroups is not None:
             self.cgroups.bound_processes(sum(s.bounds.with_programs for s in self._shares))
 
-    def _take_back(self, share: "Share") -> None:
+    def _share_closed(self, share: "Share") -> None:
         self._shares.discard(share)
         if share.uids is not None and self._uids is not None:
             self._uids.give_back_block(share.uids)

@@ -76,7 +76,7 @@ def base_fingerprint(spec: ImageSpec) -> str:
     digest = hashlib.sha256(f"{FORMAT}\n{sys.version}\n{sys.base_prefix}\n".encode())
     for path in spec.requirements:
         digest.update(path.read_bytes())
-    for path in [_interpreter(), *spec.trees, *_found(spec).values()]:
+    for path in [_interpreter(), *spec.trees, *_program_paths(spec).values()]:
         digest.update(_identity(path))
     for program in spec.programs:
         # not its package: where it came from changes nothing that is copied
@@ -104,7 +104,7 @@ def fill_base(spec: ImageSpec, root: Path) -> dict[str, object]:
     image_rules.make_places(root)
     for name, target in _MERGED.items():
         (root / name).symlink_to(target)
-    found = _found(spec)
+    found = _program_paths(spec)
     missing = [p for p in spec.programs if p.name not in found]
     for name, path in found.items():
         shutil.copyfile(path, root / "usr/bin" / name)
@@ -161,7 +161,7 @@ def _identity(path: Path) -> bytes:
     return f"{path} {state.st_size} {state.st_mtime_ns}\n".encode()
 
 
-def _found(spec: ImageSpec) -> dict[str, Path]:
+def _program_paths(spec: ImageSpec) -> dict[str, Path]:
     """Where the host has each program; those it lacks are left out."""
     places = {p.name: shutil.which(p.name, path=spec.program_path) for p in spec.programs}
     return {name: Path(place).resolve() for name, place in places.items() if place}

@@ -79,7 +79,7 @@ class FreshCells:
                 self._ending.run(release_unborn(identity))
                 raise
         except BaseException:
-            self._ending.run(self._take_down(zygote))
+            self._ending.run(self._close_wall(zygote))
             raise
         self._standing.add(zygote)
         zygote.link.on_cell_destroyed = lambda: self._end_wall(zygote)
@@ -89,10 +89,10 @@ class FreshCells:
         if zygote not in self._standing:
             return  # it was taken down before its cell was destroyed
         self._standing.discard(zygote)
-        self._ending.run(self._take_down(zygote))
+        self._ending.run(self._close_wall(zygote))
         self._refill.soon()
 
-    async def _take_down(self, zygote: Zygote) -> None:
+    async def _close_wall(self, zygote: Zygote) -> None:
         async with self._room:
             await zygote.close()
 

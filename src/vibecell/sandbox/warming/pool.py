@@ -204,19 +204,19 @@ class WarmPool:
             for waiter in self._waiters:
                 waiter.failures += counts
             self._fail_waiters(error, self._patience)
-            self._begin_pause(RETRY_DELAY_S * min(self._failures, 20))
+            self._pause_for(RETRY_DELAY_S * min(self._failures, 20))
             return
         self._failures = 0
         self._made_at_s = asyncio.get_running_loop().time()
         self._offer(cell)
 
-    def _begin_pause(self, delay_s: float) -> None:
+    def _pause_for(self, delay_s: float) -> None:
         """Begin none for a while; meanwhile other profiles make theirs."""
         if self._pause is not None:
             self._pause.cancel()
-        self._pause = asyncio.get_running_loop().call_later(delay_s, self._end_pause)
+        self._pause = asyncio.get_running_loop().call_later(delay_s, self._resume)
 
-    def _end_pause(self) -> None:
+    def _resume(self) -> None:
         self._pause = None
         self._refill.soon()
 

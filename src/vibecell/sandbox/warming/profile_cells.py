@@ -110,7 +110,7 @@ class ProfileCells:
         current = self._zygote
         if current is not None and current.link.is_alive:
             if self._is_spent(current):
-                self._begin_succession()
+                self._schedule_succession()
             if not self._is_spent(current, MAX_OVERDUE):
                 return current
         return await self._succeed()
@@ -132,7 +132,7 @@ class ProfileCells:
             self._close_idle()
             return self._zygote
 
-    def _begin_succession(self) -> None:
+    def _schedule_succession(self) -> None:
         """Start the next zygote behind everybody's back; not again at once after a failure."""
         if self._succeeding is None and time.monotonic() >= self._succeed_from_s:
             self._succeeding = asyncio.create_task(self._succeed_later())
