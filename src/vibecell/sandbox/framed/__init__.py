@@ -1,0 +1,14 @@
+"""One cell through its framed socket, and the zygote that it comes from.
+
+Owns the engine's end of the cell protocol; refuses to believe a cell, and to know how its
+walls were made. Each module knows only those below it:
+
+zygote_link.py   a zygote: asked for cells, its end noticed
+cell.py          the life of a cell: start, files, end
+process.py       one program: its output, its clocks, the facts of its end
+meters.py        what the kernel counts of it
+channel.py       the socket: whole frames out, bounded frames in
+orders.py        what an agent is told, as frames
+cell_reports.py  what a cell says about itself, read with suspicion
+messages.py      the JSON that ``cell/messages.py`` reads
+"""
