@@ -68,7 +68,7 @@ def test_a_directory_image_has_its_programs(
         (tmp_path / name).write_text("#!/bin/sh\necho toy 1.2.3\n")
         (tmp_path / name).chmod(0o755)
     spec = image_spec(descriptions, f"{tmp_path}:/usr/bin:/bin")
-    found = rootfs_contents._found(spec)
+    found = rootfs_contents._program_paths(spec)
     assert {"toy": tmp_path / "toy", "toy-format": tmp_path / "toy-format"}.items() <= found.items()
     (program,) = (p for p in spec.programs if p.name == "toy")
     assert rootfs_contents._version(found["toy"], program) == "1.2.3"

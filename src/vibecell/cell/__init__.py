@@ -25,5 +25,4 @@ ending.py            the short way out of an interpreter
 frames.py            the cell protocol, for both ends
 messages.py          control messages as typed values
 vibecell_display.py  the Matplotlib backend, imported by programs
-preload.js           the wait of a warm Node.js process
 """
