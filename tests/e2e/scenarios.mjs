@@ -318,6 +318,14 @@ const scenarios = {
     assert.equal(Buffer.concat(chunks).toString(), "still here");
   },
 
+  async files_that_do_not_fit_are_told() {
+    const page = await open({ code: 'for n in range(70): open(f"{n}.txt", "w").write("x")\n' });
+    await page.click("button.run");
+    await page.locator(".files .left-out", { hasText: "6 more files were left out" }).waitFor();
+    assert.equal(await page.locator(".files a").count(), 64);
+    await page.screenshot({ path: join(folder, "left-out.png") });
+  },
+
   async output_is_never_markup() {
     const page = await open({
       code: 'print("<img src=x onerror=alert(1)><script>document.title=1</script>")\nprint("\\x1b]0;stolen\\x07after")\n',

@@ -71,6 +71,7 @@ def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:
         "each_language_is_coloured_by_its_own_grammar",
         "a_plot_is_shown",
         "a_file_left_behind_can_be_downloaded",
+        "files_that_do_not_fit_are_told",
         "output_is_never_markup",
         "a_narrow_screen_scrolls_only_down",
         "an_event_that_is_not_known_is_told",

@@ -71,6 +71,11 @@ class TestExecute:
         )
         assert answer["output"] == "hello\n"
 
+    def test_files_that_do_not_fit_are_counted(self, service: Service) -> None:
+        code = "for n in range(70): open(f'{n}.txt', 'w').write('x')"
+        answer = execute(service, code=code)
+        assert (len(answer["files"]), answer["files_left_out"]) == (64, 6)  # type: ignore[arg-type]
+
     def test_base64_gets_bytes(self, service: Service) -> None:
         answer = execute(service, code="print('é')", encoding="base64")
         assert base64.b64decode(str(answer["output"])) == "é\n".encode()

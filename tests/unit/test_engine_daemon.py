@@ -25,6 +25,7 @@ import vibecell
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
+from vibecell.engine.execution import MAX_OUTPUT_FILES
 from vibecell.executor import Executor
 from vibecell.model.errors import (
     Conflict,
@@ -172,6 +173,12 @@ def test_a_program_is_run(shared: Engine) -> None:
     assert (result.verdict, result.stdout, result.message) == (Verdict.ACCEPTED, b"42\n", "")
     assert [(f.path, f.content) for f in result.files] == [("a.txt", b"b")]
     assert result.stages[0].outcome.exit_code == 0
+
+
+def test_files_that_do_not_fit_are_counted(shared: Engine) -> None:
+    code = "\n".join(f"leave('{number}.txt', 'x')" for number in range(MAX_OUTPUT_FILES + 3))
+    result = result_of(run(shared.client, code))
+    assert (len(result.files), result.files_left_out) == (MAX_OUTPUT_FILES, 3)
 
 
 @pytest.mark.parametrize(

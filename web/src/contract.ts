@@ -71,6 +71,8 @@ export interface ExecuteReply {
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: OutputFile[];
+  /** how many others were new or changed and did not fit these bounds */
+  files_left_out: number;
 }
 
 /** State of an execution, and its result once finished. */
@@ -194,6 +196,8 @@ export interface Result {
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: OutputFile[];
+  /** how many others were new or changed and did not fit these bounds */
+  files_left_out: number;
   /** what the platform did to the program; empty if nothing */
   message: string;
 }

@@ -57,7 +57,8 @@ export class Exhibits {
     this.gallery.hidden = false;
   }
 
-  show(files: OutputFile[]): void {
+  /** `leftOut`: how many more there were that the result has no room for. */
+  show(files: OutputFile[], leftOut: number): void {
     for (const file of files) {
       const content = file.content ?? bytes(file.content_base64 ?? "");
       if (content === null) continue;
@@ -67,6 +68,10 @@ export class Exhibits {
       this.files.append(
         h("li", {}, h("a", { href: url, download: name, title: file.path }, icon(ICONS.download), h("span", { class: "path" }, file.path), h("span", { class: "size" }, formatBytes(blob.size)))),
       );
+    }
+    if (leftOut > 0) {
+      const words = leftOut === 1 ? "1 more file was left out" : `${leftOut} more files were left out`;
+      this.files.append(h("li", { class: "left-out" }, words));
     }
     this.files.hidden = this.files.childElementCount === 0;
   }

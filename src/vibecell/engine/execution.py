@@ -40,7 +40,6 @@ from vibecell.model.events import (
 from vibecell.model.execution import (
     ExecutionRequest,
     Outcome,
-    OutputFile,
     Result,
     StageOutcome,
     State,
@@ -49,9 +48,11 @@ from vibecell.model.language import WarmProfile
 from vibecell.model.marks import SILENT, Marks
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.backend import (
+    NOTHING_LEFT,
     Backend,
     Cell,
     CellDied,
+    Collection,
     DisplayData,
     Exit,
     Output,
@@ -100,7 +101,7 @@ class Execution:
         self._process: Process | None = None
         self._stages: list[StageOutcome] = []
         self._cell: Cell | None = None
-        self._work: asyncio.Task[tuple[OutputFile, ...]] | None = None
+        self._work: asyncio.Task[Collection] | None = None
         self._cancelled: str | None = None
 
     def queued(self, position: int) -> None:
@@ -168,7 +169,7 @@ class Execution:
             return self._make_result(Verdict.CANCELLED, self._cancelled)
         self._work = asyncio.create_task(self._do_work(ticket, backend))
         try:
-            files = await self._work
+            collected = await self._work
         except asyncio.CancelledError:
             reason = self._cancelled
             if not self._work.done():
@@ -188,9 +189,9 @@ class Execution:
             self._recorder.flush()
             return self._make_result(Verdict.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
         last = self._stages[-1].outcome
-        return self._make_result(last.verdict, last.message, files)
+        return self._make_result(last.verdict, last.message, collected)
 
-    async def _do_work(self, ticket: Ticket | None, backend: Backend) -> tuple[OutputFile, ...]:
+    async def _do_work(self, ticket: Ticket | None, backend: Backend) -> Collection:
         if ticket is not None:
             await ticket.wait()
         self.state = "running"
@@ -200,7 +201,7 @@ class Execution:
             self._recorder.event(Display(self._plan.page))
             self._stage_ended(RENDER, Outcome(Verdict.ACCEPTED))
         if self._plan.profile is None:
-            return ()
+            return NOTHING_LEFT
         cell = await self._take_cell(backend, self._plan.profile)
         self.marks.note("cell")
         for stage in self._plan.stages:
@@ -221,9 +222,9 @@ class Execution:
             outcome = await self._run_stage(process, stage)
             if outcome.verdict is not Verdict.ACCEPTED:
                 break
-        files = await self._collect(cell)
+        collected = await self._collect(cell)
         self.marks.note("collected")
-        return files
+        return collected
 
     async def _take_cell(self, backend: Backend, profile: WarmProfile) -> Cell:
         # Not in a task of its own, which could end with a cell in the moment of a
@@ -304,17 +305,16 @@ class Execution:
         self._stages.append(StageOutcome(name, outcome))
         self._recorder.event(Exited(name, outcome))
 
-    async def _collect(self, cell: Cell) -> tuple[OutputFile, ...]:
+    async def _collect(self, cell: Cell) -> Collection:
         """Files the program left; none, where its cell did not survive it."""
         try:
-            found = await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
+            return await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
         except SandboxFailure as error:
             _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
-            return ()
-        return found.files
+            return NOTHING_LEFT
 
     def _make_result(
-        self, verdict: Verdict, message: str, files: tuple[OutputFile, ...] = ()
+        self, verdict: Verdict, message: str, collected: Collection = NOTHING_LEFT
     ) -> Result:
         kept = self._recorder.kept
         return Result(
@@ -326,7 +326,8 @@ class Execution:
             output=kept.output,
             truncated=self._recorder.truncated,
             usage=total_usage(self._stages),
-            files=files,
+            files=collected.files,
+            files_left_out=collected.left_out,
             message=message,
         )
 

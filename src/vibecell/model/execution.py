@@ -212,6 +212,7 @@ class Result:
         truncated: whether output was cut at the limit.
         usage: summed over the stages (memory and processes: the highest).
         files: new or changed files, bounded in number and size.
+        files_left_out: how many others were new or changed and did not fit these bounds.
         message: what the platform did to the program; empty if nothing.
     """
 
@@ -224,6 +225,7 @@ class Result:
     truncated: bool = False
     usage: Usage = Usage()
     files: tuple[OutputFile, ...] = ()
+    files_left_out: int = 0
     message: str = ""
 
     @property

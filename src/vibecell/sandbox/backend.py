@@ -129,8 +129,11 @@ class Collection:
             itself counts, so it is a claim.
     """
 
-    files: tuple[OutputFile, ...]
+    files: tuple[OutputFile, ...] = ()
     left_out: int = 0
+
+
+NOTHING_LEFT = Collection()
 
 
 class Process(Protocol):
