@@ -22,7 +22,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from bench import ways
-from vibecell.gateway.server import GatewayServer, ServerLimits
+from vibecell.gateway.http.server import GatewayServer, ServerLimits
 
 THREADS = 160
 

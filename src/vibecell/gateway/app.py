@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from vibecell.executor import Executor
-from vibecell.gateway import headers
+from vibecell.gateway import security_headers
 from vibecell.gateway.api import (
     documents,
     execute,
@@ -93,7 +93,7 @@ def _check_host(host: str, policy: Policy) -> None:
 
 
 def _finish(gateway: Gateway, response: Response) -> Response:
-    for name, value in headers.API:
+    for name, value in security_headers.API:
         if name not in response.headers:
             response.headers[name] = value
     rule = request.url_rule.rule if request.url_rule is not None else None

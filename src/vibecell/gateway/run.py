@@ -15,8 +15,8 @@ from gevent import monkey
 from vibecell.config import Settings
 from vibecell.executor import Executor
 from vibecell.gateway.app import create_app
+from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.policy import Policy
-from vibecell.gateway.server import GatewayServer
 from vibecell.model.errors import PlatformError
 
 _log = logging.getLogger(__name__)

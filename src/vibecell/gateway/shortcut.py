@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Response
 
-from vibecell.gateway import headers
+from vibecell.gateway import security_headers
 from vibecell.gateway.api import execute
 from vibecell.gateway.state import Gateway, read_body
 from vibecell.gateway.timing import NAME, server_timing
@@ -22,7 +22,7 @@ from vibecell.wire import compact_json, strict_json_loads
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _FIELDS = b"".join(
     f"{name}: {value}\r\n".encode("ascii")
-    for name, value in (("Content-Type", "application/json"), *headers.API)
+    for name, value in (("Content-Type", "application/json"), *security_headers.API)
 )
 _NOT_PLAIN = ("HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING")
 
@@ -60,7 +60,7 @@ class Shortcut:
         except Exception as error:
             response = self._tell(error)
             status = response.status_code
-            for name, value in headers.API:
+            for name, value in security_headers.API:
                 response.headers.setdefault(name, value)
             return response(environ, start_response)
         else:

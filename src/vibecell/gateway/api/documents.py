@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from vibecell.gateway import headers
+from vibecell.gateway import security_headers
 from vibecell.gateway.api import openapi
 from vibecell.wire import compact_json
 
@@ -66,23 +66,23 @@ def blueprint(playground: Path = PLAYGROUND) -> Blueprint:
 
     @routes.get("/docs")
     def docs() -> Response:
-        return _serve(documentation, "docs.html", headers.DOCS_POLICY)
+        return _serve(documentation, "docs.html", security_headers.DOCS_POLICY)
 
     @routes.get("/docs/<name>")
     def docs_asset(name: str) -> Response:
-        return _serve(documentation, name, headers.DOCS_POLICY)
+        return _serve(documentation, name, security_headers.DOCS_POLICY)
 
     @routes.get("/")
     def index() -> Response:
         if "index.html" not in page:
             raise NotFound("the playground is not part of this installation; see /docs")
         scheme = "wss" if request.is_secure else "ws"
-        policy = headers.PLAYGROUND_POLICY.format(websocket=f"{scheme}://{request.host}")
+        policy = security_headers.PLAYGROUND_POLICY.format(websocket=f"{scheme}://{request.host}")
         return _serve(page, "index.html", policy)
 
     @routes.get("/assets/<path:name>")
     def asset(name: str) -> Response:
-        return _serve(page, f"assets/{name}", headers.API_POLICY)
+        return _serve(page, f"assets/{name}", security_headers.API_POLICY)
 
     return routes
 

@@ -10,7 +10,7 @@ import re
 
 from flask import Blueprint, Response, request
 
-from vibecell.gateway import headers
+from vibecell.gateway import security_headers
 from vibecell.gateway.api.executions import checked_id
 from vibecell.gateway.state import Gateway
 from vibecell.model.errors import UnknownExecution
@@ -120,7 +120,7 @@ def _media_type(path: str) -> str:
 
 def _open_to_frames(response: Response, execution_id: str) -> Response:
     files = f"{request.host_url}v1/executions/{execution_id}/page/"
-    response.headers["Content-Security-Policy"] = headers.PAGE_POLICY.format(files=files)
+    response.headers["Content-Security-Policy"] = security_headers.PAGE_POLICY.format(files=files)
     # the frame's origin is opaque: its own files are foreign to it
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"

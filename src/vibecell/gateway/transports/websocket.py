@@ -30,7 +30,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from vibecell.gateway.connection import Connection
+from vibecell.gateway.http.connection import Connection
 
 _log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(__name__ + ".protocol")

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.pywsgi import Input, WSGIHandler, format_date_time, unquote_latin1
 
-from vibecell.gateway import headers as security_headers
-from vibecell.gateway.connection import Connection, HeaderTooLarge, RequestReader
-from vibecell.gateway.fields import Fields, WrongFields
+from vibecell.gateway import security_headers
+from vibecell.gateway.http.connection import Connection, HeaderTooLarge, RequestReader
+from vibecell.gateway.http.header_fields import Fields, WrongFields
 
 if TYPE_CHECKING:
-    from vibecell.gateway.server import GatewayServer
+    from vibecell.gateway.http.server import GatewayServer
 
 _log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")

@@ -17,8 +17,8 @@ import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from vibecell.gateway.connection import Connection
-from vibecell.gateway.handler import Handler, plain_refusal
+from vibecell.gateway.http.connection import Connection
+from vibecell.gateway.http.handler import Handler, plain_refusal
 from vibecell.model.access import DEFAULT_ACCESS
 
 _log = logging.getLogger(__name__)

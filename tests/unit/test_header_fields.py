@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from vibecell.gateway.fields import Fields, WrongFields
+from vibecell.gateway.http.header_fields import Fields, WrongFields
 
 
 def read(text: bytes) -> Fields:
