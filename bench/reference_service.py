@@ -22,7 +22,8 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from bench import ways
-from vibecell.gateway.http.server import GatewayServer, ServerLimits
+from vibecell.gateway.http.server import GatewayServer
+from vibecell.gateway.http.serving import ServerLimits
 
 THREADS = 160
 

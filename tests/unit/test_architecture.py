@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,29 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
+    return found
+
+
+def test_modules_of_the_gateway_import_in_no_circle() -> None:
+    names = {module_name(p): p for p in MODULES if p.is_relative_to(PACKAGE / "gateway")}
+    graph = {name: imported_modules(path) & names.keys() for name, path in names.items()}
+    in_order = list(TopologicalSorter(graph).static_order())  # raises where there is a circle
+    assert in_order.index("vibecell.gateway.run") > in_order.index("vibecell.gateway.http.handler")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Each that could be one, whatever it is imported for: ``TYPE_CHECKING`` is no excuse."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
 

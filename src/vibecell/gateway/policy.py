@@ -7,7 +7,7 @@ environment: they come from ``Settings`` or are the defaults below.
 from dataclasses import dataclass, field
 
 from vibecell.config import Settings
-from vibecell.gateway.http.server import ServerLimits
+from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.transports.websocket import WebSocketLimits
 from vibecell.model.access import DEFAULT_ACCESS
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits

@@ -19,16 +19,14 @@ import socket
 import time
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent.pywsgi import Input, WSGIHandler, format_date_time, unquote_latin1
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.http.connection import Connection, HeaderTooLarge, RequestReader
 from vibecell.gateway.http.header_fields import Fields, WrongFields
-
-if TYPE_CHECKING:
-    from vibecell.gateway.http.server import GatewayServer
+from vibecell.gateway.http.serving import Serving
 
 _log = logging.getLogger(__name__)
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
@@ -85,10 +83,10 @@ class Body(Input):  # type: ignore[misc]
 class Handler(WSGIHandler):  # type: ignore[misc]
     """One connection: reads requests, runs the application, writes responses."""
 
-    server: "GatewayServer"
+    server: Serving
     rfile: Any
 
-    def __init__(self, sock: Any, address: Any, server: "GatewayServer") -> None:
+    def __init__(self, sock: Any, address: Any, server: Serving) -> None:
         peer = address[0] if isinstance(address, tuple) else "unix"
         self.limits = server.limits
         self.connection = Connection(sock, peer, self.limits.stall_s, server.trace)

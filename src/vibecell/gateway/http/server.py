@@ -1,17 +1,16 @@
 """The HTTP/1.1 server: gevent's pywsgi with the bounds it lacks.
 
 Owns accepting, the bound on connections per peer, and the graceful stop;
-``handler.py`` has what happens on a connection. Refuses everything above HTTP:
-that is the application.
+``handler.py`` has what happens on a connection, ``serving.py`` what the two
+know of each other. Refuses everything above HTTP: that is the application.
 """
 
 import logging
 import socket
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
 from gevent.pool import Pool
@@ -19,45 +18,9 @@ from gevent.pywsgi import WSGIServer
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.handler import Handler, plain_refusal
-from vibecell.model.access import DEFAULT_ACCESS
+from vibecell.gateway.http.serving import Closable, ServerLimits
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """Deadlines and bounds of one listening server.
-
-    Attributes:
-        header_s: from the first byte of a request to the end of its header.
-        body_s: from there to the end of its body.
-        idle_s: between two requests of a kept-alive connection.
-        stall_s: a client takes no byte of its response for this long.
-        header_bytes: request line and header fields together.
-        discard_bytes: of an unread body, read to keep the connection.
-        connections_per_peer: open at once from one address.
-        connections: open at once in all.
-        stop_s: from the request to stop to the end of the last connection.
-    """
-
-    header_s: float = 10.0
-    body_s: float = 30.0
-    idle_s: float = 30.0
-    stall_s: float = 30.0
-    header_bytes: int = 32 * 1024
-    discard_bytes: int = 8 * 1024 * 1024
-    discard_s: float = 5.0
-    connections_per_peer: int = DEFAULT_ACCESS.connections_per_peer
-    connections: int = DEFAULT_ACCESS.connections
-    stop_s: float = 4.0
-
-
-class Closable(Protocol):
-    """What lives on an upgraded connection and wants a word before the end."""
-
-    def go_away(self) -> None:
-        """Tell the peer that the server stops, then close; bounded in time."""
-        ...
 
 
 class GatewayServer(WSGIServer):  # type: ignore[misc]

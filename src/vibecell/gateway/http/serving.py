@@ -1,0 +1,69 @@
+"""What a server and the handlers of its connections know of each other.
+
+Owns the bounds of a listening server, and what a handler may ask of it; refuses
+to serve.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vibecell.model.access import DEFAULT_ACCESS
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """Deadlines and bounds of one listening server.
+
+    Attributes:
+        header_s: from the first byte of a request to the end of its header.
+        body_s: from there to the end of its body.
+        idle_s: between two requests of a kept-alive connection.
+        stall_s: a client takes no byte of its response for this long.
+        header_bytes: request line and header fields together.
+        discard_bytes: of an unread body, read to keep the connection.
+        discard_s: from the end of the response to the end of such a body.
+        connections_per_peer: open at once from one address.
+        connections: open at once in all.
+        stop_s: from the request to stop to the end of the last connection.
+    """
+
+    header_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: float = 30.0
+    stall_s: float = 30.0
+    header_bytes: int = 32 * 1024
+    discard_bytes: int = 8 * 1024 * 1024
+    discard_s: float = 5.0
+    connections_per_peer: int = DEFAULT_ACCESS.connections_per_peer
+    connections: int = DEFAULT_ACCESS.connections
+    stop_s: float = 4.0
+
+
+class Closable(Protocol):
+    """What lives on an upgraded connection and wants a word before the end."""
+
+    def go_away(self) -> None:
+        """Tell the peer that the server stops, then close; bounded in time."""
+        ...
+
+
+class Serving(Protocol):
+    """A server, as the handler of one of its connections sees it.
+
+    Attributes:
+        application: WSGI; answers what the handler has read.
+        limits: deadlines and bounds.
+        trace: whether the moments of requests are noted.
+        stopping: no further request is read.
+        upgraded: what lives on the connections that were taken over.
+    """
+
+    application: Any
+    limits: ServerLimits
+    trace: bool
+    stopping: bool
+    upgraded: set[Closable]
+
+    def get_environ(self) -> dict[str, Any]:
+        """The WSGI environment of any request, to be completed."""
+        ...
