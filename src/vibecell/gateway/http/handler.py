@@ -1,7 +1,7 @@
 """One connection of the HTTP/1.1 server: gevent's handler, with deadlines.
 
-Owns the deadlines of a request (idle, header, body) and the strictness that
-request smuggling lives without; refuses everything above HTTP.
+Owns the deadlines of a request (idle, header, body) and the writing of what
+answers it; refuses everything above HTTP.
 
 Theory of operation: each connection is a greenlet with a ``Connection`` and a
 ``RequestReader``. A handler moves through the phases idle → header → body,
@@ -14,31 +14,22 @@ the next one.
 import io
 import json
 import logging
-import re
 import socket
 import time
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from gevent.pywsgi import Input, WSGIHandler, format_date_time, unquote_latin1
+from gevent.pywsgi import WSGIHandler, format_date_time, unquote_latin1
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.http.connection import Connection, HeaderTooLarge, RequestReader
 from vibecell.gateway.http.header_fields import Fields, WrongFields
+from vibecell.gateway.http.request_body import Body
+from vibecell.gateway.http.request_head import BadRequest, body_length, closes, request_line
 from vibecell.gateway.http.serving import Serving
 
 _log = logging.getLogger(__name__)
-_DIGITS = re.compile(r"[0-9]{1,18}\Z")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-
-
-class BadRequest(ValueError):
-    """The request violates HTTP/1.1; carries the status to answer."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status.phrase)
-        self.status = status
 
 
 def plain_refusal(status: HTTPStatus) -> bytes:
@@ -58,26 +49,6 @@ def plain_refusal(status: HTTPStatus) -> bytes:
 @lru_cache(1)
 def _date(now_s: int) -> bytes:
     return bytes(format_date_time(now_s))
-
-
-class Body(Input):  # type: ignore[misc]
-    """A request's body; leftovers are discarded up to a bound."""
-
-    __slots__ = ("complete", "discard_bytes")
-
-    def _discard(self) -> None:
-        self.complete = False
-        if self._chunked_input_error:
-            return
-        # whoever waits for 100 Continue is not told to go on
-        self.socket = None  # type: ignore[misc]
-        left = self.discard_bytes
-        while left > 0:
-            piece = self.read(min(16384, left))
-            if not piece:
-                self.complete = True
-                return
-            left -= len(piece)
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
@@ -146,46 +117,16 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     def read_request(self, raw_requestline: str) -> bool:
         """Parse the header and refuse what could be read in two ways.
 
-        Source: RFC 9112 sections 2.3, 3.2, 6.1 and 6.3.
-
         Raises:
             BadRequest: names the status to answer.
+            WrongFields: the header is none.
         """
-        words = raw_requestline.split()
-        if len(words) != 3 or not _TOKEN.match(words[0]):
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        if words[2] not in ("HTTP/1.1", "HTTP/1.0"):
-            raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-        if not words[1].startswith("/") and words != ["OPTIONS", "*", words[2]]:
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        self.command, self.path, self.request_version = words
+        self.command, self.path, self.request_version = request_line(raw_requestline)
         self.fields = Fields.read(self.rfile)
-        self.content_length = self._checked_length()
-        connection = self.fields.get("connection").lower()
-        if self.request_version == "HTTP/1.1":
-            self.close_connection = connection == "close"
-        else:
-            self.close_connection = connection != "keep-alive"
+        self.content_length = body_length(self.command, self.request_version, self.fields)
+        self.close_connection = closes(self.request_version, self.fields)
         self.reader.allow(self.limits.body_s)
         return True
-
-    def _checked_length(self) -> int | None:
-        fields = self.fields
-        lengths = fields.get_all("content-length")
-        encodings = fields.get_all("transfer-encoding")
-        hosts = fields.get_all("host")
-        if len(lengths) > 1 or not all(_DIGITS.match(x) for x in lengths):
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        if encodings and (lengths or self.request_version == "HTTP/1.0"):
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        if len(encodings) > 1 or (encodings and encodings[0].lower() != "chunked"):
-            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
-        if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        length = int(lengths[0]) if lengths else None
-        if length and self.command == "HEAD":
-            raise BadRequest(HTTPStatus.BAD_REQUEST)
-        return length
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with this handler and a bounded body in it."""
