@@ -23,10 +23,10 @@ from vibecell.gateway.api import (
     pages,
     streams,
 )
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.problems import problem_of
 from vibecell.gateway.shortcut import Shortcut
-from vibecell.gateway.state import Gateway
 from vibecell.model.loopback import is_loopback
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-_]{1,255})(?::[0-9]{1,5})?\Z")

@@ -14,7 +14,8 @@ from flask import Response
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api import execute
-from vibecell.gateway.state import Gateway, read_body
+from vibecell.gateway.json_bodies import read_body
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.timing import NAME, server_timing
 from vibecell.model.marks import Marks
 from vibecell.wire import compact_json, strict_json_loads

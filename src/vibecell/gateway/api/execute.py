@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected
 
-from vibecell.gateway.answers import json_response
-from vibecell.gateway.state import Gateway, json_body
+from vibecell.gateway.json_bodies import json_body, json_response
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.timing import NAME, server_timing
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError

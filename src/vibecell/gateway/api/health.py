@@ -8,8 +8,9 @@ for whoever has a key.
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from vibecell.gateway.answers import json_response
-from vibecell.gateway.state import Gateway, client_connection
+from vibecell.gateway.current_request import client_connection
+from vibecell.gateway.json_bodies import json_response
+from vibecell.gateway.parts import Gateway
 from vibecell.model.errors import VibecellError
 from vibecell.model.loopback import is_loopback
 from vibecell.model.status import Health

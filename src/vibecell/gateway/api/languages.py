@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response
 
-from vibecell.gateway.answers import json_response
-from vibecell.gateway.state import Gateway
+from vibecell.gateway.json_bodies import json_response
+from vibecell.gateway.parts import Gateway
 from vibecell.wire import encode_offer
 
 

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api.executions import checked_id
-from vibecell.gateway.state import Gateway
+from vibecell.gateway.parts import Gateway
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Display, Finished
 

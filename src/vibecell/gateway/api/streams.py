@@ -14,8 +14,9 @@ from werkzeug.exceptions import Forbidden, HTTPException
 
 from vibecell.executor import Conversation
 from vibecell.gateway.api.executions import checked_id, chosen_encoding
+from vibecell.gateway.current_request import query_number
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.problems import problem_of
-from vibecell.gateway.state import Gateway, query_number
 from vibecell.gateway.transports.websocket import (
     HandshakeRefused,
     WebSocket,

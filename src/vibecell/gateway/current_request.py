@@ -1,0 +1,29 @@
+"""What endpoints ask of the request that Flask has at hand.
+
+Owns reading its query and its connection; refuses to know who asks: that is
+``auth.py``.
+"""
+
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import BadRequest
+
+
+def query_number(name: str) -> int | None:
+    """A non-negative whole number of the query string.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    given = request.args.getlist(name)
+    if not given:
+        return None
+    if len(given) > 1 or not given[0].isascii() or not given[0].isdigit() or len(given[0]) > 12:
+        raise BadRequest(f"{name} must be one whole number")
+    return int(given[0])
+
+
+def client_connection() -> Any:
+    """The connection of the current request."""
+    return request.environ["vibecell.handler"].connection
