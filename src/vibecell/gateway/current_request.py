@@ -1,13 +1,20 @@
 """What endpoints ask of the request that Flask has at hand.
 
-Owns reading its query and its connection; refuses to know who asks: that is
-``auth.py``.
+Owns reading its body, its query and its connection; refuses to know who asks:
+that is ``auth.py``.
 """
 
 from typing import Any
 
 from flask import request
 from werkzeug.exceptions import BadRequest
+
+from vibecell.gateway.json_bodies import read_json
+
+
+def json_body(limit_bytes: int) -> object:
+    """The current request's body as a JSON value; raises what ``read_json`` does."""
+    return read_json(request.environ, limit_bytes)
 
 
 def query_number(name: str) -> int | None:

@@ -1,18 +1,23 @@
-"""``POST /execute``: run and answer with what came of it."""
+"""``POST /execute``: run and answer with what came of it.
 
-from collections.abc import Callable, Mapping
-from functools import partial
+Owns every decision about such a request, whichever way it comes: past Flask
+(``shortcut.py``), or through it, where its path is spelt otherwise.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected
 
-from vibecell.gateway.json_bodies import json_body, json_response
+from vibecell.gateway.http.connection import Connection
+from vibecell.gateway.json_bodies import MEDIA_TYPE, json_line, read_json
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.timing import NAME, server_timing
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
-from vibecell.wire import JsonObject, encode_execute_reply
+from vibecell.model.execution import ExecutionRequest, Result
+from vibecell.wire import encode_execute_reply
 
 PATH = "/execute"
 
@@ -23,12 +28,8 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.post(PATH)
     def execute() -> Response:
-        owner = gateway.owner()
-        body = partial(json_body, gateway.policy.body_bytes)
-        response = json_response(run(gateway, owner, request.environ, body))
-        marks = request.environ["vibecell.handler"].connection.marks
-        marks.note("encoded")
-        times = server_timing(marks)
+        response = Response(answer(gateway, request.environ), mimetype=MEDIA_TYPE)
+        times = server_timing(request.environ["vibecell.handler"].connection.marks)
         if times is not None:
             response.headers[NAME] = times
         return response
@@ -36,35 +37,47 @@ def blueprint(gateway: Gateway) -> Blueprint:
     return routes
 
 
-def run(
-    gateway: Gateway, owner: str, environ: Mapping[str, Any], body: Callable[[], object]
-) -> JsonObject:
-    """Run what a body asks for; the answer.
+def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
+    """Run what a request asks for; the body of the answer.
 
     Raises:
         HTTPException, RequestError, CapacityError, PlatformError: as problems tell.
+        OSError: the body did not come.
     """
+    owner = gateway.authenticator.owner(environ)
+    connection = environ["vibecell.handler"].connection
     with gateway.quota.place(owner):
-        connection = environ["vibecell.handler"].connection
-        value = body()
+        value = read_json(environ, gateway.policy.body_bytes)
         connection.marks.note("body")
         asked = gateway.execution_request(value)
         gateway.quota.begin(owner)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
-        with gateway.executor.submit_and_wait(asked, owner, key) as pending:
-            gateway.remember_page(pending.id, asked)
-            try:
-                result = wait_for_result(pending, connection.peer_has_left)
-            except ClientLeft:
-                if not pending.standing.replayed and asked.on_disconnect == "cancel":
-                    pending.cancel()
-                raise ClientDisconnected from None
+        result = _result(gateway, asked, owner, key, connection)
     connection.marks.note("heard")
     if result is None:
         raise PlatformError("wait for the result", "the stream ended without one")
     gateway.metrics.finished(result)
-    return encode_execute_reply(result, asked.encoding)
+    body = json_line(encode_execute_reply(result, asked.encoding))
+    connection.marks.note("encoded")
+    return body
+
+
+def _result(
+    gateway: Gateway,
+    asked: ExecutionRequest,
+    owner: str,
+    key: str | None,
+    connection: Connection,
+) -> Result | None:
+    with gateway.executor.submit_and_wait(asked, owner, key) as pending:
+        gateway.remember_page(pending.id, asked)
+        try:
+            return wait_for_result(pending, connection.peer_has_left)
+        except ClientLeft:
+            if not pending.standing.replayed and asked.on_disconnect == "cancel":
+                pending.cancel()
+            raise ClientDisconnected from None
 
 
 def idempotency_key(given: str | None) -> str | None:

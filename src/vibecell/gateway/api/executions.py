@@ -9,8 +9,8 @@ from werkzeug.exceptions import BadRequest, NotAcceptable
 
 from vibecell.executor import PendingResult
 from vibecell.gateway.api.execute import idempotency_key
-from vibecell.gateway.current_request import client_connection, query_number
-from vibecell.gateway.json_bodies import json_body, json_response
+from vibecell.gateway.current_request import client_connection, json_body, query_number
+from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports import ndjson, sse
 from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
