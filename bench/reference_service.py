@@ -22,6 +22,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from bench import ways
+from vibecell.gateway.http.answer_chain import AnswerChain
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
 
@@ -81,7 +82,7 @@ def main() -> int:
     listener = socket.socket(fileno=options.listener_fd)
     listener.setblocking(False)
     application = threaded(make_app(way).wsgi_app)
-    GatewayServer(listener, application, ServerLimits()).serve_forever()
+    GatewayServer(listener, application, ServerLimits(), AnswerChain(())).serve_forever()
     return 0
 
 

@@ -82,11 +82,22 @@ class Problem:
         return 4000 + self.status
 
     def response(self) -> Response:
-        """The HTTP response; security headers are added with all others'."""
+        """The HTTP response, but for what all answers have."""
         response = Response(compact_json(self.body), self.status, mimetype=MEDIA_TYPE)
         for name, value in self.headers:
             response.headers[name] = value
         return response
+
+
+def error_response(error: Exception) -> Response:
+    """The HTTP response that tells an error, whatever raised it."""
+    if isinstance(error, TimeoutError):
+        # the body's deadline, kept by the server
+        return _closing(_http(408, "the body came too slowly"))
+    if isinstance(error, OSError):
+        # the body broke off, or is framed wrongly; what follows cannot be trusted
+        return _closing(_http(400, "the body is incomplete"))
+    return problem_of(error).response()
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -120,6 +131,18 @@ def _http_problem(error: HTTPException) -> Problem:
     kept = ("allow", "retry-after", "www-authenticate")
     headers = tuple((k, v) for k, v in error.get_headers() if k.lower() in kept)
     return Problem(status, body, headers)
+
+
+def _http(code: int, description: str) -> HTTPException:
+    error = HTTPException(description)
+    error.code = code
+    return error
+
+
+def _closing(error: HTTPException) -> Response:
+    response = problem_of(error).response()
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _body(status: HTTPStatus, kind: str, title: str) -> JsonObject:

@@ -14,8 +14,10 @@ from gevent import monkey
 
 from vibecell.config import Settings
 from vibecell.executor import Executor
+from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
 from vibecell.gateway.http.server import GatewayServer
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.model.errors import PlatformError
 
@@ -43,7 +45,9 @@ def run_gateway(
     if not monkey.is_module_patched("socket"):
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
-    server = GatewayServer(listener_socket, create_app(executor, policy), policy.server)
+    gateway = Gateway(executor, policy)
+    chain = answer_chain(gateway.metrics)
+    server = GatewayServer(listener_socket, create_app(gateway), policy.server, chain)
     server.trace = settings.trace
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)

@@ -13,7 +13,6 @@ from werkzeug.exceptions import ClientDisconnected
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.json_bodies import MEDIA_TYPE, json_line, read_json
 from vibecell.gateway.parts import Gateway
-from vibecell.gateway.timing import NAME, server_timing
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
 from vibecell.model.execution import ExecutionRequest, Result
@@ -28,11 +27,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.post(PATH)
     def execute() -> Response:
-        response = Response(answer(gateway, request.environ), mimetype=MEDIA_TYPE)
-        times = server_timing(request.environ["vibecell.handler"].connection.marks)
-        if times is not None:
-            response.headers[NAME] = times
-        return response
+        return Response(answer(gateway, request.environ), mimetype=MEDIA_TYPE)
 
     return routes
 

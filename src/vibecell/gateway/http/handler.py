@@ -12,7 +12,6 @@ the next one.
 """
 
 import io
-import json
 import logging
 import socket
 import time
@@ -22,7 +21,7 @@ from typing import Any
 
 from gevent.pywsgi import WSGIHandler, format_date_time, unquote_latin1
 
-from vibecell.gateway import security_headers
+from vibecell.gateway.http.answer_chain import UNREAD, Answer, Field, head
 from vibecell.gateway.http.connection import Connection, HeaderTooLarge, RequestReader
 from vibecell.gateway.http.header_fields import Fields, WrongFields
 from vibecell.gateway.http.request_body import Body
@@ -32,30 +31,24 @@ from vibecell.gateway.http.serving import Serving
 _log = logging.getLogger(__name__)
 
 
-def plain_refusal(status: HTTPStatus) -> bytes:
-    """A complete problem+json response for a request no application will see."""
-    told = {"type": "about:blank", "title": status.phrase, "status": int(status)}
-    body = json.dumps(told).encode()
-    fields = [
-        f"HTTP/1.1 {int(status)} {status.phrase}",
-        "Connection: close",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(body)}",
-        *(f"{name}: {value}" for name, value in security_headers.API),
-    ]
-    return "\r\n".join(fields).encode("ascii") + b"\r\n\r\n" + body
-
-
 @lru_cache(1)
-def _date(now_s: int) -> bytes:
-    return bytes(format_date_time(now_s))
+def _date(now_s: int) -> str:
+    return str(format_date_time(now_s), "ascii")
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
-    """One connection: reads requests, runs the application, writes responses."""
+    """One connection: reads requests, runs the application, writes responses.
+
+    Attributes:
+        connection: the socket, and what is noted of the request under way.
+        route: of the request under way, for the answer chain; the application
+            sets its own.
+    """
 
     server: Serving
     rfile: Any
+    route: str | None
+    response_headers: list[tuple[bytes, bytes]]
 
     def __init__(self, sock: Any, address: Any, server: Serving) -> None:
         peer = address[0] if isinstance(address, tuple) else "unix"
@@ -72,7 +65,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
                 if self.server.stopping:
                     return
             if isinstance(answer, tuple):
-                self.connection.send_all(answer[1])
+                self._refuse(int(answer[0]))
                 self._linger()
         except OSError as error:
             _log.debug("connection of %s ended: %s", self.connection.peer, error)
@@ -107,6 +100,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         if not self.rfile.peek(1):
             return ""
         self.connection.request_begins()
+        self.command, self.route, self._began_s = "", UNREAD, time.perf_counter()
         self.reader.allow(self.limits.header_s, self.limits.header_bytes)
         try:
             line: str = super().read_requestline()
@@ -130,6 +124,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with this handler and a bounded body in it."""
+        self.route, self._began_s = None, time.perf_counter()
         environ: dict[str, Any] = self.server.get_environ()
         path, _, query = self.path.partition("?")
         environ.update(
@@ -158,22 +153,35 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         environ["vibecell.handler"] = self
         return environ
 
-    def reply(self, fields: bytes, body: bytes) -> None:
+    def passed(self, status: int, fields: list[Field]) -> list[Field]:
+        """The fields of an answer that is about to be sent; it passes the chain here, once."""
+        return self.server.chain.passed(self._answer(status, fields))
+
+    def _answer(self, status: int, fields: list[Field]) -> Answer:
+        return Answer(self.command, self.route, status, fields, self._began_s, self.connection)
+
+    def reply(self, fields: list[Field], body: bytes) -> None:
         """Answer 200 in one piece, past WSGI; the application then returns nothing.
 
         Args:
-            fields: complete lines of the header, without length, date and connection.
+            fields: of the header, without length, date and connection.
+            body: all of it.
         """
-        head = b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\nDate: %b\r\n" % (
-            fields,
-            len(body),
-            _date(int(time.time())),
-        )
+        fields = self.passed(HTTPStatus.OK, fields)
+        fields += ("Content-Length", str(len(body))), ("Date", _date(int(time.time())))
         if self.request_version == "HTTP/1.0":
-            kept = b"close" if self.close_connection else b"keep-alive"
-            head += b"Connection: %b\r\n" % kept
+            fields.append(("Connection", "close" if self.close_connection else "keep-alive"))
         self.headers_sent = True
-        self._sendall(b"%b\r\n%b" % (head, body))
+        self._sendall(head(HTTPStatus.OK, fields) + body)
+
+    def finalize_headers(self) -> None:
+        """Complete the head of a WSGI answer; called once, just before it is sent."""
+        fields = [(str(n, "latin-1"), str(v, "latin-1")) for n, v in self.response_headers]
+        self.response_headers = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in self.passed(self.code, fields)
+        ]
+        super().finalize_headers()
 
     def take_over(self) -> bytes:
         """Give the connection to another protocol; returns bytes read ahead."""
@@ -222,11 +230,15 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.close_connection = True
         if not self.response_length and not self.upgraded:
             try:
-                self.connection.send_all(plain_refusal(HTTPStatus(error_code)))
+                self._refuse(error_code)
             except OSError as error:
                 _log.debug("client left before its refusal: %s", error)
 
+    def _refuse(self, status: int) -> None:
+        self.connection.send_all(self.server.chain.refusal(self._answer(status, [])))
+
     def _handle_client_error(self, error: BaseException) -> tuple[str, bytes] | None:
+        """Status and body, for ``handle``, which makes the body itself; ``None``: no answer."""
         if isinstance(error, BadRequest):
             status = error.status
         elif isinstance(error, HeaderTooLarge):
@@ -240,4 +252,4 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         else:
             _log.error("unhandled error while reading a header", exc_info=error)
             status = HTTPStatus.BAD_REQUEST
-        return str(int(status)), plain_refusal(status)
+        return str(int(status)), b""

@@ -8,6 +8,7 @@ know of each other. Refuses everything above HTTP: that is the application.
 import logging
 import socket
 import sys
+import time
 from collections import Counter
 from http import HTTPStatus
 from typing import Any
@@ -16,8 +17,9 @@ import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
+from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
 from vibecell.gateway.http.connection import Connection
-from vibecell.gateway.http.handler import Handler, plain_refusal
+from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.serving import Closable, ServerLimits
 
 _log = logging.getLogger(__name__)
@@ -29,8 +31,15 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
     handler_class = Handler
     trace = False
 
-    def __init__(self, listener: Any, application: Any, limits: ServerLimits) -> None:
+    def __init__(
+        self,
+        listener: Any,
+        application: Any,
+        limits: ServerLimits,
+        chain: AnswerChain,
+    ) -> None:
         self.limits = limits
+        self.chain = chain
         self.stopping = False
         self.upgraded: set[Closable] = set()
         self._peers: Counter[str] = Counter()
@@ -60,8 +69,11 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
 
     def _turn_away(self, sock: Any, peer: str) -> None:
         _log.warning("too many connections of %s", peer)
+        connection = Connection(sock, peer, 0.0)
+        status = HTTPStatus.TOO_MANY_REQUESTS
+        answer = Answer("", UNREAD, status, [], time.perf_counter(), connection)
         try:
-            Connection(sock, peer, 0.0).send_all(plain_refusal(HTTPStatus.TOO_MANY_REQUESTS))
+            connection.send_all(self.chain.refusal(answer))
         except OSError as error:
             _log.debug("could not tell %s: %s", peer, error)
 

@@ -7,6 +7,7 @@ to serve.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vibecell.gateway.http.answer_chain import AnswerChain
 from vibecell.model.access import DEFAULT_ACCESS
 
 
@@ -53,6 +54,7 @@ class Serving(Protocol):
     Attributes:
         application: WSGI; answers what the handler has read.
         limits: deadlines and bounds.
+        chain: what its answers pass before they are sent.
         trace: whether the moments of requests are noted.
         stopping: no further request is read.
         upgraded: what lives on the connections that were taken over.
@@ -60,6 +62,7 @@ class Serving(Protocol):
 
     application: Any
     limits: ServerLimits
+    chain: AnswerChain
     trace: bool
     stopping: bool
     upgraded: set[Closable]

@@ -147,6 +147,8 @@ class WebSocket:
             raise HandshakeRefused(response.status_code, str(protocol.handshake_exc))
         handler = environ["vibecell.handler"]
         read_ahead = handler.take_over()
+        told = list(response.headers.raw_items())
+        response.headers = Headers(handler.passed(response.status_code, told))
         protocol.send_response(response)
         websocket = cls(handler.connection, protocol, limits)
         websocket._open(read_ahead)

@@ -1,0 +1,38 @@
+"""What happens to every answer of this gateway, each in one place.
+
+Owns the steps of the chain (``http/answer_chain.py``): header fields that all
+answers have, the times of a traced request, counting. Refuses to know how an
+answer came about.
+"""
+
+import time
+
+from vibecell.gateway import security_headers
+from vibecell.gateway.http.answer_chain import Answer, AnswerChain
+from vibecell.gateway.metrics import Metrics
+from vibecell.gateway.timing import NAME, server_timing
+
+_SWITCHING_PROTOCOLS = 101
+
+
+def answer_chain(metrics: Metrics) -> AnswerChain:
+    """The chain of one gateway, counting into its metrics."""
+
+    def count(answer: Answer) -> None:
+        seconds = time.perf_counter() - answer.began_s
+        metrics.answered(answer.method, answer.route, answer.status, seconds)
+
+    return AnswerChain((keep_from_harm, tell_times, count))
+
+
+def keep_from_harm(answer: Answer) -> None:
+    """The strict set of security headers, but for what an endpoint has set otherwise."""
+    if answer.status != _SWITCHING_PROTOCOLS:  # it has no body that a browser could show
+        answer.add_missing(security_headers.API)
+
+
+def tell_times(answer: Answer) -> None:
+    """The moments of a request, where all of them were noted."""
+    marks = answer.connection.marks
+    if "encoded" in marks.taken_ns and (times := server_timing(marks)) is not None:
+        answer.fields.append((NAME, times))
