@@ -25,6 +25,7 @@ from bench import ways
 from vibecell.gateway.http.answer_chain import AnswerChain
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
+from vibecell.model.access import DEFAULT_ACCESS
 
 THREADS = 160
 
@@ -82,7 +83,8 @@ def main() -> int:
     listener = socket.socket(fileno=options.listener_fd)
     listener.setblocking(False)
     application = threaded(make_app(way).wsgi_app)
-    GatewayServer(listener, application, ServerLimits(), AnswerChain(())).serve_forever()
+    chain = AnswerChain(())
+    GatewayServer(listener, application, ServerLimits(), DEFAULT_ACCESS, chain).serve_forever()
     return 0
 
 

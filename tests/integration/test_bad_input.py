@@ -287,7 +287,7 @@ class TestSlowness:
                 time.sleep(0.1)
 
     def test_many_connections_of_one_peer(self, make_service: Callable[..., Service]) -> None:
-        service = make_service(server={"connections_per_peer": 5})
+        service = make_service(policy={"connections_per_peer": 5})
         clients = [service.connect(5) for _ in range(5)]
         time.sleep(0.2)
         try:

@@ -362,7 +362,7 @@ class TestKeys:
             assert b" 401 " in client.recv(4096)
 
     def test_wrong_keys_are_limited_per_address(self, make_service: Callable[..., Service]) -> None:
-        service = make_service(policy={"api_keys": [self.KEY], "failed_auth_rate": "3/minute"})
+        service = make_service(policy={"api_keys": [self.KEY], "wrong_keys_per_minute": 3})
         codes = [
             requests.get(
                 f"{service.url}/v1/languages",
@@ -393,7 +393,7 @@ class TestKeys:
 
 class TestQuota:
     def test_rate(self, make_service: Callable[..., Service]) -> None:
-        service = make_service(policy={"rate": "2/minute"})
+        service = make_service(policy={"begun_per_minute": 2})
         answers = [
             requests.post(f"{service.url}/execute", json={"code": "print(1)"}, timeout=5)
             for _ in range(3)

@@ -90,11 +90,7 @@ class Served:
     """A gateway that serves; what its clients were told, and what it counted."""
 
     def __init__(self, connections_per_peer: int = 20) -> None:
-        limits = ServerLimits(
-            LIMITS.header_s, LIMITS.body_s, LIMITS.idle_s, header_bytes=LIMITS.header_bytes,
-            connections_per_peer=connections_per_peer, stop_s=LIMITS.stop_s,
-        )  # fmt: skip
-        policy = Policy(server=limits, body_bytes=1000)
+        policy = Policy(connections_per_peer=connections_per_peer, server=LIMITS, body_bytes=1000)
         self.gateway = Gateway(_Executor(), policy)  # type: ignore[arg-type]
         steps = answer_chain(self.gateway.metrics).steps
         listener = socket.socket()
@@ -102,7 +98,8 @@ class Served:
         listener.listen()
         self.address = listener.getsockname()
         chain = AnswerChain((*steps, _made_up))
-        self.server = GatewayServer(listener, create_app(self.gateway), policy.server, chain)
+        application = create_app(self.gateway)
+        self.server = GatewayServer(listener, application, policy.server, policy, chain)
         self.server.start()
 
     def open(self) -> socket.socket:

@@ -1,6 +1,6 @@
 """Who may ask, how much, and what the gateway remembers."""
 
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -8,14 +8,17 @@ import gevent
 import pytest
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.api.pages import CONSOLE_SCRIPT, with_console
 from vibecell.gateway.auth import Authenticator, key_of_protocols
+from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
+from vibecell.model.access import Access
 from vibecell.model.events import Cancel, Control
 from vibecell.model.execution import OnDisconnect
 from vibecell.model.status import Standing
@@ -63,6 +66,14 @@ class TestAuthenticator:
         assert key_of_protocols(f"vibecell.key.{KEY}, vibecell.key.x") == ""
 
 
+def test_a_policy_grants_what_the_settings_say_and_defines_none_of_it_again() -> None:
+    granted = Access(7, 6, 5, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
+    policy = Policy.from_settings(Settings(gateway=granted))
+    names = {each.name for each in fields(Access)}
+    assert {name: getattr(policy, name) for name in names} == asdict(granted)
+    assert not names & (Policy.__annotations__.keys() | ServerLimits.__annotations__.keys())
+
+
 class TestQuota:
     def test_places_come_back(self) -> None:
         quota = Quota(Policy(concurrent=1))
@@ -77,7 +88,7 @@ class TestQuota:
         assert quota.open == 1
 
     def test_rates_are_per_owner(self) -> None:
-        quota = Quota(Policy(rate="1/minute"))
+        quota = Quota(Policy(begun_per_minute=1))
         quota.begin("a")
         quota.begin("b")
         with pytest.raises(TooManyRequests):
@@ -86,7 +97,7 @@ class TestQuota:
     def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now_s = [1000.0]
         monkeypatch.setattr("vibecell.gateway.quota.time.monotonic", lambda: now_s[0])
-        quota = Quota(Policy(rate="2/minute"))
+        quota = Quota(Policy(begun_per_minute=2))
         quota.begin("a")
         now_s[0] += 40
         quota.begin("a")

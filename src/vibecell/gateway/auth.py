@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from limits import parse
+from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.datastructures import WWWAuthenticate
@@ -30,7 +30,7 @@ class Authenticator:
 
     def __init__(self, policy: Policy) -> None:
         self._digests = tuple(_digest(key) for key in policy.api_keys)
-        self._rate = parse(policy.failed_auth_rate)
+        self._rate = RateLimitItemPerMinute(policy.wrong_keys_per_minute)
         self._failures = FixedWindowRateLimiter(MemoryStorage())
 
     def owner(self, environ: Mapping[str, Any]) -> str:

@@ -11,10 +11,11 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from limits import parse
 from werkzeug.exceptions import TooManyRequests
 
 from vibecell.gateway.policy import Policy
+
+_WINDOW_S = 60.0
 
 
 class Lease:
@@ -37,9 +38,7 @@ class Quota:
     """Counts per owner, in this process."""
 
     def __init__(self, policy: Policy) -> None:
-        rate = parse(policy.rate)
-        self._most = rate.amount
-        self._window_s = float(rate.get_expiry())
+        self._most = policy.begun_per_minute
         # per owner, of whom there are as many as keys: when the last ones were begun
         self._begun: dict[str, deque[float]] = {}
         self._concurrent = policy.concurrent
@@ -53,10 +52,10 @@ class Quota:
         """
         now = time.monotonic()
         begun = self._begun.setdefault(owner, deque())
-        while begun and begun[0] <= now - self._window_s:
+        while begun and begun[0] <= now - _WINDOW_S:
             begun.popleft()
         if len(begun) >= self._most:
-            wait_s = max(1, math.ceil(begun[0] + self._window_s - now)) if begun else 1
+            wait_s = max(1, math.ceil(begun[0] + _WINDOW_S - now)) if begun else 1
             raise TooManyRequests("too many executions begun", retry_after=wait_s)
         begun.append(now)
 

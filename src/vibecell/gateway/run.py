@@ -47,7 +47,7 @@ def run_gateway(
     policy = policy or Policy.from_settings(settings)
     gateway = Gateway(executor, policy)
     chain = answer_chain(gateway.metrics)
-    server = GatewayServer(listener_socket, create_app(gateway), policy.server, chain)
+    server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)

@@ -1,7 +1,16 @@
 """How much a gateway grants its clients.
 
 Owns the numbers and names an operator may set for it; refuses values that mean
-nothing. What they bound is the gateway's business.
+nothing.
+
+Three numbers bound one owner, each enforced in one place. The gateway
+(``gateway/quota.py``) counts what it serves: requests that are open
+(``concurrent``), and those that begin an execution (``begun_per_minute``); beyond
+either it answers 429. The engine (``engine/executions.py``) counts what runs or
+waits, whoever began it and whether or not somebody still watches:
+``max_per_owner`` of the settings, which is no grant of a gateway's; beyond it,
+503. A peer who is no owner yet is bounded by address: in connections by the
+server (``gateway/http/server.py``), in wrong keys by ``gateway/auth.py``.
 """
 
 from dataclasses import dataclass, fields
@@ -40,7 +49,7 @@ class Access:
 
     def __post_init__(self) -> None:
         wrong = []
-        for member in fields(self):
+        for member in fields(Access):  # of this alone, where a class adds to it
             value = getattr(self, member.name)
             if not isinstance(value, tuple) and not 0 < value < float("inf"):
                 wrong.append(FieldProblem(f"gateway.{member.name}", "must be above 0"))

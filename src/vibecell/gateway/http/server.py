@@ -21,6 +21,7 @@ from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.serving import Closable, ServerLimits
+from vibecell.model.access import Access
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +37,17 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         listener: Any,
         application: Any,
         limits: ServerLimits,
+        access: Access,
         chain: AnswerChain,
     ) -> None:
         self.limits = limits
+        self._per_peer = access.connections_per_peer
         self.chain = chain
         self.stopping = False
         self.upgraded: set[Closable] = set()
         self._peers: Counter[str] = Counter()
         super().__init__(
-            listener, application, spawn=Pool(limits.connections), log=None, error_log=sys.stderr
+            listener, application, spawn=Pool(access.connections), log=None, error_log=sys.stderr
         )
         self.environ["SERVER_SOFTWARE"] = ""
         # known already: the look-up of a name in update_environ may take seconds
@@ -58,7 +61,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._peers[peer] += 1
         try:
-            if self._peers[peer] > self.limits.connections_per_peer:
+            if self._peers[peer] > self._per_peer:
                 self._turn_away(sock, peer)
             else:
                 self.handler_class(sock, address, self).handle()

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vibecell.gateway.http.answer_chain import AnswerChain
-from vibecell.model.access import DEFAULT_ACCESS
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """Deadlines and bounds of one listening server.
+    """Deadlines and bounds of one listening server; how many connect is in ``Access``.
 
     Attributes:
         header_s: from the first byte of a request to the end of its header.
@@ -23,8 +22,6 @@ class ServerLimits:
         header_bytes: request line and header fields together.
         discard_bytes: of an unread body, read to keep the connection.
         discard_s: from the end of the response to the end of such a body.
-        connections_per_peer: open at once from one address.
-        connections: open at once in all.
         stop_s: from the request to stop to the end of the last connection.
     """
 
@@ -35,8 +32,6 @@ class ServerLimits:
     header_bytes: int = 32 * 1024
     discard_bytes: int = 8 * 1024 * 1024
     discard_s: float = 5.0
-    connections_per_peer: int = DEFAULT_ACCESS.connections_per_peer
-    connections: int = DEFAULT_ACCESS.connections
     stop_s: float = 4.0
 
 
