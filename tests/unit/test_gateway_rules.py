@@ -13,6 +13,7 @@ from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.api.pages import CONSOLE_SCRIPT, with_console
 from vibecell.gateway.auth import Authenticator, key_of_protocols
 from vibecell.gateway.http.serving import ServerLimits
+from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
@@ -96,7 +97,7 @@ class TestQuota:
 
     def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now_s = [1000.0]
-        monkeypatch.setattr("vibecell.gateway.quota.time.monotonic", lambda: now_s[0])
+        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
         quota = Quota(Policy(begun_per_minute=2))
         quota.begin("a")
         now_s[0] += 40
@@ -108,6 +109,27 @@ class TestQuota:
         quota.begin("a")
         with pytest.raises(TooManyRequests):
             quota.begin("a")
+
+
+class TestMovingWindow:
+    def test_names_are_forgotten_once_they_are_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now_s = [1000.0]
+        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
+        window = MovingWindow(1, 1000)
+        for number in range(500):
+            window.count(str(number))
+        now_s[0] += WINDOW_S
+        for number in range(500):
+            window.count(f"other {number}")
+        assert len(window._moments) == 500
+        assert window.wait_s("0") == 0.0
+        assert window.wait_s("other 0") == WINDOW_S
+
+    def test_no_more_names_are_remembered_than_it_is_told(self) -> None:
+        window = MovingWindow(1, 2)
+        for name in "abcbd":
+            window.count(name)
+        assert [name for name in "abcd" if window.wait_s(name) > 0] == ["b", "d"]
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
 from vibecell.model.loopback import is_loopback
 
@@ -30,8 +28,7 @@ class Authenticator:
 
     def __init__(self, policy: Policy) -> None:
         self._digests = tuple(_digest(key) for key in policy.api_keys)
-        self._rate = RateLimitItemPerMinute(policy.wrong_keys_per_minute)
-        self._failures = FixedWindowRateLimiter(MemoryStorage())
+        self._wrong = MovingWindow(policy.wrong_keys_per_minute)
 
     def owner(self, environ: Mapping[str, Any]) -> str:
         """The owner on whose behalf a request is made.
@@ -49,10 +46,10 @@ class Authenticator:
         presented = self._presented(environ)
         if presented is not None and (owner := self._known(presented)) is not None:
             return owner  # others behind the same proxy may be guessing; a right key passes
-        if not self._failures.test(self._rate, peer):
+        if self._wrong.wait_s(peer) > 0:
             raise TooManyRequests("too many wrong keys from this address", retry_after=60)
         if presented is not None:
-            self._failures.hit(self._rate, peer)
+            self._wrong.count(peer)
         raise Unauthorized(
             "an API key is required: Authorization: Bearer <key>",
             www_authenticate=WWWAuthenticate("bearer", {"realm": "vibecell"}),

@@ -6,16 +6,14 @@ taking it all.
 """
 
 import math
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from werkzeug.exceptions import TooManyRequests
 
+from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
-
-_WINDOW_S = 60.0
 
 
 class Lease:
@@ -38,9 +36,7 @@ class Quota:
     """Counts per owner, in this process."""
 
     def __init__(self, policy: Policy) -> None:
-        self._most = policy.begun_per_minute
-        # per owner, of whom there are as many as keys: when the last ones were begun
-        self._begun: dict[str, deque[float]] = {}
+        self._begun = MovingWindow(policy.begun_per_minute)
         self._concurrent = policy.concurrent
         self._held: Counter[str] = Counter()
 
@@ -50,14 +46,11 @@ class Quota:
         Raises:
             TooManyRequests: the owner's rate is used up.
         """
-        now = time.monotonic()
-        begun = self._begun.setdefault(owner, deque())
-        while begun and begun[0] <= now - _WINDOW_S:
-            begun.popleft()
-        if len(begun) >= self._most:
-            wait_s = max(1, math.ceil(begun[0] + _WINDOW_S - now)) if begun else 1
+        wait_s = self._begun.wait_s(owner)
+        if wait_s > 0:
+            wait_s = max(1, math.ceil(wait_s))
             raise TooManyRequests("too many executions begun", retry_after=wait_s)
-        begun.append(now)
+        self._begun.count(owner)
 
     def lease(self, owner: str) -> Lease:
         """Take one of the owner's places for something that stays open.
