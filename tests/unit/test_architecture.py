@@ -87,6 +87,16 @@ def test_modules_of_the_gateway_import_in_no_circle() -> None:
     assert in_order.index("vibecell.gateway.run") > in_order.index("vibecell.gateway.http.handler")
 
 
+@pytest.mark.parametrize(
+    "head", sorted((PACKAGE / "gateway").rglob("__init__.py")), ids=lambda p: p.parent.name
+)
+def test_the_head_of_a_folder_of_the_gateway_maps_its_files(head: Path) -> None:
+    mapped = {line.split()[0] for line in head.read_text().splitlines()[2:-1]}
+    files = {p.name for p in head.parent.glob("*.py") if p != head}
+    folders = {f"{p.parent.name}/" for p in head.parent.glob("*/__init__.py")}
+    assert mapped == files | folders
+
+
 def module_name(path: Path) -> str:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

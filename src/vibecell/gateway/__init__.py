@@ -1,1 +1,23 @@
-"""HTTP and WebSocket: who asks, may they, is it well formed; relays events."""
+"""HTTP and WebSocket: who asks, may they, is it well formed; relays events.
+
+run.py              the process: from a listening socket to a graceful end
+app.py              the Flask application: all endpoints, and the way in
+shortcut.py         POST /execute past Flask
+answer_steps.py     what happens to every answer, on the way out
+parts.py            what the endpoints of one gateway share
+policy.py           the rules of one gateway
+host_names.py       which Host a request may name
+auth.py             who is asking
+quota.py            how much one owner may ask for
+moving_window.py    how often within the last minute
+registry.py         what was begun here, and who is watching
+current_request.py  what endpoints ask of Flask's request
+json_bodies.py      JSON in bodies of requests and answers
+problems.py         errors as problem+json
+security_headers.py what keeps a browser from doing harm
+timing.py           the Server-Timing header, both ways
+metrics.py          what is counted
+http/               the HTTP/1.1 server
+api/                the endpoints
+transports/         how events reach a client
+"""

@@ -47,7 +47,7 @@ class MovingWindow:
         self._forget()
 
     def _forget(self) -> None:
-        """One or two names at a time: no more than one is new at a time."""
+        """Drop who is quiet: two at most, which is more than each count adds."""
         gone_before = time.monotonic() - WINDOW_S
         for _ in range(2):
             name, moments = next(iter(self._moments.items()))

@@ -1,1 +1,11 @@
-"""The endpoints; one file each."""
+"""The endpoints.
+
+execute.py     POST /execute
+executions.py  /v1/executions: begin, look, control, cancel, follow
+streams.py     the WebSockets
+pages.py       the page that an HTML execution is
+languages.py   GET /v1/languages
+health.py      /healthz, /readyz, /metrics
+documents.py   /, /docs, /openapi.json
+openapi.py     the OpenAPI description
+"""

@@ -1,1 +1,7 @@
-"""How events reach a client: WebSocket, Server-Sent Events, NDJSON."""
+"""How events reach a client.
+
+relay.py      waiting: for the next event, a heartbeat, a client that leaves
+ndjson.py     one JSON object per line
+sse.py        server-sent events
+websocket.py  WebSocket on gevent
+"""
