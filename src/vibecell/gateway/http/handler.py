@@ -216,7 +216,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.response_length += len(data)
 
     def log_request(self) -> None:
-        """Nothing: the application logs and counts what it answers."""
+        """Nothing: whatever is answered has passed the chain."""
 
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
         """An exception left the application: log it, answer 500 if possible."""
@@ -228,7 +228,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def _send_error_response_if_possible(self, error_code: int) -> None:
         self.close_connection = True
-        if not self.response_length and not self.upgraded:
+        if not self.headers_sent and not self.upgraded:  # else it has passed the chain already
             try:
                 self._refuse(error_code)
             except OSError as error:
