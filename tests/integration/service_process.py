@@ -40,8 +40,8 @@ def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]
     from dataclasses import replace
 
     from vibecell.engine.client import EngineClient
+    from vibecell.gateway.daemon import run_gateway
     from vibecell.gateway.policy import Policy
-    from vibecell.gateway.run import run_gateway
 
     keys = tuple(changes["policy"].pop("api_keys", ()))  # type: ignore[arg-type]
     trace = bool(changes["policy"].pop("trace", False))

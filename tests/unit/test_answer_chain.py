@@ -12,7 +12,6 @@ import gevent
 import pytest
 from gevent import socket
 
-from vibecell.executor import ExecutionState, Health
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
 from vibecell.gateway.http.answer_chain import Answer, AnswerChain
@@ -20,10 +19,12 @@ from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
+from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
+from vibecell.model.status import ExecutionState, Health, Standing
 from vibecell.model.verdicts import Verdict
 
 RESULT = Result("known", Verdict.ACCEPTED)
@@ -39,7 +40,7 @@ DEFAULT = b"content-security-policy: default-src 'none'; frame-ancestors 'none'"
 
 class _Followed:
     id = "known"
-    replayed = False
+    standing = Standing("known", "running", 1, "utf-8", "cancel")
 
     def __init__(self, failure: Exception | None = None) -> None:
         self._failure = failure
@@ -70,9 +71,9 @@ class _Executor:
         return Offer((Language("python", "Python", "3", (), "main.py", "execute"),))
 
     def health(self) -> Health:
-        return Health(True, {}, {})
+        return Health(True, Capabilities("fake", "shared", ()), {})
 
-    def begin(self, *asked: object) -> _Followed:
+    def submit_and_wait(self, *asked: object) -> _Followed:
         return _Followed()
 
     def inspect(self, execution_id: str, owner: str) -> ExecutionState:
@@ -80,7 +81,7 @@ class _Executor:
             raise RuntimeError("an error that nobody foresaw")
         if execution_id != "known":
             raise UnknownExecution("no such execution")
-        return ExecutionState("known", "finished", RESULT)
+        return ExecutionState(_Followed.standing, RESULT)
 
     def attach(self, execution_id: str, owner: str, after: int = 0) -> _Followed:
         return _Followed(RuntimeError("broken") if execution_id == "broken" else None)

@@ -58,10 +58,10 @@ from pathlib import Path
 
 from vibecell.cli import children, main
 from vibecell.config import Settings
-from vibecell.gateway import run
+from vibecell.gateway import daemon
 
 children.become = lambda *_: None
-run.run_gateway = lambda _settings, _listener, executor: print(type(executor).__name__)
+daemon.run_gateway = lambda _settings, _listener, executor: print(type(executor).__name__)
 children._gateway(Settings(run_dir=Path("/nowhere")), None)
 foreign = ("vibecell.sandbox", "vibecell.languages")
 print(*(name for name in sys.modules if name.startswith(foreign)))

@@ -60,7 +60,7 @@ LIMIT = (
 )
 RESULT_MEMBER = (
     "model/execution.py",
-    "    files: tuple[OutputFile, ...] = ()\n    message",
+    "    files_left_out: int",
     '    digest: bytes = b""\n',
     """
     result = Result("x", Verdict.ACCEPTED, digest=b"\\xff!")

@@ -108,7 +108,7 @@ def _engine(settings: Settings) -> None:
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:
     from vibecell.cli.composition.executors import executor
-    from vibecell.gateway.run import run_gateway
+    from vibecell.gateway.daemon import run_gateway
 
     trees = {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT, settings.run_dir}
     become(settings.gateway_uid, trees)

@@ -1,6 +1,6 @@
 """HTTP and WebSocket: who asks, may they, is it well formed; relays events.
 
-run.py              the process: from a listening socket to a graceful end
+daemon.py           the process: from a listening socket to a graceful end
 app.py              the Flask application: all endpoints, and the way in
 shortcut.py         POST /execute past Flask
 answer_steps.py     what happens to every answer, on the way out
@@ -10,7 +10,8 @@ host_names.py       which Host a request may name
 auth.py             who is asking
 quota.py            how much one owner may ask for
 moving_window.py    how often within the last minute
-registry.py         what was begun here, and who is watching
+watchers.py         who is watching which execution; cancels what nobody watches
+page_files.py       the files of the pages that were begun here
 current_request.py  what endpoints ask of Flask's request
 json_bodies.py      JSON in bodies of requests and answers
 problems.py         errors as problem+json
@@ -20,4 +21,6 @@ metrics.py          what is counted
 http/               the HTTP/1.1 server
 api/                the endpoints
 transports/         how events reach a client
+playground/         the page, as it was built from web/
+documentation/      the page at /docs
 """

@@ -1,6 +1,7 @@
 """Where the rooms are put together: the one place that names concrete classes.
 
 backends.py     the table of backends: name, images, walls
+providers.py    what a backend is for a deployment, and what several have in common
 containers.py   what the table has for containers; imported with their SDK only
 executors.py    who executes; all that the gateway's process imports of these
 deployment.py   the places of a deployment, and the languages of each

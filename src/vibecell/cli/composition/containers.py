@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import docker
 
-from vibecell.cli.composition.backends import Site, behind_walls
+from vibecell.cli.composition.providers import Site, behind_walls
 from vibecell.config import Place, Settings
 from vibecell.languages.catalogue import Catalogue, Description, catalogue
 from vibecell.model.language import DEFAULT_IMAGE

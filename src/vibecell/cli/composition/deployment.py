@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from vibecell.cli.composition.backends import Provider, Site, build_directory, provider
+from vibecell.cli.composition.backends import provider
 from vibecell.cli.composition.image_spec import image_spec
+from vibecell.cli.composition.providers import Provider, Site, build_directory
 from vibecell.config import Place, Settings
 from vibecell.languages.catalogue import Catalogue, Description, catalogue, describe, in_order
 from vibecell.model.errors import PlatformError
