@@ -10,6 +10,8 @@ import time
 import pytest
 
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.gateway.http.serving import ServerLimits
+from vibecell.model.stopping import CONTAINERS_STOP_S, STOP_S
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
@@ -67,6 +69,11 @@ def test_a_child_that_ends_before_it_is_ready_is_a_failed_start() -> None:
     supervisor.add(child([sys.executable, "-S", "-c", "raise SystemExit(3)"]))
     with pytest.raises(StartFailed, match="sleeper did not start"):
         supervisor.wait_until(lambda: False, 10.0)
+
+
+def test_what_children_do_when_they_are_told_to_stop_is_over_before_they_are_killed() -> None:
+    assert ServerLimits().stop_s < STOP_S
+    assert CONTAINERS_STOP_S < STOP_S
 
 
 def test_a_signal_ends_the_wait_for_readiness() -> None:

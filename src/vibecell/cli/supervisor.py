@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from vibecell.model.stopping import STOP_S
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-STOP_DEADLINE_S = 4.0
 _PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_AFTER_S = 30.0
 _POLL_S = 0.02
@@ -135,7 +136,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every child, last started first; kill what does not go in time."""
-        end_s = time.monotonic() + STOP_DEADLINE_S
+        end_s = time.monotonic() + STOP_S
         for child in reversed(self._children):
             if child.process is not None and child.process.poll() is None:
                 child.process.terminate()

@@ -14,5 +14,6 @@ errors.py        what can go wrong, as a tree
 capabilities.py  what a deployment enforces on its host
 access.py        how much a gateway grants its clients
 loopback.py      which addresses only this machine can reach
+stopping.py      how long a service that is told to stop may take
 marks.py         the moments of one execution, while it is traced
 """

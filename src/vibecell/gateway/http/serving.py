@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vibecell.gateway.http.answer_chain import AnswerChain
+from vibecell.model.stopping import GATEWAY_STOP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ServerLimits:
     header_bytes: int = 32 * 1024
     discard_bytes: int = 8 * 1024 * 1024
     discard_s: float = 5.0
-    stop_s: float = 4.0
+    stop_s: float = GATEWAY_STOP_S
 
 
 class Closable(Protocol):

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.stopping import CONTAINERS_STOP_S
 from vibecell.sandbox.docker import strays
 from vibecell.sandbox.docker.client import DockerEngine
 from vibecell.sandbox.docker.container_wall import NAME_PREFIX
 
 FOLDER = "containers"
 SWEEP_INTERVAL_S = 30.0
-CLOSE_DEADLINE_S = 2.0  # less than the supervisor gives us
 _ENDED_KEPT = 256
 NOGROUP = 65534
 _LOWEST_OWN_USER, _OWN_USERS = 10_000, 50_000  # a daemon maps 65,536 of them
@@ -145,7 +145,7 @@ class Roster:
             await asyncio.gather(self._sweeping, return_exceptions=True)
             self._sweeping = None
             try:
-                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                async with asyncio.timeout(CONTAINERS_STOP_S):
                     await self._sweep(0.0)
             except TimeoutError:
                 log.warning("the Docker engine is slow: containers may be left for a moment")
