@@ -75,6 +75,14 @@ def test_the_process_of_the_gateway_imports_neither_sandbox_nor_languages() -> N
     assert (done.stdout, done.stderr) == ("EngineClient\n\n", "")
 
 
+def test_who_speaks_over_the_link_alone_loads_no_judge_of_the_public_form() -> None:
+    program = "import sys, vibecell.engine.daemon, vibecell.engine.client; print('pydantic' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 def deployment(places: Mapping[str, Place], lacking: Mapping[str, str]) -> Deployment:
     """One whose places lack some programs; none of them is more than a name."""
     catalogues = {}

@@ -16,7 +16,7 @@ from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Language, Offer
 from vibecell.sandbox.docker import image_build
 from vibecell.sandbox.images import rootfs_contents
-from vibecell.wire import encode_offer
+from vibecell.wire.views import encode_offer
 
 TOY = """
 name = "toy"

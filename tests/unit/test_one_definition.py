@@ -113,9 +113,9 @@ from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.verdicts import Verdict
-from vibecell.wire import (
-    decode_execute, encode_event, encode_execute_reply, encode_result, link, to_execution_request
-)
+from vibecell.wire.requests import decode_execute, to_execution_request
+from vibecell.wire.views import encode_event, encode_execute_reply, encode_result
+from vibecell.wire import link
 
 OFFER = Offer((Language("python", "Python", "3.11", (), "main.py", "in_place"),))
 DOCUMENT = describe()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 from pydantic import TypeAdapter
 
-from vibecell import wire
 from vibecell.model import errors
 from vibecell.model.errors import FieldProblem, InvalidRequest, MalformedRequest, ProtocolViolation
 from vibecell.model.events import (
@@ -44,7 +43,7 @@ from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.status import ExecutionState, Standing
 from vibecell.model.verdicts import Verdict
-from vibecell.wire import link
+from vibecell.wire import json_text, link, requests, views
 
 from .link_messages import messages
 
@@ -78,8 +77,8 @@ CONTROLS = [Stdin(b"\xff"), EndOfInput(), Resize(1, 2), Signal("SIGTERM"), Cance
 
 
 def to_request(body: object) -> ExecutionRequest:
-    return wire.to_execution_request(
-        wire.decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING
+    return requests.to_execution_request(
+        requests.decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING
     )
 
 
@@ -112,28 +111,28 @@ def problems(body: object) -> list[FieldProblem]:
 )
 def test_json_that_readers_disagree_about_is_refused(text: bytes, reason: str) -> None:
     with pytest.raises(MalformedRequest, match=reason):
-        wire.strict_json_loads(text)
+        json_text.strict_json_loads(text)
 
 
 def test_json_at_the_bounds_is_read() -> None:
-    assert wire.strict_json_loads(b"[" * 32 + b"]" * 32)
-    assert wire.strict_json_loads(b'"\\ud83d\\ude00"') == "\U0001f600"
+    assert json_text.strict_json_loads(b"[" * 32 + b"]" * 32)
+    assert json_text.strict_json_loads(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
 def test_depth_and_surrogates_are_found_beside_each_other() -> None:
     deep = b"[" * 33 + b"]" * 33
     for text in (b'{"a":' + deep + b"}", b'["[[[[[[",' + deep + b"]", b'["\\ud83d","\\ude00"]'):
         with pytest.raises(MalformedRequest):
-            wire.strict_json_loads(text)
+            json_text.strict_json_loads(text)
     many = b"[" + b",".join([b"[]"] * 50) + b',"[{"]'
-    assert len(wire.strict_json_loads(many)) == 51  # type: ignore[arg-type]
-    assert wire.strict_json_loads(b'"\\\\ud800"') == "\\ud800"
+    assert len(json_text.strict_json_loads(many)) == 51  # type: ignore[arg-type]
+    assert json_text.strict_json_loads(b'"\\\\ud800"') == "\\ud800"
 
 
 @given(st.binary(max_size=200))
 def test_json_reader_raises_nothing_else(data: bytes) -> None:
     with contextlib.suppress(MalformedRequest):
-        wire.strict_json_loads(data)
+        json_text.strict_json_loads(data)
 
 
 def test_code_becomes_the_default_entrypoint() -> None:
@@ -275,10 +274,10 @@ def test_a_class_that_is_none_is_wrong_before_its_language_is() -> None:
 
 
 def test_what_can_be_run_is_what_its_model_says() -> None:
-    shown = wire.encode_offer(OFFER)
-    wire.view_of(Offer).model_validate_json(json.dumps(shown))
+    shown = views.encode_offer(OFFER)
+    views.view_of(Offer).model_validate_json(json.dumps(shown))
     inside = replace(PYTHON, argv=("python3",), profiles=(WarmProfile("p", place="strong"),))
-    assert wire.encode_offer(Offer((inside,), {"strong": (inside,)})) == {
+    assert views.encode_offer(Offer((inside,), {"strong": (inside,)})) == {
         "languages": shown["languages"],
         "classes": {"strong": shown["languages"]},
     }
@@ -296,7 +295,7 @@ def test_what_can_be_run_is_what_its_model_says() -> None:
     ],
 )
 def test_controls_are_read(value: object, control: object) -> None:
-    assert wire.decode_control(value) == control
+    assert requests.decode_control(value) == control
 
 
 @pytest.mark.parametrize(
@@ -314,29 +313,29 @@ def test_controls_are_read(value: object, control: object) -> None:
 )
 def test_wrong_controls_are_refused(value: object) -> None:
     with pytest.raises(InvalidRequest):
-        wire.decode_control(value)
+        requests.decode_control(value)
 
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_public_events_are_what_their_shapes_say(event: Event) -> None:
-    shown = json.dumps(wire.encode_event(NumberedEvent(7, event)))
-    wire.view_of(type(event)).model_validate_json(shown)
-    TypeAdapter(wire.event_view()).validate_json(shown)
+    shown = json.dumps(views.encode_event(NumberedEvent(7, event)))
+    views.view_of(type(event)).model_validate_json(shown)
+    TypeAdapter(views.event_view()).validate_json(shown)
 
 
 def test_a_result_and_a_state_are_what_their_shapes_say() -> None:
-    wire.view_of(Result).model_validate_json(json.dumps(wire.encode_result(RESULT, "base64")))
+    views.view_of(Result).model_validate_json(json.dumps(views.encode_result(RESULT, "base64")))
     standing = Standing("abc", "finished", 3, "utf-8", "cancel")
     for state in (ExecutionState(standing, RESULT), ExecutionState(standing, None)):
-        shown = json.dumps(wire.encode_execution(state))
-        wire.execution_view().model_validate_json(shown)
+        shown = json.dumps(views.encode_execution(state))
+        views.execution_view().model_validate_json(shown)
 
 
 def test_bytes_are_shown_as_asked_for() -> None:
     event = NumberedEvent(1, Stream("run", "stdout", b"a\xff"))
-    assert wire.encode_event(event)["data"] == "a�"
-    assert wire.encode_event(event, "base64")["data"] == base64.b64encode(b"a\xff").decode()
-    files = wire.encode_result(RESULT)["files"]
+    assert views.encode_event(event)["data"] == "a�"
+    assert views.encode_event(event, "base64")["data"] == base64.b64encode(b"a\xff").decode()
+    files = views.encode_result(RESULT)["files"]
     assert files == [
         {"path": "a.txt", "content": "é"},
         {"path": "b.png", "content_base64": "if8="},
@@ -344,8 +343,8 @@ def test_bytes_are_shown_as_asked_for() -> None:
 
 
 def test_execute_reply_says_what_the_platform_did() -> None:
-    reply = wire.encode_execute_reply(RESULT)
-    wire.execute_reply().model_validate_json(json.dumps(reply))
+    reply = views.encode_execute_reply(RESULT)
+    views.execute_reply().model_validate_json(json.dumps(reply))
     assert reply["success"] is False
     assert reply["error"] == "err\nended by signal SIGSEGV"
     assert (reply["signal"], reply["exit_code"]) == ("SIGSEGV", None)

@@ -11,7 +11,8 @@ from flask import Response
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
-from vibecell.wire import JsonObject, compact_json, strict_json_loads
+from vibecell.wire.json_text import compact_json, strict_json_loads
+from vibecell.wire.views import JsonObject
 
 MEDIA_TYPE = "application/json"
 

@@ -17,7 +17,7 @@ from vibecell.gateway.quota import Quota
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
-from vibecell.wire import decode_execute, to_execution_request
+from vibecell.wire.requests import decode_execute, to_execution_request
 
 
 class Gateway:

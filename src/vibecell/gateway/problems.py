@@ -17,7 +17,8 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from vibecell.model import errors
-from vibecell.wire import JsonObject, compact_json
+from vibecell.wire.json_text import compact_json
+from vibecell.wire.views import JsonObject
 
 _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

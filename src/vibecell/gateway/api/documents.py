@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api import openapi
-from vibecell.wire import compact_json
+from vibecell.wire.json_text import compact_json
 
 HERE = Path(__file__).parent.parent
 PLAYGROUND = HERE / "playground" / "dist"

@@ -16,7 +16,7 @@ from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
 from vibecell.model.execution import ExecutionRequest, Result
-from vibecell.wire import encode_execute_reply
+from vibecell.wire.views import encode_execute_reply
 
 PATH = "/execute"
 

@@ -17,7 +17,8 @@ from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding
-from vibecell.wire import decode_control, encode_execution
+from vibecell.wire.requests import decode_control
+from vibecell.wire.views import encode_execution
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])")

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
-from vibecell.wire import encode_offer
+from vibecell.wire.views import encode_offer
 
 
 def blueprint(gateway: Gateway) -> Blueprint:

@@ -13,15 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from vibecell.gateway import problems
 from vibecell.model.language import Offer
-from vibecell.wire import (
-    ControlBody,
-    ExecuteBody,
-    JsonObject,
-    event_view,
-    execute_reply,
-    execution_view,
-    view_of,
-)
+from vibecell.wire.requests import ControlBody, ExecuteBody
+from vibecell.wire.views import JsonObject, event_view, execute_reply, execution_view, view_of
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"

@@ -26,7 +26,9 @@ from vibecell.gateway.transports.websocket import (
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
 from vibecell.model.events import Cancel, Control, Finished, Signal
 from vibecell.model.execution import Encoding
-from vibecell.wire import compact_json, decode_control, encode_event, strict_json_loads
+from vibecell.wire.json_text import compact_json, strict_json_loads
+from vibecell.wire.requests import decode_control
+from vibecell.wire.views import encode_event
 
 MAX_WAITING_INPUTS = 4
 INPUT_WAIT_S = 5.0

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from vibecell.model.events import NumberedEvent
 from vibecell.model.execution import Encoding
-from vibecell.wire import compact_json, encode_event
+from vibecell.wire.json_text import compact_json
+from vibecell.wire.views import encode_event
 
 MEDIA_TYPE = "text/event-stream"
 
