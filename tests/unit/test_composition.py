@@ -76,7 +76,8 @@ def test_the_process_of_the_gateway_imports_neither_sandbox_nor_languages() -> N
 
 
 def test_who_speaks_over_the_link_alone_loads_no_judge_of_the_public_form() -> None:
-    program = "import sys, vibecell.engine.daemon, vibecell.engine.client; print('pydantic' in sys.modules)"
+    rooms = "vibecell.engine.daemon, vibecell.engine.client"
+    program = f"import sys, {rooms}; print('pydantic' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

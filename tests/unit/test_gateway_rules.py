@@ -90,25 +90,25 @@ class TestQuota:
 
     def test_rates_are_per_owner(self) -> None:
         quota = Quota(Policy(begun_per_minute=1))
-        quota.begin("a")
-        quota.begin("b")
+        quota.count_begun("a")
+        quota.count_begun("b")
         with pytest.raises(TooManyRequests):
-            quota.begin("a")
+            quota.count_begun("a")
 
     def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now_s = [1000.0]
         monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
         quota = Quota(Policy(begun_per_minute=2))
-        quota.begin("a")
+        quota.count_begun("a")
         now_s[0] += 40
-        quota.begin("a")
+        quota.count_begun("a")
         with pytest.raises(TooManyRequests) as caught:
-            quota.begin("a")
+            quota.count_begun("a")
         assert caught.value.retry_after == 20
         now_s[0] += 20
-        quota.begin("a")
+        quota.count_begun("a")
         with pytest.raises(TooManyRequests):
-            quota.begin("a")
+            quota.count_begun("a")
 
 
 class TestMovingWindow:

@@ -37,11 +37,11 @@ class Child:
 
     Attributes:
         name: for messages.
-        begin: starts it.
+        spawn: starts its process.
     """
 
     name: str
-    begin: Callable[[], subprocess.Popen[bytes]]
+    spawn: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
     began_at_s: float = 0.0
@@ -49,7 +49,7 @@ class Child:
 
     def start(self) -> None:
         """Start it now."""
-        self.process = self.begin()
+        self.process = self.spawn()
         self.began_at_s = time.monotonic()
 
     def poll(self) -> str | None:

@@ -155,7 +155,7 @@ async def _follow(
     kept: Kept, after: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Events down until the last one, controls up until the client leaves."""
-    controls = asyncio.create_task(_take_controls(kept, reader))
+    controls = asyncio.create_task(_obey_controls(kept, reader))
     events = asyncio.create_task(_send_events(kept, after, writer))
     try:
         await asyncio.wait((controls, events), return_when=asyncio.FIRST_COMPLETED)
@@ -175,7 +175,7 @@ async def _send_events(kept: Kept, after: int, writer: asyncio.StreamWriter) -> 
         _LOG.error("events of execution %s are lost: %s", kept.id, error)
 
 
-async def _take_controls(kept: Kept, reader: asyncio.StreamReader) -> None:
+async def _obey_controls(kept: Kept, reader: asyncio.StreamReader) -> None:
     """Returns when the client leaves or says what is no control."""
     try:
         while message := await _message(reader):

@@ -40,7 +40,7 @@ class Quota:
         self._concurrent = policy.concurrent
         self._held: Counter[str] = Counter()
 
-    def begin(self, owner: str) -> None:
+    def count_begun(self, owner: str) -> None:
         """Count one request that begins an execution.
 
         Raises:

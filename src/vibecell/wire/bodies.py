@@ -59,7 +59,7 @@ def fields_of(kind: type, **instead: Any) -> tuple[dict[str, Any], list[Check]]:
 def part_of(kind: type, name: str) -> type[BaseModel]:
     """The shape of those members of a value that are to be other than by default."""
     fields = {
-        member.name: (taken(member.hint) | None, _field(member, None))
+        member.name: (judged_type(member.hint) | None, _field(member, None))
         for member in members.members_of(kind)
     }
     return strict_model(name, members.summary_of(kind), fields)
@@ -93,19 +93,19 @@ def field_of(member: members.Member) -> tuple[Any, Any]:
         default = list(default)
     elif isinstance(default, Mapping):
         default = dict(default)
-    return taken(member.hint), _field(member, default)
+    return judged_type(member.hint), _field(member, default)
 
 
-def taken(hint: Any) -> Any:
+def judged_type(hint: Any) -> Any:
     """The type that JSON is judged by, for a type of the model."""
     kind, meta = members.plain(hint)
     kind, may_be_none = members.optional(kind)
     if may_be_none:
-        return taken(kind) | None
+        return judged_type(kind) | None
     if (item := members.item_of(kind)) is not None:
         kind = list[_item(item)]  # type: ignore[misc]
     elif (value := members.value_of(kind)) is not None:
-        kind = dict[str, taken(value)]  # type: ignore[misc]
+        kind = dict[str, judged_type(value)]  # type: ignore[misc]
     elif kind is str and meta is None:
         return Text
     return kind if meta is None else Annotated[kind, _bounds(meta)]
@@ -192,7 +192,7 @@ def encodable(text: str, where: str) -> str:
 
 
 def _item(kind: Any) -> Any:
-    return body_of(kind, f"{kind.__name__}Body") if members.is_object(kind) else taken(kind)
+    return body_of(kind, f"{kind.__name__}Body") if members.is_object(kind) else judged_type(kind)
 
 
 def _bounds(meta: Meta) -> Any:

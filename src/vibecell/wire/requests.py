@@ -24,9 +24,9 @@ from vibecell.wire.bodies import (
     built,
     encodable,
     fields_of,
+    judged_type,
     part_of,
     strict_model,
-    taken,
 )
 from vibecell.wire.fields import problems_of
 
@@ -35,8 +35,8 @@ def _execute_body() -> type[BaseModel]:
     told = {each.name: each for each in members.members_of(ExecutionRequest)}
     fields, checks = fields_of(
         ExecutionRequest,
-        files=(taken(told["files"].hint) | None, Field(default=None)),
-        language=(taken(told["language"].hint), Field(default=DEFAULT_LANGUAGE)),
+        files=(judged_type(told["files"].hint) | None, Field(default=None)),
+        language=(judged_type(told["language"].hint), Field(default=DEFAULT_LANGUAGE)),
         limits=(part_of(Limits, "LimitsBody") | None, Field(default=None)),
     )
     fields = {"code": (Text | None, Field(default=None, examples=["print(6 * 7)"])), **fields}

@@ -45,7 +45,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
         value = read_json(environ, gateway.policy.body_bytes)
         connection.marks.note("body")
         asked = gateway.execution_request(value)
-        gateway.quota.begin(owner)
+        gateway.quota.count_begun(owner)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
         result = _result(gateway, asked, owner, key, connection)

@@ -60,7 +60,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
             asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
-            gateway.quota.begin(owner)
+            gateway.quota.count_begun(owner)
             if wait_s is None:
                 execution_id = gateway.executor.submit(asked, owner, key).id
                 gateway.remember_page(execution_id, asked)

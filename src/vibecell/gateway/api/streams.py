@@ -127,7 +127,7 @@ def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
     if not isinstance(first, dict) or first.pop("type", None) != "execute":
         raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
     asked = gateway.execution_request(first)
-    gateway.quota.begin(owner)
+    gateway.quota.count_begun(owner)
     with gateway.executor.submit_and_follow(asked, owner) as conversation:
         gateway.remember_page(conversation.id, asked)
         _Relay(gateway, websocket, conversation, owner).run(False)

@@ -260,7 +260,7 @@ class WebSocket:
             while self._protocol.state is not State.CLOSED:
                 if data:
                     self._protocol.receive_data(data)
-                    self._take_events()
+                    self._handle_events()
                     self._flush()
                 data = self._connection.receive(65536, None)
                 if not data:
@@ -273,7 +273,7 @@ class WebSocket:
         finally:
             self._end_of_messages()
 
-    def _take_events(self) -> None:
+    def _handle_events(self) -> None:
         for event in self._protocol.events_received():
             if not isinstance(event, Frame):
                 continue
