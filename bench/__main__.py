@@ -57,7 +57,7 @@ def _compare(checkout: Path, names: Sequence[str] | None, quick: bool) -> int:
         _say(f"not compared with another checkout: {', '.join(unknown)}")
         return 2
     try:
-        other = against.sources_of(checkout)
+        other = against.checked(checkout)
         bench, image = open_bench(load(dict(os.environ)), quick, _say)
     except (BenchFailed, VibecellError) as error:
         _say(f"the benchmark cannot start: {error}")

@@ -1,7 +1,7 @@
 """This checkout beside another one, in turns: what a change costs, or spares.
 
 Owns what is compared and the rows of it; refuses to compare what ran at different times.
-Both are started by the same interpreter, on images of their own.
+Each has an image of its own.
 """
 
 from collections.abc import Iterator
@@ -22,23 +22,22 @@ _NOT_SLOWER = Goal("most", 1 + TOLERANCE)
 _NOT_FEWER = Goal("least", 1 - TOLERANCE)
 
 
-def sources_of(checkout: Path) -> Path:
-    """Where the package of another checkout lies.
+def checked(checkout: Path) -> Path:
+    """Another checkout, as an absolute path.
 
     Raises:
-        BenchFailed: there is none.
+        BenchFailed: it is none.
     """
-    sources = checkout.resolve() / "src"
-    if not (sources / "vibecell").is_dir():
+    if not (checkout / "src/vibecell").is_dir():
         raise BenchFailed(f"{checkout} is no checkout of Vibecell")
-    return sources
+    return checkout.resolve()
 
 
 def measure(bench: Bench, other: Path, names: tuple[str, ...] = COMPARED) -> Iterator[Row]:
     """The rows of these cases, this checkout first.
 
     Args:
-        other: the package's parent directory in the other checkout.
+        other: the other checkout.
         names: of ``COMPARED``.
     """
     for name in names:
@@ -50,7 +49,7 @@ def _both(
     stack: ExitStack, bench: Bench, other: Path, **settings: str
 ) -> tuple[VibecellContender, VibecellContender]:
     ours = stack.enter_context(running(bench, **settings))
-    theirs = stack.enter_context(running(replace(bench, sources=other), **settings))
+    theirs = stack.enter_context(running(replace(bench, checkout=other), **settings))
     return replace(ours, name="this"), replace(theirs, name="other")
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import vibecell
 from bench.rows import Row
 from vibecell.cli.composition.deployment import prepare
 from vibecell.config import Settings
@@ -36,14 +35,21 @@ class Bench:
         settings: of the host's Vibecell; where its runtime image lies.
         packages: directory of the Python packages that cells have.
         say: tells whoever waits what is going on.
-        sources: the directory with the package that is measured.
+        checkout: where the Vibecell lies that is measured; with an interpreter of its own, if
+            it has one, since it may need other packages.
     """
 
     quick: bool
     settings: Settings
     packages: Path
     say: Callable[[str], None]
-    sources: Path = Path(vibecell.__file__).parent.parent
+    checkout: Path = Path(__file__).parent.parent
+
+    @property
+    def interpreter(self) -> str:
+        """What starts it."""
+        own = self.checkout / ".venv/bin/python"
+        return str(own) if own.exists() else sys.executable
 
     @property
     def rounds(self) -> int:

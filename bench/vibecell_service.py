@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import processes
 from bench.account import Account, own_cgroup
 from bench.case import Bench, BenchFailed
-from bench.contender import Contender, clean_environment, command_of, ended_after
+from bench.contender import Contender, clean_environment, ended_after, launcher
 from vibecell.sandbox.host.shares import CGROUP_PARENT
 from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
@@ -66,7 +66,7 @@ def running(
         os.chmod(place, 0o711)  # as root the gateway is another user
         variables = {f"VIBECELL_{name.upper()}": value for name, value in settings.items()}
         environment = clean_environment(
-            PYTHONPATH=str(bench.sources),
+            PYTHONPATH=str(bench.checkout / "src"),
             PYTHONUNBUFFERED="1",
             VIBECELL_STATE_DIR=str(bench.settings.state_dir),
             VIBECELL_RUN_DIR=f"{place}/run",
@@ -74,7 +74,7 @@ def running(
             **variables,
         )
         process = subprocess.Popen(
-            command_of(cgroup, "-m", "vibecell.cli.main", "serve"),
+            [*launcher(cgroup), bench.interpreter, "-m", "vibecell.cli.main", "serve"],
             env=environment,
             cwd=place,
             stdout=subprocess.PIPE,

@@ -11,9 +11,9 @@ from bench.case import BenchFailed, discover
 
 def test_only_a_checkout_is_compared_with(tmp_path: Path) -> None:
     with pytest.raises(BenchFailed, match="no checkout"):
-        against.sources_of(tmp_path)
+        against.checked(tmp_path)
     (tmp_path / "src/vibecell").mkdir(parents=True)
-    assert against.sources_of(tmp_path) == tmp_path / "src"
+    assert against.checked(tmp_path) == tmp_path
 
 
 def test_a_case_that_is_not_compared_is_refused(
