@@ -34,8 +34,9 @@ test: ready-to-test lint ## everything: lint, types, and one run of all tests
 bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run, AGAINST=DIR for another checkout
 	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(AGAINST),--against $(AGAINST))
 
-contract: $(STAMPS)/run ## write the page's types from the model
+page: $(STAMPS)/run $(STAMPS)/web ## write the page's types from the model, and build it
 	$(BIN)/python web/contract.py > web/src/contract.ts
+	cd web && npm run build
 
 flame: $(STAMPS)/bench $(STAMPS)/image ## draw what each process is busy with, under load: SECONDS=20 for longer
 	@$(BIN)/python -m bench.flame $(if $(SECONDS),--seconds $(SECONDS))
@@ -106,5 +107,5 @@ $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 
-.PHONY: help serve doctor image test bench contract flame lint format unit conformance languages integration \
+.PHONY: help serve doctor image test bench page flame lint format unit conformance languages integration \
 	security e2e ready-to-test clean

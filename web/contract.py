@@ -16,7 +16,7 @@ Schema = Mapping[str, Any]
 _HEAD = """\
 /**
  * The wire contract: what comes down, what goes up. Written from the model by
- * `make contract`; not to be changed by hand.
+ * `make page`; not to be changed by hand.
  */
 """
 _SUFFIX = "View"  # of what is shown; a page has no other form of it

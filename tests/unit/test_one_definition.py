@@ -163,4 +163,4 @@ def test_the_page_has_the_contract_that_the_model_says() -> None:
     written = subprocess.run(
         [sys.executable, str(ROOT / "web/contract.py")], capture_output=True, text=True, check=True
     ).stdout
-    assert (ROOT / "web/src/contract.ts").read_text() == written, "write it anew: make contract"
+    assert (ROOT / "web/src/contract.ts").read_text() == written, "write it anew: make page"

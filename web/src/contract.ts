@@ -1,6 +1,6 @@
 /**
  * The wire contract: what comes down, what goes up. Written from the model by
- * `make contract`; not to be changed by hand.
+ * `make page`; not to be changed by hand.
  */
 
 /** Stop the execution for good, at whatever stage it is. */
