@@ -17,6 +17,8 @@ from vibecell.model.errors import UnsupportedLanguage
 
 DESCRIPTIONS = describe()
 VERSIONS = {"python3": "3.11.7", "node": "20.1.0", "bash": "5.2.15"}
+# Those that these tests speak of; others may come.
+KNOWN = {"python", "bash", "html", "javascript"}
 
 GOOD = """
 name = "toy"
@@ -50,7 +52,9 @@ def test_every_folder_is_a_language() -> None:
 
 
 def test_python_comes_first() -> None:
-    assert names(catalogue(DESCRIPTIONS, VERSIONS)) == ["python", "bash", "html", "javascript"]
+    found = names(catalogue(DESCRIPTIONS, VERSIONS))
+    assert [name for name in found if name in KNOWN] == ["python", "bash", "html", "javascript"]
+    assert found[0] == "python"
 
 
 def test_versions_are_those_of_the_image() -> None:
@@ -61,7 +65,8 @@ def test_versions_are_those_of_the_image() -> None:
 
 
 def test_a_missing_runtime_makes_a_language_unavailable_with_a_mend() -> None:
-    found = catalogue(DESCRIPTIONS, {k: v for k, v in VERSIONS.items() if k != "node"})
+    known = tuple(d for d in DESCRIPTIONS if d.language.name in KNOWN)
+    found = catalogue(known, {k: v for k, v in VERSIONS.items() if k != "node"})
     assert "javascript" not in names(found)
     (absent,) = found.unavailable
     assert absent.name == "javascript"
@@ -70,7 +75,7 @@ def test_a_missing_runtime_makes_a_language_unavailable_with_a_mend() -> None:
 
 
 def test_profiles_are_listed_once_each() -> None:
-    found = catalogue(DESCRIPTIONS, VERSIONS)
+    found = catalogue(tuple(d for d in DESCRIPTIONS if d.language.name in KNOWN), VERSIONS)
     profiles = [p.name for p in found.profiles]
     assert profiles == ["python-light", "python-data", "python-library", "shell", "node"]
 

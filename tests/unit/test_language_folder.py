@@ -131,8 +131,8 @@ def test_a_request_for_it_is_planned(toy: Language) -> None:
     assert [stage.spec.argv for stage in plan.stages] == [("toy", "main.toy")]
 
 
-def test_the_page_has_the_grammar_of_each_language_that_comes_with_us() -> None:
+def test_the_page_has_no_grammar_that_no_language_names() -> None:
     table = EDITOR.read_text().partition("const GRAMMARS")[2].partition("};")[0]
     bundled = set(re.findall(r"^  (\w+): \(\) =>", table, re.MULTILINE))
     named = {d.language.grammar for d in describe()}
-    assert named == bundled
+    assert named - {""} == bundled

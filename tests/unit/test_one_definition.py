@@ -40,22 +40,22 @@ REQUEST_MEMBER = (
 LIMIT = (
     "model/limits.py",
     "    open_files: Quantity",
-    "    sockets: Quantity = 16\n",
+    "    widgets: Quantity = 16\n",
     """
-    body = {"code": "1", "limits": {"sockets": 3}}
+    body = {"code": "1", "limits": {"widgets": 3}}
     request = to_execution_request(decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING)
-    assert request.limits.sockets == 3
+    assert request.limits.widgets == 3
     assert returned(link.ExecuteCall(request, "me"), link.decode_call).request == request
-    assert SCHEMAS["LimitsBody"]["properties"]["sockets"]["anyOf"][0]["minimum"] == 1
-    assert "  sockets?: number | null;" in CONTRACT
-    too_many = {"code": "1", "limits": {"sockets": 17}}
+    assert SCHEMAS["LimitsBody"]["properties"]["widgets"]["anyOf"][0]["minimum"] == 1
+    assert "  widgets?: number | null;" in CONTRACT
+    too_many = {"code": "1", "limits": {"widgets": 17}}
     try:
         to_execution_request(decode_execute(too_many), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING)
     except InvalidRequest as error:
-        assert error.problems[0].path == "limits.sockets"
+        assert error.problems[0].path == "limits.widgets"
     else:
         raise AssertionError("above the ceiling")
-    assert load({"VIBECELL_LIMITS__SOCKETS": "2", "HOME": "/nowhere"}, NOWHERE).limits.sockets == 2
+    assert load({"VIBECELL_LIMITS__WIDGETS": "2", "HOME": "/nowhere"}, NOWHERE).limits.widgets == 2
     """,
 )
 RESULT_MEMBER = (

@@ -185,9 +185,9 @@ export interface Result {
   id: string;
   verdict: Verdict;
   stages: StageOutcome[];
-  /** kept up to the output limit, whatever the verdict */
+  /** kept up to 2 MiB of both and the output limit, whatever the verdict */
   stdout: string;
-  /** kept up to the output limit, whatever the verdict */
+  /** kept up to 2 MiB of both and the output limit, whatever the verdict */
   stderr: string;
   /** both, in order of arrival */
   output: string;

@@ -207,7 +207,7 @@ class Result:
 
     Attributes:
         id: the execution's, 128 random bits or more.
-        stdout, stderr: kept up to the output limit, whatever the verdict.
+        stdout, stderr: kept up to 2 MiB of both and the output limit, whatever the verdict.
         output: both, in order of arrival.
         truncated: whether output was cut at the limit.
         usage: summed over the stages (memory and processes: the highest).

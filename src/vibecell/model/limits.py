@@ -1,6 +1,6 @@
 """How much an execution may use.
 
-Owns the seven quantities and the arithmetic of lowering and clamping them;
+Owns the quantities and the arithmetic of lowering and clamping them;
 refuses values that mean nothing (zero, negative). How a limit is enforced is
 the sandbox's business, what exceeding it is called is the verdict's.
 """

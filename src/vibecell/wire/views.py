@@ -27,6 +27,7 @@ Show = Callable[[Any], object]
 #: What ``ExecuteReply`` says in other words, or not at all.
 _NOT_IN_REPLY = ("stages", "stdout", "stderr", "output", "message")
 _DIGITS_OF_MS = 3
+_named: dict[str, type] = {}
 
 
 class OutputFileView(StrictModel):
@@ -42,6 +43,9 @@ def view_of(kind: type) -> type[BaseModel]:
     """The shape in which a value of this type is shown."""
     if kind is OutputFile:
         return OutputFileView
+    other = _named.setdefault(kind.__name__, kind)
+    if other is not kind:
+        raise TypeError(f"two types that are shown are called {kind.__name__}")
     fields: dict[str, Any] = {m.name: _field_of(m) for m in members.members_of(kind)}
     if (tag := members.tag_of(kind)) is not None:
         fields = {"seq": (int, ...), "type": (Literal[tag], ...), **fields}

@@ -19,7 +19,7 @@ from vibecell.model.errors import (
     ProtocolViolation,
     UnknownExecution,
 )
-from vibecell.model.events import Cancel, Control, Finished, NumberedEvent, Signal, Stream
+from vibecell.model.events import ASIDE, Control, Finished, NumberedEvent, Stream
 from vibecell.model.execution import Result
 from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
@@ -109,7 +109,7 @@ class EngineConversation(FollowedExecution):
             return
         # a broken link is told once, to the reader, as the end of the stream
         with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
-            if isinstance(control, Cancel | Signal):
+            if isinstance(control, ASIDE):
                 self._aside(control)
                 return
             self._link.send(control)

@@ -24,7 +24,7 @@ from vibecell.gateway.transports.websocket import (
     origin_is_allowed,
 )
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
-from vibecell.model.events import Cancel, Control, Finished, Signal
+from vibecell.model.events import ASIDE, Control, Finished
 from vibecell.model.execution import Encoding
 from vibecell.wire.json_text import compact_json, strict_json_loads
 from vibecell.wire.requests import decode_control
@@ -192,7 +192,7 @@ class _Relay:
                 if isinstance(value, dict) and value.get("type") == "execute":
                     raise Conflict("this connection has its execution already")
                 control = decode_control(value)
-                if isinstance(control, Cancel | Signal):
+                if isinstance(control, ASIDE):
                     self._conversation.send(control)
                 else:
                     self._put(control)
