@@ -2,7 +2,7 @@
 
 Owns a complete ``Backend`` for tests and for trying a front end where no
 sandbox can be built; refuses to execute anything: a "program" here is a list of
-calls with literal arguments, read by ``fake_program``. It protects nothing and
+calls with literal arguments, read by ``scripted_program``. It protects nothing and
 says so in its capabilities.
 """
 
