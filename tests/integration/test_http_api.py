@@ -72,7 +72,7 @@ class TestExecute:
         assert answer["output"] == "hello\n"
 
     def test_files_that_do_not_fit_are_counted(self, service: Service) -> None:
-        code = "for n in range(70): open(f'{n}.txt', 'w').write('x')"
+        code = "\n".join(f"leave('{number}.txt', 'x')" for number in range(70))
         answer = execute(service, code=code)
         assert (len(answer["files"]), answer["files_left_out"]) == (64, 6)  # type: ignore[arg-type]
 
