@@ -8,7 +8,7 @@ General layout, from the door inwards; each room imports only those below it:
     sandbox     walls, warm cells, the runtime image; knows no language
     languages   one folder per language; knows no sandbox
     executor    the port through which anything is executed
-    wire        the one codec between the model and JSON
+    wire        the one codec between the model and what travels
     config      settings, and the only reader of the environment
     model       limits, requests, events, verdicts, errors; imports nothing of ours
 

@@ -1,8 +1,21 @@
 """The port through which anything is executed.
 
-Owns the two interfaces a gateway is written against; refuses to know who is
-behind them: the engine on this machine, or workers elsewhere. Calls block
-their caller (a thread, or a greenlet).
+Owns the interfaces a gateway is written against; refuses to know who is behind them: the
+engine on this machine, or workers elsewhere. Calls block their caller (a thread, or a
+greenlet). Whoever is behind them keeps these laws, which ``tests/unit/test_engine_daemon.py``
+holds:
+
+1. What was accepted ends, with the events of ``model/events.py`` and by its laws: numbered
+   from 1 without a gap, one ``Finished``, last, even when the executor dies.
+2. Reading can begin after any event, any number of times, and then yields the same.
+3. What belongs to another owner does not exist: no call tells it from what never was.
+4. An owner's idempotency key names one execution for as long as that is kept.
+5. Leaving never cancels. A control that has no effect any more is no error, but for input.
+6. Nothing that was accepted is refused later, for want of room or otherwise.
+
+Errors are those of ``model/errors.py``. Any call may raise ``EngineUnavailable`` (nobody
+answers), ``ShuttingDown`` where something new is asked for, and ``ProtocolViolation`` (what
+was answered is none); the others are named where they may come.
 """
 
 from collections.abc import Iterator
@@ -89,8 +102,7 @@ class PendingResult(Followed, Protocol):
 class Executor(Protocol):
     """Takes requests, gives events.
 
-    ``owner`` names who is asking; what belongs to another owner does not
-    exist for this one. Every method may raise ``EngineUnavailable``.
+    ``owner`` names who is asking.
     """
 
     def submit_and_follow(
@@ -99,7 +111,8 @@ class Executor(Protocol):
         """Submit and follow from the first event.
 
         Raises:
-            RequestError: the request is refused.
+            InvalidRequest: a limit is above the ceiling, or there is no such class.
+            UnsupportedLanguage: no such language or version in it.
             Conflict: the key was used with another request.
             CapacityError: no room; try later.
         """
@@ -125,6 +138,7 @@ class Executor(Protocol):
 
         Raises:
             UnknownExecution: no such execution for this owner.
+            InvalidRequest: ``after`` is beyond its last event.
         """
         ...
 

@@ -4,7 +4,9 @@ Whatever dies, what it took with it ends with a result, nothing waits for ever,
 the service is whole again within two seconds, and nothing stays behind.
 """
 
+import base64
 import contextlib
+import json
 import os
 import signal
 import time
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
 from .crashes_service import LiveService, cgroups_of, descriptors, processes, serving, until
 
@@ -150,6 +153,34 @@ def test_killed_gateway_leaves_the_engine_whole(
     assert live.role("engine") == engine
     assert live.role("gateway") != gateway
     os.kill(live.marked("mark-gateway").pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("wish", "verdict"), [("cancel", "cancelled"), ("continue", "accepted")])
+def test_what_was_asked_of_a_leaving_client_outlives_the_gateway(
+    live: LiveService, wish: str, verdict: str
+) -> None:
+    address = live.url.replace("http://", "ws://") + "/v1/executions"
+    program = "import time\nprint('begun')\ntime.sleep(8)"
+    with connect(f"{address}/stream") as websocket:
+        asked = {"code": program, "encoding": "base64", "on_disconnect": wish}
+        websocket.send(json.dumps({"type": "execute", **asked}))
+        execution_id = json.loads(websocket.recv(10))["id"]
+        gateway = live.role("gateway")
+        os.kill(gateway, signal.SIGKILL)
+    assert until(lambda: live.role("gateway") != gateway and live.is_whole())
+    with connect(f"{address}/{execution_id}/stream") as websocket:
+        seen = json.loads(websocket.recv(10))
+        while seen["type"] != "stream":
+            seen = json.loads(websocket.recv(10))
+        assert base64.b64decode(seen["data"]) == b"begun\n"
+
+    def result() -> dict[str, Any] | None:
+        answer = requests.get(f"{live.url}/v1/executions/{execution_id}", timeout=5).json()
+        found: dict[str, Any] | None = answer["result"]
+        return found
+
+    ended = until(result, 20.0)
+    assert ended is not None and ended["verdict"] == verdict
 
 
 def test_killed_engine_ends_everything_it_ran(live: LiveService, pool: ThreadPoolExecutor) -> None:

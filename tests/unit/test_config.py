@@ -19,6 +19,15 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+def test_a_limit_that_no_request_could_carry_stops_the_start() -> None:
+    both = {
+        "VIBECELL_LIMITS__MEMORY_BYTES": str(2**55),
+        "VIBECELL_CEILING__MEMORY_BYTES": str(2**56),
+    }
+    with pytest.raises(ConfigError, match=f"must be at most {2**53 - 1}"):
+        load({**both, "HOME": "/nowhere"}, Path("/dev/null"))
+
+
 def test_defaults_serve_this_machine_only() -> None:
     settings = load({})
     assert (settings.host, settings.port, settings.queue_size) == ("127.0.0.1", 8000, 256)

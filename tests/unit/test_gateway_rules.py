@@ -152,10 +152,10 @@ def test_origins(origin: str | None, allowed: bool) -> None:
 
 class _Executor:
     def __init__(self) -> None:
-        self.sent: list[tuple[str, Control]] = []
+        self.sent: list[tuple[str, str, Control]] = []
 
     def control(self, execution_id: str, owner: str, control: Control) -> None:
-        self.sent.append((execution_id, control))
+        self.sent.append((execution_id, owner, control))
 
 
 class TestWatchers:
@@ -174,7 +174,7 @@ class TestWatchers:
         assert executor.sent == []
         watchers.leave(self.STANDING, "o", finished=False)
         gevent.sleep(0.05)
-        assert executor.sent == [("e", Cancel())]
+        assert executor.sent == [("e", "o", Cancel())]
 
     def test_coming_back_keeps_it(self) -> None:
         watchers, executor = self.made()
@@ -213,10 +213,18 @@ class TestPageFiles:
         pages.remember("b", "index.html", self.FILES)
         assert pages.find("a") is not None
 
-    def test_it_is_bounded_in_time(self) -> None:
-        pages = PageFiles(-1.0, bytes_in_all=250)
+    def test_it_is_bounded_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now_s = [1000.0]
+        monkeypatch.setattr("vibecell.gateway.page_files.time.monotonic", lambda: now_s[0])
+        pages = PageFiles(60.0, bytes_in_all=250)
         pages.remember("a", "index.html", self.FILES)
+        now_s[0] += 59
+        assert pages.find("a") is not None
+        now_s[0] += 2
         assert pages.find("a") is None
+        for name in "abc":  # what is too old takes no room
+            pages.remember(name, "index.html", self.FILES)
+        assert [name for name in "abc" if pages.find(name)] == ["b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +242,19 @@ class TestPageFiles:
 )
 def test_the_console_script_keeps_standards_mode(page: bytes, before: bytes) -> None:
     assert with_console(page) == before + CONSOLE_SCRIPT + page[len(before) :]
+
+
+def test_the_shapes_of_the_description_keep_their_names() -> None:
+    described: dict[str, Any] = describe()
+    shapes = set(described["components"]["schemas"])
+    assert shapes == {
+        "Problem", "Verdict", "Control", "Event",
+        "ExecuteBody", "ExecuteReply", "FileBody", "LimitsBody",
+        "CancelControl", "EndOfInputControl", "ResizeControl", "SignalControl", "StdinControl",
+        "QueuedView", "StartedView", "StreamView", "DisplayView", "ExitedView", "FinishedView",
+        "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "FileView",
+        "OfferView", "LanguageView",
+    }  # fmt: skip
 
 
 def test_every_reference_of_the_description_resolves() -> None:

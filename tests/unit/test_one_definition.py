@@ -98,6 +98,34 @@ EVENT = (
     assert '"finished", "rested"] as const' in CONTRACT
     """,
 )
+CONTROL = (
+    "model/events.py",
+    "Control = Stdin",
+    textwrap.dedent(
+        '''\
+        class Nudge(_Tagged, frozen=True, tag="nudge"):
+            """Say that you are there."""
+
+            times: TerminalCells
+
+
+        '''
+    ),
+    """
+    from vibecell.model.events import Nudge
+
+    assert returned(Nudge(3), link.decode_control) == Nudge(3)
+    assert decode_control({"type": "nudge", "times": 3}) == Nudge(3)
+    for wrong in ({"times": 0}, {"times": "3"}, {}):
+        try:
+            decode_control({"type": "nudge", **wrong})
+        except InvalidRequest:
+            continue
+        raise AssertionError(wrong)
+    assert SCHEMAS["NudgeControl"]["properties"]["times"]["maximum"] == 1000
+    assert "export interface NudgeControl {" in CONTRACT
+    """,
+)
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -113,7 +141,7 @@ from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.verdicts import Verdict
-from vibecell.wire.requests import decode_execute, to_execution_request
+from vibecell.wire.requests import decode_control, decode_execute, to_execution_request
 from vibecell.wire.views import encode_event, encode_execute_reply, encode_result
 from vibecell.wire import link
 
@@ -132,8 +160,8 @@ def returned(message, decode):
 
 @pytest.mark.parametrize(
     ("module", "before", "line", "looked_for"),
-    [REQUEST_MEMBER, LIMIT, RESULT_MEMBER, EVENT],
-    ids=["request", "limit", "result", "event"],
+    [REQUEST_MEMBER, LIMIT, RESULT_MEMBER, EVENT, CONTROL],
+    ids=["request", "limit", "result", "event", "control"],
 )
 def test_what_is_added_to_the_model_is_everywhere(
     tmp_path: Path, module: str, before: str, line: str, looked_for: str
@@ -146,6 +174,8 @@ def test_what_is_added_to_the_model_is_everywhere(
     text = text.replace(before, line + before)
     if "Event = Queued" in before:  # a member of the union, as any other
         text = text.replace("Exited | Finished\n", "Exited | Finished | Rested\n")
+    if "Control = Stdin" in before:
+        text = text.replace("Signal | Cancel\n", "Signal | Cancel | Nudge\n")
     changed.write_text(text)
     program = PROGRAM.format(web=str(ROOT / "web")) + textwrap.dedent(looked_for)
     done = subprocess.run(

@@ -28,7 +28,7 @@ export type Event = Queued | Started | Stream | Display | Exited | Finished;
 export interface ExecuteBody {
   code?: string | null;
   language?: string;
-  files?: SourceFileBody[] | null;
+  files?: FileBody[] | null;
   /** a version of that language; `null` is the default one */
   version?: string | null;
   /** path of the file to run; `null` is the language's default */
@@ -70,7 +70,7 @@ export interface ExecuteReply {
   truncated: boolean;
   usage: Usage;
   /** new or changed files, bounded in number and size */
-  files: OutputFile[];
+  files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
 }
@@ -88,6 +88,20 @@ export interface Exited {
   type: "exited";
   stage: string;
   outcome: Outcome;
+}
+
+/** A file put into the workspace before the program starts. Its bytes come as text or as base64. */
+export interface FileBody {
+  path: string;
+  content?: string | null;
+  content_base64?: string | null;
+}
+
+/** A file the program left: ``content`` where it is text, else base64. */
+export interface File {
+  path: string;
+  content?: string | null;
+  content_base64?: string | null;
 }
 
 /** The execution ended; nothing follows. */
@@ -120,7 +134,7 @@ export interface Language {
   grammar: string;
 }
 
-/** Upper bounds of one stage of one execution. */
+/** Bounds to set for this execution; absent ones keep the default. */
 export interface LimitsBody {
   /** real time from the start of the program, milliseconds */
   wall_time_ms?: number | null;
@@ -158,13 +172,6 @@ export interface Outcome {
   message: string;
 }
 
-/** A file the program left: ``content`` where it is text, else base64. */
-export interface OutputFile {
-  path: string;
-  content?: string | null;
-  content_base64?: string | null;
-}
-
 /** Waiting; `position` 0 is next in line. */
 export interface Queued {
   seq: number;
@@ -184,7 +191,7 @@ export interface Result {
   /** the execution's, 128 random bits or more */
   id: string;
   verdict: Verdict;
-  stages: StageOutcome[];
+  stages: Stage[];
   /** kept up to 2 MiB of both and the output limit, whatever the verdict */
   stdout: string;
   /** kept up to 2 MiB of both and the output limit, whatever the verdict */
@@ -195,7 +202,7 @@ export interface Result {
   truncated: boolean;
   usage: Usage;
   /** new or changed files, bounded in number and size */
-  files: OutputFile[];
+  files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
   /** what the platform did to the program; empty if nothing */
@@ -208,15 +215,8 @@ export interface SignalControl {
   name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGQUIT" | "SIGUSR1" | "SIGUSR2" | "SIGKILL";
 }
 
-/** A file put into the workspace before the program starts. */
-export interface SourceFileBody {
-  path: string;
-  content?: string | null;
-  content_base64?: string | null;
-}
-
 /** A named stage and how it ended. */
-export interface StageOutcome {
+export interface Stage {
   stage: string;
   outcome: Outcome;
 }
@@ -228,7 +228,7 @@ export interface Started {
   stage: string;
 }
 
-/** Bytes for the program's standard input. */
+/** Bytes for the program's standard input. Its bytes come as text or as base64. */
 export interface StdinControl {
   type: "stdin";
   data?: string | null;

@@ -30,7 +30,6 @@ from vibecell.wire import link as wire
 CALL_TIMEOUT_S = 30.0
 NEXT_CALL_TIMEOUT_S = 5.0
 CONTROL_TIMEOUT_S = 5.0
-_RESULT_ALONE = -1
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,7 +88,7 @@ class CallHandler:
         if followed is None:
             await _send(writer, reply)
             return False
-        if after == _RESULT_ALONE:
+        if after is None:
             await _send(writer, reply)
             last = await followed.log.last_message()
             # before it is written: the reader may be done with it before we go on
@@ -102,8 +101,11 @@ class CallHandler:
             await _follow(followed, after, reader, writer)
         return False
 
-    async def _answer(self, message: bytes) -> tuple[wire.Reply, Kept | None, int]:
-        """The reply to a call, and what to follow after it, from which event on."""
+    async def _answer(self, message: bytes) -> tuple[wire.Reply, Kept | None, int | None]:
+        """The reply to a call, and what to follow after it, from which event on.
+
+        From none (``None``) where the result alone is wanted.
+        """
         read_ns = monotonic_ns()
         call = wire.decode_call(message)
         match call:
@@ -115,7 +117,7 @@ class CallHandler:
                     kept.marks.note("call", read_ns)
                     kept.marks.note("admitted")
                 accepted = wire.AcceptedReply(kept.standing(replayed=replayed))
-                after = _RESULT_ALONE if call.follow == "result" else 0
+                after = None if call.follow == "result" else 0
                 return accepted, None if call.follow == "nothing" else kept, after
             case wire.AttachCall():
                 kept = self._executions.find(call.id, call.owner)

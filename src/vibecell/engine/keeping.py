@@ -13,6 +13,7 @@ Owns records, their time and their bytes; refuses to show anybody what is anothe
 owner's, or that it exists.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -124,11 +125,15 @@ class Keeping:
         Raises:
             UnknownExecution: none, or not this owner's.
         """
-        self.sweep()
         kept = self._kept.get(execution_id)
-        if kept is None or kept.owner != owner:
+        if kept is None or kept.owner != owner or self._is_over(execution_id):
             raise UnknownExecution("no such execution")
         return kept
+
+    def _is_over(self, execution_id: str) -> bool:
+        """Whether its time is over, though nobody has forgotten it yet."""
+        ended_at, _ = self._ended.get(execution_id, (math.inf, 0))
+        return self._clock() - ended_at >= self._ttl_s
 
     def named(self, key: tuple[str, str], fingerprint: bytes) -> Kept | None:
         """The record that this owner's idempotency key names, if any.

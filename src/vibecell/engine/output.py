@@ -13,7 +13,8 @@ class OutputKeeper:
     """Keeps stdout, stderr and both in order of arrival, up to a bound.
 
     The events carry everything up to the output limit; the result keeps at
-    most ``MAX_RESULT_OUTPUT_BYTES`` of it, so that it fits one line.
+    most ``MAX_RESULT_OUTPUT_BYTES`` of it, so that it fits one
+    message of the link, and one line of JSON when all of it is escaped.
     """
 
     def __init__(self, bound_bytes: int = MAX_RESULT_OUTPUT_BYTES) -> None:

@@ -28,7 +28,7 @@ BRISK_EVENTS = 2000
 MAX_DISPLAYS = 256
 # Half of what comes at most: it is cut here, where it is also told.
 MAX_DISPLAYS_BYTES = bounds.MAX_DISPLAYS_BYTES // 2
-# six times as much when every character is escaped, which still fits one line
+# six times as much when every character is escaped, as JSON for a client may be
 MAX_ONE_DISPLAY_BYTES = bounds.MAX_DISPLAY_BYTES // 2
 _MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
 _FLAT_OBJECT = re.compile(
@@ -101,7 +101,7 @@ class Recorder:
         self._add(name, self._cutters[name].feed(data))
         if self._timer is None:
             self._send_pending()
-            self._start_timer()
+            self._set_timer()
         elif self._pending_bytes >= MAX_PIECE_BYTES:
             self._send_pending()
 
@@ -160,7 +160,7 @@ class Recorder:
         self._pending = []
         self._pending_bytes = 0
 
-    def _start_timer(self) -> None:
+    def _set_timer(self) -> None:
         brisk = self._log.last_seq < BRISK_EVENTS
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(WINDOW_S if brisk else SLOW_WINDOW_S, self._window_over)
@@ -169,7 +169,7 @@ class Recorder:
         self._timer = None
         if self._pending:
             self._send_pending()
-            self._start_timer()
+            self._set_timer()
 
 
 def _pieces(data: bytes) -> list[bytes]:

@@ -30,7 +30,7 @@ def run_gateway(
     executor: Executor,
     policy: Policy | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then stop within 5 seconds.
+    """Serve until SIGTERM or SIGINT, then stop within ``GATEWAY_STOP_S``.
 
     Args:
         settings: as loaded.

@@ -50,6 +50,7 @@ class PageFiles:
         """Note a page that was just begun; one that is known stays as it is."""
         if self.find(execution_id) is not None:
             return
+        self._sweep()  # what is too old and not yet dropped
         page = Page(entry, files, time.monotonic() + self._ttl_s)
         self._pages[execution_id] = page
         self._bytes += page.size_bytes
@@ -58,10 +59,7 @@ class PageFiles:
     def find(self, execution_id: str) -> Page | None:
         """The page of this execution, whoever asks: the id is the capability."""
         page = self._pages.get(execution_id)
-        if page is not None and page.until_s < time.monotonic():
-            self._forget(execution_id)
-            return None
-        return page
+        return page if page is not None and page.until_s >= time.monotonic() else None
 
     def _sweep(self) -> None:
         now = time.monotonic()

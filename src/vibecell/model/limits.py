@@ -13,7 +13,8 @@ from msgspec import Meta
 from vibecell.model.errors import FieldProblem, InvalidRequest
 
 MIB = 1024 * 1024
-Quantity = Annotated[int, Meta(ge=1, le=2**53 - 1)]  # what every reader of JSON keeps whole
+LOWEST, HIGHEST = 1, 2**53 - 1  # the highest that every reader of JSON keeps whole
+Quantity = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Limits:
         output_bytes: bytes of stdout and stderr together.
 
     Raises:
-        InvalidRequest: a value is below 1.
+        InvalidRequest: a value is below 1, or above 2**53 - 1.
     """
 
     wall_time_ms: Quantity = 10_000
@@ -42,11 +43,12 @@ class Limits:
     output_bytes: Quantity = 1 * MIB
 
     def __post_init__(self) -> None:
-        wrong = [
-            FieldProblem(f"limits.{f.name}", "must be at least 1")
-            for f in fields(self)
-            if getattr(self, f.name) < 1
-        ]
+        wrong = []
+        for member in fields(self):
+            value = getattr(self, member.name)
+            if not LOWEST <= value <= HIGHEST:
+                bound = f"at least {LOWEST}" if value < LOWEST else f"at most {HIGHEST}"
+                wrong.append(FieldProblem(f"limits.{member.name}", f"must be {bound}"))
         if wrong:
             raise InvalidRequest(*wrong)
 

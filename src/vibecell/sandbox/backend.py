@@ -63,7 +63,7 @@ class ProcessSpec:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Bytes the process wrote; at most ``bounds.MAX_OUTPUT_PIECE_BYTES``.
+    """Bytes the process wrote, as many as came at once.
 
     All of one process come to no more than its ``Limits.output_bytes``.
     """

@@ -10,8 +10,7 @@ from vibecell.cell import frames
 from vibecell.sandbox.host.identity import EMPTY_DEADLINE_S
 from vibecell.sandbox.mechanisms.deadlines import DEATH_DEADLINE_S
 
-# One piece of output, one display: both ends cut or refuse (``cell/frames.py``).
-MAX_OUTPUT_PIECE_BYTES = frames.MAX_DATA_BYTES
+# One display: both ends refuse (``cell/frames.py``).
 MAX_DISPLAY_BYTES = frames.MAX_DISPLAY_BYTES
 # All displays of one process; what comes later is not shown (``framed/process.py``).
 MAX_DISPLAYS_BYTES = 16 * 1024 * 1024

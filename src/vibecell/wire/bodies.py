@@ -34,7 +34,10 @@ def body_of(kind: type, name: str) -> type[BaseModel]:
     tag = members.tag_of(kind)
     tagged: dict[str, Any] = {} if tag is None else {"type": (Literal[tag], ...)}
     fields, checks = fields_of(kind)
-    return strict_model(name, members.summary_of(kind), tagged | fields, *checks)
+    summary = members.summary_of(kind)
+    if checks:
+        summary += " Its bytes come as text or as base64."
+    return strict_model(name, summary, tagged | fields, *checks)
 
 
 def fields_of(kind: type, **instead: Any) -> tuple[dict[str, Any], list[Check]]:
@@ -56,13 +59,13 @@ def fields_of(kind: type, **instead: Any) -> tuple[dict[str, Any], list[Check]]:
     return fields, checks
 
 
-def part_of(kind: type, name: str) -> type[BaseModel]:
+def part_of(kind: type, name: str, summary: str) -> type[BaseModel]:
     """The shape of those members of a value that are to be other than by default."""
     fields = {
         member.name: (judged_type(member.hint) | None, _field(member, None))
         for member in members.members_of(kind)
     }
-    return strict_model(name, members.summary_of(kind), fields)
+    return strict_model(name, summary, fields)
 
 
 def strict_model(
@@ -89,11 +92,11 @@ def strict_model(
 def field_of(member: members.Member) -> tuple[Any, Any]:
     """A member as a field, with its default."""
     default = member.default
-    if isinstance(default, tuple):
-        default = list(default)
-    elif isinstance(default, Mapping):
-        default = dict(default)
-    return judged_type(member.hint), _field(member, default)
+    kind = judged_type(member.hint)
+    if default == () or (isinstance(default, Mapping) and not default):
+        made = list if default == () else dict  # a default that is shared would be copied
+        return kind, Field(default_factory=made, description=member.description or None)
+    return kind, _field(member, default)
 
 
 def judged_type(hint: Any) -> Any:
@@ -158,9 +161,7 @@ def _read_bytes(given: Mapping[str, Any], name: str, prefix: str) -> bytes:
 
 def _converter(hint: Any) -> Convert | None:
     """How a value of JSON becomes one of this type; ``None``: it is one."""
-    kind, _ = members.plain(hint)
-    kind, _ = members.optional(kind)
-    kind, _ = members.plain(kind)
+    kind = members.bare(hint)
     if (item := members.item_of(kind)) is not None:
         convert = _converter(item)
         if convert is None:
@@ -192,7 +193,11 @@ def encodable(text: str, where: str) -> str:
 
 
 def _item(kind: Any) -> Any:
-    return body_of(kind, f"{kind.__name__}Body") if members.is_object(kind) else judged_type(kind)
+    return (
+        body_of(kind, f"{members.public_name(kind)}Body")
+        if members.is_object(kind)
+        else judged_type(kind)
+    )
 
 
 def _bounds(meta: Meta) -> Any:

@@ -1,4 +1,4 @@
-"""Field types and the translation of field errors, shared by both forms.
+"""Field types and the translation of field errors, of the public form.
 
 Owns the base64 field and how pydantic's findings become ``FieldProblem``;
 refuses to let a caller's value travel into a message.
@@ -6,15 +6,14 @@ refuses to let a caller's value travel into a message.
 
 import base64
 import binascii
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from vibecell.model.errors import FieldProblem, InvalidRequest
+from vibecell.model.errors import FieldProblem
 
 MAX_PROBLEMS = 32
 _MAX_PATH_TEXT = 160
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class StrictModel(BaseModel):
@@ -32,8 +31,6 @@ def decode_base64(text: object) -> bytes:
         ValueError: anything else; also bits that a canonical encoder would
             have left zero are accepted, line ends and blanks are not.
     """
-    if isinstance(text, bytes):
-        return text
     if not isinstance(text, str):
         raise ValueError("should be a string of base64")
     try:
@@ -48,18 +45,6 @@ def encode_base64(data: bytes) -> str:
 
 
 Base64Bytes = Annotated[bytes, BeforeValidator(decode_base64)]
-
-
-def validated(model: type[_Model], value: object) -> _Model:
-    """``value`` as a ``model``.
-
-    Raises:
-        InvalidRequest: names each wrong field, at most 32 of them.
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise InvalidRequest(*problems_of(error)) from error
 
 
 def problems_of(error: ValidationError) -> list[FieldProblem]:

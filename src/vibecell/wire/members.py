@@ -19,8 +19,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT, Meta
 
+from vibecell.model.execution import OutputFile, SourceFile, StageOutcome
 from vibecell.model.language import INTERNAL
 
+#: What clients know a type as, where that is not its name.
+_PUBLIC_NAMES: Mapping[type, str] = {SourceFile: "File", OutputFile: "File", StageOutcome: "Stage"}
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.+(?:\n {8,}.+)*)")
 
 
@@ -70,6 +73,11 @@ def tag_of(kind: type) -> str | None:
     return tag
 
 
+def public_name(kind: type) -> str:
+    """What clients know a type as."""
+    return _PUBLIC_NAMES.get(kind, kind.__name__)
+
+
 def kinds_of(union: Any) -> tuple[type, ...]:
     """The types of a union, in their order."""
     return get_args(union)
@@ -95,6 +103,12 @@ def optional(hint: Any) -> tuple[Any, bool]:
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     others = [kind for kind in kinds if kind is not NoneType]
     return (others[0] if len(others) == 1 else hint), len(others) < len(kinds)
+
+
+def bare(hint: Any) -> Any:
+    """A type without its annotations and without ``None``."""
+    kind, _ = optional(plain(hint)[0])
+    return plain(kind)[0]
 
 
 def item_of(hint: Any) -> Any:

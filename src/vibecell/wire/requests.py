@@ -30,6 +30,8 @@ from vibecell.wire.bodies import (
 )
 from vibecell.wire.fields import problems_of
 
+_LIMITS = "Bounds to set for this execution; absent ones keep the default."
+
 
 def _execute_body() -> type[BaseModel]:
     told = {each.name: each for each in members.members_of(ExecutionRequest)}
@@ -37,7 +39,7 @@ def _execute_body() -> type[BaseModel]:
         ExecutionRequest,
         files=(judged_type(told["files"].hint) | None, Field(default=None)),
         language=(judged_type(told["language"].hint), Field(default=DEFAULT_LANGUAGE)),
-        limits=(part_of(Limits, "LimitsBody") | None, Field(default=None)),
+        limits=(part_of(Limits, "LimitsBody", _LIMITS) | None, Field(default=None)),
     )
     fields = {"code": (Text | None, Field(default=None, examples=["print(6 * 7)"])), **fields}
     return strict_model("ExecuteBody", "What to run, and how.", fields, _has_source, *checks)

@@ -30,7 +30,7 @@ _DIGITS_OF_MS = 3
 _named: dict[str, type] = {}
 
 
-class OutputFileView(StrictModel):
+class FileView(StrictModel):
     """A file the program left: ``content`` where it is text, else base64."""
 
     path: str
@@ -42,15 +42,18 @@ class OutputFileView(StrictModel):
 def view_of(kind: type) -> type[BaseModel]:
     """The shape in which a value of this type is shown."""
     if kind is OutputFile:
-        return OutputFileView
-    other = _named.setdefault(kind.__name__, kind)
+        return FileView
+    other = _named.setdefault(members.public_name(kind), kind)
     if other is not kind:
-        raise TypeError(f"two types that are shown are called {kind.__name__}")
+        raise TypeError(f"two types that are shown are called {members.public_name(kind)}")
     fields: dict[str, Any] = {m.name: _field_of(m) for m in members.members_of(kind)}
     if (tag := members.tag_of(kind)) is not None:
         fields = {"seq": (int, ...), "type": (Literal[tag], ...), **fields}
     return create_model(
-        f"{kind.__name__}View", __base__=StrictModel, __doc__=members.summary_of(kind), **fields
+        f"{members.public_name(kind)}View",
+        __base__=StrictModel,
+        __doc__=members.summary_of(kind),
+        **fields,
     )
 
 
@@ -185,9 +188,7 @@ def _shower(
 
 def _show_of(hint: Any, encoding: Encoding) -> Show | None:
     """How values of any type are shown; ``None``: as they are."""
-    kind, _ = members.plain(hint)
-    kind, _ = members.optional(kind)
-    kind, _ = members.plain(kind)
+    kind = members.bare(hint)
     if kind is bytes:
         return _BYTES[encoding]
     if kind is float:

@@ -57,9 +57,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def follow(execution_id: str) -> Response:
         owner = _admitted(gateway)
         after = query_number("after") or 0
+        checked_id(execution_id)
         encoding = chosen_encoding()
         with gateway.quota.place(owner):
-            conversation = gateway.executor.attach(checked_id(execution_id), owner, after)
+            conversation = gateway.executor.attach(execution_id, owner, after)
             ended = conversation.standing.ended_with(after)
             with conversation, _Accepted(gateway) as websocket:
                 relay = _Relay(gateway, websocket, conversation, owner, encoding)

@@ -28,7 +28,7 @@ from vibecell.sandbox.backend import (
     ProcessSpec,
     TellPosition,
 )
-from vibecell.sandbox.bounds import MAX_PATH_CHARACTERS
+from vibecell.sandbox.bounds import MAX_DISPLAY_BYTES, MAX_DISPLAYS_BYTES, MAX_PATH_CHARACTERS
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
 
 CHUNK_BYTES = 64 * 1024
@@ -55,6 +55,7 @@ class FakeProcess:
     def __init__(self, spec: ProcessSpec, left: list[OutputFile]) -> None:
         self._spec = spec
         self._left = left
+        self._display_bytes = 0
         self._occurrences: asyncio.Queue[Occurrence | SandboxFailure] = asyncio.Queue()
         self._stdin = bytearray(spec.stdin)
         self._stdin_ended = not spec.interactive
@@ -171,9 +172,14 @@ class FakeProcess:
             case Call("leave", (str(path), str(text))):
                 self._left.append(OutputFile(path[:MAX_PATH_CHARACTERS], text.encode()))
             case Call("display", (str(text),)):
-                await self._tell(DisplayData(text.encode()))
+                await self._display(text.encode())
             case _:
                 self._end(call, self._spec.limits)
+
+    async def _display(self, data: bytes) -> None:
+        self._display_bytes += len(data)
+        if len(data) <= MAX_DISPLAY_BYTES and self._display_bytes <= MAX_DISPLAYS_BYTES:
+            await self._tell(DisplayData(data))
 
     def _end(self, call: Call, limits: Limits) -> None:
         """The calls that end the program, or the cell under it."""
