@@ -36,6 +36,7 @@ from vibecell.model.execution import SourceFile
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Collection, Exit
+from vibecell.sandbox.bounds import MAX_DISPLAYS_BYTES
 
 MIB = 1024 * 1024
 PROBED = {
@@ -230,6 +231,20 @@ class TestLimits:
         assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
         assert run.stdout and run.stderr
         assert len(run.stdout) + len(run.stderr) == 100_000
+
+    def test_displays_are_bounded_in_all(self, cells: Cells) -> None:
+        size_bytes = MAX_DISPLAYS_BYTES // 8
+        real = (
+            "import os, struct\n"
+            f"payload = b'x' * {size_bytes}\n"
+            "for _ in range(9):\n"
+            "    with open('/run/display', 'wb') as fifo:\n"
+            "        fifo.write(struct.pack('!I', len(payload)) + payload)\n"
+        )
+        fake = f"display('{'x' * size_bytes}')\n" * 9
+        run = cells.run_python(real if cells.kind in REAL_KINDS else fake)
+        assert run.exit.exit_code == 0
+        assert [len(each) for each in run.displays] == [size_bytes] * 8
 
     def test_output_exactly_at_the_limit(self, cells: Cells) -> None:
         run = cells.run_python(f"print('{'x' * 99}')", limits=limited(output_bytes=100))
