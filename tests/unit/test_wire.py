@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import math
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -439,6 +440,31 @@ def test_link_errors_tell_no_detail_of_ours() -> None:
 def test_link_errors_of_other_names_are_violations(name: str) -> None:
     reply = link.RefusedReply(name, "m")
     assert isinstance(link.error_of(reply), ProtocolViolation)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "cancel", "x\nforged": 1},
+        {"type": "cancel", "x" * 1_000_000: 1},
+        {"type": "x\nforged"},
+        {"type": "signal", "name": "x\nforged"},
+        ["x\nforged"],
+    ],
+)
+def test_what_a_peer_has_sent_is_not_repeated(message: object) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        link.decode_control(msgpack.encode(message))
+    assert "forged" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1.0, 1e300])
+def test_a_measure_that_is_none_is_no_event(number: float) -> None:
+    event = NumberedEvent(1, Finished(replace(RESULT, usage=Usage(wall_time_ms=number))))
+    (message,) = messages(link.encode_message(event))
+    with pytest.raises(ProtocolViolation):
+        link.decode_event(message)
 
 
 @given(st.binary(max_size=100))

@@ -30,6 +30,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Encoding = Literal["utf-8", "base64"]
 OnDisconnect = Literal["cancel", "continue"]
 State = Literal["queued", "running", "finished"]
+Measured = Annotated[float, Meta(ge=0, le=2**53)]  # neither infinite nor no number
 
 
 def validate_path(path: str, where: str = "path") -> str:
@@ -153,8 +154,8 @@ class ExecutionRequest:
 class Usage:
     """What was used; ``None`` where this host cannot measure it."""
 
-    wall_time_ms: float = 0.0
-    cpu_time_ms: float | None = None
+    wall_time_ms: Measured = 0.0
+    cpu_time_ms: Measured | None = None
     memory_bytes: int | None = None
     processes: int | None = None
     output_bytes: int = 0

@@ -8,6 +8,7 @@ travel as they are. Refuses a message that does not fit its type. The engine's e
 engine broke its word).
 """
 
+import re
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 
@@ -150,6 +151,8 @@ Reply = (
     AcceptedReply | StateReply | DoneReply | OfferReply | HealthReply | TracesReply | RefusedReply
 )
 _Message = TypeVar("_Message")
+# The names in it are ours: an unknown one is told without a place of its own.
+_WHERE = re.compile(r" - at `\$\.([\w.\[\]]{1,100})`\Z", re.ASCII)
 
 
 def _plain(value: object) -> object:
@@ -264,11 +267,10 @@ def _asked(decoder: "msgpack.Decoder[_Message]", data: bytes) -> _Message:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        # what was sent is not repeated: only where it is wrong
-        _, _, where = str(error).rpartition(" - at `$.")
-        raise InvalidRequest(
-            FieldProblem(where.rstrip("`") or "call", "does not fit the protocol")
-        ) from error
+        # what was sent is not repeated, nor what it named: only where it is wrong
+        found = _WHERE.search(str(error))
+        where = found[1] if found else "message"
+        raise InvalidRequest(FieldProblem(where, "does not fit the protocol")) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest("the message cannot be read") from error
 
