@@ -106,9 +106,11 @@ def judged_type(hint: Any) -> Any:
     if may_be_none:
         return judged_type(kind) | None
     if (item := members.item_of(kind)) is not None:
-        kind = list[_item(item)]  # type: ignore[misc]
+        kind = list[judged_type(item)]  # type: ignore[misc]
     elif (value := members.value_of(kind)) is not None:
         kind = dict[str, judged_type(value)]  # type: ignore[misc]
+    elif members.is_object(kind):
+        kind = body_of(kind, f"{members.public_name(kind)}Body")
     elif kind is str and meta is None:
         return Text
     return kind if meta is None else Annotated[kind, _bounds(meta)]
@@ -190,14 +192,6 @@ def encodable(text: str, where: str) -> str:
     except UnicodeEncodeError as error:
         raise InvalidRequest(FieldProblem(where, "must not hold a lone surrogate")) from error
     return text
-
-
-def _item(kind: Any) -> Any:
-    return (
-        body_of(kind, f"{members.public_name(kind)}Body")
-        if members.is_object(kind)
-        else judged_type(kind)
-    )
 
 
 def _bounds(meta: Meta) -> Any:
