@@ -204,3 +204,29 @@ def test_an_engine_that_comes_back_is_used_again(tmp_path: Path) -> None:
 
     with sockets_forgotten(), engine_of(daemon, threads=1) as engine:
         asyncio.run(scenario(engine))
+
+
+class EndsMeanwhile:
+    """A client whose container ends between the daemon's look and its kill, so often."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+        self.asked = 0
+
+    def remove_container(self, name: str, v: bool, force: bool) -> None:
+        self.asked += 1
+        if self.asked <= self._times:
+            raise APIError(f"could not kill {name}: Container {name} is not running")
+
+
+def test_a_container_that_ends_as_it_is_killed_is_removed_all_the_same() -> None:
+    client = EndsMeanwhile(times=1)
+    remove(client, "c")
+    assert client.asked == 2
+
+
+def test_a_container_that_is_never_said_to_have_ended_is_told_of() -> None:
+    client = EndsMeanwhile(times=9)
+    with pytest.raises(APIError, match="is not running"):
+        remove(client, "c")
+    assert client.asked == 2

@@ -71,7 +71,7 @@ export class Exhibits {
     }
     if (leftOut > 0) {
       const words = leftOut === 1 ? "1 more file was left out" : `${leftOut} more files were left out`;
-      this.files.append(h("li", { class: "left-out" }, words));
+      this.files.prepend(h("li", { class: "left-out" }, words)); // the list scrolls: its end may be out of sight
     }
     this.files.hidden = this.files.childElementCount === 0;
   }

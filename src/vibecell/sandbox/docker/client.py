@@ -31,6 +31,7 @@ ANSWER_DEADLINE_S = 60.0
 LOWEST_API_VERSION = "1.41"  # Docker 20.10: the first with private cgroup namespaces
 UNIX_SCHEME = "unix://"
 _CONFLICT = 409
+_HAS_ENDED = "is not running"
 T = TypeVar("T")
 
 
@@ -177,6 +178,16 @@ def remove(client: docker.APIClient, name: str) -> None:
     Raises:
         docker.errors.APIError: the daemon cannot.
     """
+    try:
+        _remove(client, name)
+    except APIError as error:
+        if _HAS_ENDED not in str(error):
+            raise
+        # it ended by itself between the daemon's look and its kill: the next look sees that
+        _remove(client, name)
+
+
+def _remove(client: docker.APIClient, name: str) -> None:
     try:
         client.remove_container(name, v=True, force=True)
     except NotFound:
