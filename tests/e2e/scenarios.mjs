@@ -7,30 +7,16 @@
  * file beside this one calls it and judges.
  */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-
-const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
+import { launch } from "./chromium.mjs";
 
 const [, , serviceUrl, name, folder] = process.argv;
 const origin = new URL(serviceUrl).host;
 const TIMEOUT_MS = 15_000;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
 const DESKTOP = { viewport: { width: 1440, height: 900 } };
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
-const browser = await chromium.launch({
-  executablePath: process.env.VIBECELL_TEST_CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: FLAGS,
-});
+const browser = await launch();
 const foreign = [];
 const violations = [];
 

@@ -3,53 +3,13 @@
 Owns the list of scenarios and the judging; ``scenarios.mjs`` drives chromium.
 """
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from host import lacking
+from e2e.browser import driven
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SCENARIOS = Path(__file__).with_name("scenarios.mjs")
-CHROMIUM = os.environ.get("VIBECELL_TEST_CHROMIUM", "/usr/bin/chromium")
 SCENARIO_TIMEOUT_S = 90.0
-
-
-def _missing() -> str | None:
-    """What this host lacks for a browser test; ``None`` if nothing."""
-    if shutil.which("node") is None:
-        return "node"
-    if not Path(CHROMIUM).exists():
-        return CHROMIUM
-    if not (REPOSITORY / "web/node_modules/playwright-core").is_dir():
-        return "playwright-core (npm ci --prefix web)"
-    return None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def browser_is_there() -> None:
-    """Skip on a laptop, fail in CI, where the host lacks a browser."""
-    missing = _missing()
-    if missing is not None:
-        lacking(missing)
-
-
-def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        ["node", str(SCENARIOS), service_url, scenario, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=SCENARIO_TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return report
 
 
 @pytest.mark.parametrize(
@@ -79,7 +39,9 @@ def _play(service_url: str, scenario: str, folder: Path) -> dict[str, Any]:
     ],
 )
 def test_a_person(scenario: str, service_url: str, tmp_path: Path) -> None:
-    report = _play(service_url, scenario, tmp_path)
+    report = driven(
+        "scenarios.mjs", service_url, scenario, str(tmp_path), timeout_s=SCENARIO_TIMEOUT_S
+    )
     assert report["ok"], report["error"]
     assert report["foreign"] == [], "a request left the host"
     assert report["violations"] == [], "a script error or a breach of the page's own policy"

@@ -121,6 +121,7 @@ def _media_type(path: str) -> str:
 def _open_to_frames(response: Response, execution_id: str) -> Response:
     files = f"{request.host_url}v1/executions/{execution_id}/page/"
     response.headers["Content-Security-Policy"] = security_headers.PAGE_POLICY.format(files=files)
+    response.headers["Connection-Allowlist"] = security_headers.PAGE_CONNECTIONS
     # the frame's origin is opaque: its own files are foreign to it
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"
