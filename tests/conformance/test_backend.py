@@ -425,6 +425,31 @@ class TestFilesOfAKernel:
             "a/b/new.bin": bytes(range(256)),
         }
 
+    def test_a_change_that_size_and_times_do_not_tell_is_seen(self, cells: Cells) -> None:
+        source = (
+            "import os\n"
+            "for name, text in (('changed.txt', 'two'), ('same.txt', 'one')):\n"
+            "    then = os.stat(name)\n"
+            "    with open(name, 'r+') as file: file.write(text)\n"
+            "    os.utime(name, ns=(then.st_atime_ns, then.st_mtime_ns))\n"
+            "os.rename('large.bin', 'moved.bin')\n"
+            "with open('large.bin', 'wb') as file: file.write(b'y' * 200_000)\n"
+        )
+        large = b"x" * 200_000
+        given = (
+            SourceFile("main.py", source.encode()),
+            SourceFile("changed.txt", b"one"),
+            SourceFile("same.txt", b"one"),
+            SourceFile("large.bin", large),
+        )
+        run = cells.run_python(source, files=given)
+        assert run.stderr == b""
+        assert {f.path: f.content for f in run.files} == {
+            "changed.txt": b"two",
+            "moved.bin": large,
+            "large.bin": b"y" * 200_000,
+        }
+
     def test_a_large_file_is_given_whole(self, cells: Cells) -> None:
         source = b"import os\nprint(os.path.getsize('data.bin'))"
         given = (SourceFile("main.py", source), SourceFile("data.bin", b"\xff\x00" * MIB))

@@ -8,6 +8,7 @@ the program's own file-system identity and no capability over files.
 Source: openat2(2), Linux 5.6
 """
 
+import binascii
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS, NO_X
 MAX_ENTRIES = 5_000
 MAX_DEPTH = 16
 _IGNORED = frozenset({"__pycache__", "node_modules"})
+_PIECE_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -27,7 +29,8 @@ class Workspace:
 
     def __init__(self) -> None:
         self._root = -1
-        self._known: dict[str, tuple[int, int, int]] = {}
+        # by name: the size and the checksum of what was sent
+        self._known: dict[str, tuple[int, int]] = {}
         self._open: dict[int, tuple[int, str, int]] = {}
 
     def open(self) -> None:
@@ -42,6 +45,7 @@ class Workspace:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = confine.openat2(self._root, path, flags, 0o644, RESOLVE)
         self._open[stream] = (fd, path, size_bytes)
+        self._known[path] = (size_bytes, 0)
         self._finish_if_complete(stream)
 
     def _make_folder(self, parent: str, name: str) -> None:
@@ -61,13 +65,14 @@ class Workspace:
         while view:
             view = view[os.write(fd, view) :]
         self._open[stream] = (fd, path, missing - len(data))
+        size_bytes, checksum = self._known[path]
+        self._known[path] = (size_bytes, binascii.crc32(data, checksum))
         self._finish_if_complete(stream)
 
     def _finish_if_complete(self, stream: int) -> None:
-        fd, path, missing = self._open[stream]
+        fd, _path, missing = self._open[stream]
         if missing > 0:
             return
-        self._known[path] = _identity(os.fstat(fd))
         os.close(fd)
         del self._open[stream]
 
@@ -89,7 +94,7 @@ class Workspace:
         left = max_bytes
         taken = left_out = 0
         for path, fd, state in self._regular_files():
-            if self._known.get(path) == _identity(state):
+            if self._is_as_sent(path, fd, state.st_size):
                 continue
             if taken >= max_files or state.st_size > left or state.st_nlink != 1:
                 left_out += 1
@@ -97,6 +102,23 @@ class Workspace:
             left -= send(path, fd)
             taken += 1
         return left_out
+
+    def _is_as_sent(self, path: str, fd: int, size_bytes: int) -> bool:
+        """Whether a file holds what was sent under its name.
+
+        By contents, since times do not tell: a program can set them, and before Linux 6.13 two
+        writes within a tick of the clock leave the same. A checksum is enough: none but the
+        program itself could deceive it, and about nothing but its own file.
+        Source: https://docs.kernel.org/filesystems/multigrain-ts.html
+        """
+        known = self._known.get(path)
+        if known is None or known[0] != size_bytes:
+            return False
+        checksum = at = 0
+        while piece := os.pread(fd, _PIECE_BYTES, at):
+            checksum = binascii.crc32(piece, checksum)
+            at += len(piece)
+        return checksum == known[1]
 
     def _regular_files(self) -> Iterator[tuple[str, int, os.stat_result]]:
         pending = ["."]
@@ -138,7 +160,3 @@ class Workspace:
         finally:
             os.close(fd)
         return sorted(names)
-
-
-def _identity(state: os.stat_result) -> tuple[int, int, int]:
-    return (state.st_ino, state.st_size, state.st_mtime_ns)

@@ -32,9 +32,10 @@ PAGE_POLICY = (
     "frame-ancestors 'self'"
 )
 
-#: What that policy has no word for, where the browser knows this header (Chromium 152): WebRTC, going elsewhere by
-#: ``location``, a link or ``<meta http-equiv="refresh">``, connections made ahead, and redirects. CSP still says
-#: which of the origin's addresses are the page's. Source: https://wicg.github.io/connection-allowlists/
+#: What that policy has no word for, where the browser knows this header (Chromium 152): WebRTC,
+#: going elsewhere by ``location``, a link or ``<meta http-equiv="refresh">``, connections made
+#: ahead, and redirects. CSP still says which of the origin's addresses are the page's.
+#: Source: https://wicg.github.io/connection-allowlists/
 PAGE_CONNECTIONS = "(response-origin)"
 
 _NO_FEATURES = ", ".join(
