@@ -124,7 +124,7 @@ class ExecutionRequest:
         for name, value in self.env.items():
             if not _ENV_NAME.match(name):
                 raise InvalidRequest(FieldProblem("env", "names must match [A-Za-z_][A-Za-z0-9_]*"))
-            _reject_nul(value, f"env.{name}")
+            _reject_nul(value, f"env.{name[:64]}")
         # as it travels to the cell, where one message is bounded
         if len(json.dumps([self.args, dict(self.env)])) > MAX_ARGS_AND_ENV_BYTES:
             raise InvalidRequest(

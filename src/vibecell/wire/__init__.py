@@ -9,6 +9,7 @@ json_text.py    strict_json_loads, compact_json
 fields.py       base64 fields, field errors
 members.py      what the types of the model are made of
 bodies.py       public, inbound: shapes derived from the model
+judging.py      a value of JSON by its shape, and no more findings than can be told
 requests.py     public, inbound: ExecuteBody, controls
 views.py        public, outbound: events, results, languages
 link.py         engine link: calls, replies, and the model as it is

@@ -20,6 +20,8 @@ from vibecell.wire.fields import Base64Bytes, StrictModel
 
 MAX_TEXT_CHARACTERS = 2 * 1024 * 1024
 MAX_NAME_IN_PATH = 64
+#: Beside the type of a list or table: its first wrong item is told, and no more are looked at.
+_FIRST_WRONG_ONLY = Field(fail_fast=True)
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS)]
 Check = Callable[[BaseModel], str | None]
 """What is wrong with a body as a whole; ``None``: nothing."""
@@ -106,9 +108,9 @@ def judged_type(hint: Any) -> Any:
     if may_be_none:
         return judged_type(kind) | None
     if (item := members.item_of(kind)) is not None:
-        kind = list[judged_type(item)]  # type: ignore[misc]
+        kind = Annotated[list[judged_type(item)], _FIRST_WRONG_ONLY]  # type: ignore[misc]
     elif (value := members.value_of(kind)) is not None:
-        kind = dict[str, judged_type(value)]  # type: ignore[misc]
+        kind = Annotated[dict[str, judged_type(value)], _FIRST_WRONG_ONLY]  # type: ignore[misc]
     elif members.is_object(kind):
         kind = body_of(kind, f"{members.public_name(kind)}Body")
     elif kind is str and meta is None:

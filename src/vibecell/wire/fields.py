@@ -14,6 +14,7 @@ from vibecell.model.errors import FieldProblem
 
 MAX_PROBLEMS = 32
 _MAX_PATH_TEXT = 160
+_MAX_MESSAGE_TEXT = 320
 
 
 class StrictModel(BaseModel):
@@ -54,15 +55,18 @@ def problems_of(error: ValidationError) -> list[FieldProblem]:
 
 
 def _problem(loc: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
-    path = ".".join(_printable(str(part)) for part in loc)[:_MAX_PATH_TEXT] or "request"
-    if kind == "extra_forbidden":
-        return FieldProblem(path, "unknown field")
+    path = path_of(loc)
     if kind == "missing":
         return FieldProblem(path, "is required")
     if kind == "model_type":
         return FieldProblem(path, "should be an object")
     text = message.removeprefix("Value error, ").removeprefix("Input ")
-    return FieldProblem(path, text)
+    return FieldProblem(path, text[:_MAX_MESSAGE_TEXT])
+
+
+def path_of(loc: tuple[int | str, ...]) -> str:
+    """Where a field stands, as it is told: bounded, and of printable characters."""
+    return ".".join(_printable(str(part)) for part in loc)[:_MAX_PATH_TEXT] or "request"
 
 
 def _printable(text: str) -> str:

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.events import Control
@@ -28,7 +28,7 @@ from vibecell.wire.bodies import (
     part_of,
     strict_model,
 )
-from vibecell.wire.fields import problems_of
+from vibecell.wire.judging import judged
 
 _LIMITS = "Bounds to set for this execution; absent ones keep the default."
 
@@ -57,8 +57,7 @@ _CONTROL_BODIES = {
     kind: body_of(kind, f"{kind.__name__}Control") for kind in members.kinds_of(Control)
 }
 ControlBody: Any = Annotated[reduce(or_, _CONTROL_BODIES.values()), Field(discriminator="type")]
-_CONTROL: TypeAdapter[BaseModel] = TypeAdapter(ControlBody)
-_KIND_OF_BODY = {body: kind for kind, body in _CONTROL_BODIES.items()}
+_CONTROLS = {str(members.tag_of(kind)): (kind, body) for kind, body in _CONTROL_BODIES.items()}
 
 
 def decode_execute(value: object) -> BaseModel:
@@ -67,10 +66,7 @@ def decode_execute(value: object) -> BaseModel:
     Raises:
         InvalidRequest: names each wrong field.
     """
-    try:
-        return ExecuteBody.model_validate(value)
-    except ValidationError as error:
-        raise InvalidRequest(*problems_of(error)) from error
+    return judged(ExecuteBody, value)
 
 
 def to_execution_request(
@@ -134,9 +130,13 @@ def decode_control(value: object) -> Control:
     Raises:
         InvalidRequest: not a control, or names each wrong field.
     """
-    try:
-        body = _CONTROL.validate_python(value)
-    except ValidationError as error:
-        raise InvalidRequest(*problems_of(error)) from error
-    control: Control = built(_KIND_OF_BODY[type(body)], vars(body))
+    if not isinstance(value, dict):
+        raise InvalidRequest(FieldProblem("request", "should be an object"))
+    if "type" not in value:
+        raise InvalidRequest(FieldProblem("type", "is required"))
+    tag = value["type"]
+    if not isinstance(tag, str) or tag not in _CONTROLS:
+        raise InvalidRequest(FieldProblem("type", f"should be one of {', '.join(_CONTROLS)}"))
+    kind, shape = _CONTROLS[tag]
+    control: Control = built(kind, vars(judged(shape, value)))
     return control
