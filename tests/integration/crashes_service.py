@@ -210,13 +210,14 @@ def descriptors(pid: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def serving(
-    uid_base: int = 1_950_000_000, umask: int = -1, **settings: str
+    uid_base: int = 1_950_000_000, umask: int = -1, stderr: int | None = None, **settings: str
 ) -> Iterator[LiveService]:
     """Start a service of one's own; end it hard if the test has not ended it.
 
     Args:
         uid_base: of its cells, so that they can be told from another service's.
         umask: it is started with; -1 is ours.
+        stderr: where it complains; ``None`` is where we do.
         settings: ``VIBECELL_`` variables without their prefix, in small letters.
     """
     with tempfile.TemporaryDirectory(prefix="vibecell-test-", ignore_cleanup_errors=True) as name:
@@ -227,7 +228,7 @@ def serving(
         command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
         mounts = Path("/proc/self/mounts").read_text()
         process = subprocess.Popen(
-            command, env=environ, stdout=subprocess.PIPE, text=True, umask=umask
+            command, env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True, umask=umask
         )
         try:
             url = _until_ready(process)

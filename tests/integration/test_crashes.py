@@ -217,7 +217,7 @@ def _run_many(service: LiveService, pool: ThreadPoolExecutor, count: int) -> Non
         assert answer.result(60).get("output") == f"{i}\n", answer.result()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_leaves_nothing(prepared: object, number: int) -> None:
     with serving(uid_base=1_952_000_000) as service, ThreadPoolExecutor(4) as pool:
         answers = [_begin(service, pool, f"mark-stop-{i}") for i in range(3)]

@@ -1,5 +1,7 @@
 """What the two processes of the service are told."""
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -42,3 +44,43 @@ def test_settings_that_no_pipe_holds_are_refused(monkeypatch: pytest.MonkeyPatch
     keys = tuple(f"{number:032}" for number in range(3000))
     with pytest.raises(PlatformError, match="the settings are too long"):
         told(monkeypatch, "gateway", Settings(api_keys=keys))
+
+
+def test_a_host_without_descriptors_is_a_failure_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pipe() -> tuple[int, int]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("os.pipe", pipe)
+    with pytest.raises(PlatformError, match="Too many open files"):
+        children.start("gateway", GIVEN)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "no process left"), MemoryError()])
+def test_a_host_without_processes_or_memory_is_one_too(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def popen(*_args: Any, **_options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("subprocess.Popen", popen)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(PlatformError, match=r"no process left|no memory"):
+        children.start("gateway", GIVEN)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_pipe_that_is_too_small_is_a_failure_and_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel makes small ones for a user who has many."""
+    make = os.pipe
+
+    def small() -> tuple[int, int]:
+        reading, writing = make()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        return reading, writing
+
+    monkeypatch.setattr("os.pipe", small)
+    keys = tuple(f"{number:032}" for number in range(300))
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(PlatformError, match="too small"):
+        children.start("gateway", Settings(api_keys=keys))
+    assert os.listdir("/proc/self/fd") == before

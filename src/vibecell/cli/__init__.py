@@ -5,6 +5,7 @@ composition/    the one place that names concrete classes
 serve.py        vibecell serve: the whole service
 supervisor.py   keeps engine and gateway alive
 children.py     the two processes, seen from both sides
+complaints.py   lines for a person, which hold up nobody
 privileges.py   how the gateway becomes a user without rights
 run.py          vibecell run: a program as if it ran here
 terminal.py     this side's terminal

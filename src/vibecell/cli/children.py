@@ -6,15 +6,19 @@ environment and on no command line; the engine is not told the keys at all.
 """
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from vibecell.cli.complaints import Complaints, complain
 from vibecell.cli.privileges import become, die_with_parent
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
@@ -42,27 +46,44 @@ def start(
     data = pack(told)
     if len(data) > _MAX_SETTINGS_BYTES:
         raise PlatformError("start a child process", "the settings are too long")
-    reading, writing = os.pipe()
-    passed = [reading]
     command = [sys.executable, "-P", "-m", "vibecell.cli.main", "internal", role]
-    command += ["--parent", str(os.getpid()), "--settings-fd", str(reading)]
+    command += ["--parent", str(os.getpid())]
+    passed = []
     if listener is not None:
         passed.append(listener.fileno())
         command += ["--listener-fd", str(listener.fileno())]
     try:
-        os.write(writing, data)
-        return subprocess.Popen(
-            command,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            pass_fds=passed,
-            start_new_session=True,  # a terminal's Ctrl+C is the supervisor's alone
-        )
-    except OSError as error:
-        raise PlatformError("start a child process", str(error)) from error
+        with _pipe_holding(data) as reading:
+            return subprocess.Popen(
+                [*command, "--settings-fd", str(reading)],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[reading, *passed],
+                start_new_session=True,  # a terminal's Ctrl+C is the supervisor's alone
+            )
+    except (OSError, MemoryError) as error:
+        raise PlatformError("start a child process", str(error) or "no memory") from error
+
+
+@contextlib.contextmanager
+def _pipe_holding(data: bytes) -> Iterator[int]:
+    """The end to read of a pipe from which all of ``data`` can be read, and then its end.
+
+    Raises:
+        OSError: there is none to be had, or it is too small: the kernel makes smaller ones
+            for a user who has many. Source: pipe(7), pipe-user-pages-soft
+    """
+    reading, writing = os.pipe()
+    try:
+        try:
+            os.set_blocking(writing, False)  # nobody reads yet: to wait for room would be for ever
+            if os.write(writing, data) < len(data):
+                raise OSError(errno.ENOBUFS, "the pipe for the settings is too small")
+        finally:
+            os.close(writing)
+        yield reading
     finally:
         os.close(reading)
-        os.close(writing)
 
 
 def _environment() -> dict[str, str]:
@@ -81,7 +102,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
     if os.getppid() != parent:
         return EXIT_FAILED  # the supervisor died before we asked to die with it
     logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format=f"vibecell {role}: %(message)s"
+        handlers=[Complaints()], level=logging.WARNING, format=f"vibecell {role}: %(message)s"
     )
     with os.fdopen(settings_fd, "rb") as pipe:
         settings = unpack(pipe.read(), Settings)
@@ -93,7 +114,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
                 raise PlatformError("start the gateway", "no listener was passed")
             _gateway(settings, socket.socket(fileno=listener_fd))
     except VibecellError as error:
-        print(f"vibecell: {error}", file=sys.stderr)
+        complain(str(error))
         return EXIT_FAILED
     return 0
 

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+# before gevent changes anything: it takes what it needs as it was
+from vibecell.cli.complaints import complain
 from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
 from vibecell.model.language import DEFAULT_IMAGE, DEFAULT_LANGUAGE
 
 EXIT_USAGE = 2
+_PATIENCE_S = 5.0  # with who reads our last words
 _LANGUAGE_HELP = f"default: by the file's name, else {DEFAULT_LANGUAGE}"
 
 
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     except VibecellError as error:
-        print(f"vibecell: {error}", file=sys.stderr)
+        complain(str(error), _PATIENCE_S)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 130

@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vibecell.cli import children
+from vibecell.cli.complaints import complain
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
 from vibecell.cli.terminal import raw_terminal, terminal_size
@@ -115,7 +116,7 @@ def _engine(settings: Settings) -> Iterator[Executor]:
     with tempfile.TemporaryDirectory(prefix="vibecell-") as run_dir:
         # one program needs one warm cell
         private = replace(settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1)
-        supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
+        supervisor = Supervisor(complain)
         supervisor.add(Child("engine", lambda: children.start("engine", private)))
         client = executor(private)
         try:

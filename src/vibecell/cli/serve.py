@@ -7,15 +7,15 @@ what protects the host and where to go. Refuses to serve before all of it works.
 import contextlib
 import http.client
 import socket
-import sys
 import time
 from dataclasses import replace
 
 from vibecell.cli import children
+from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.report import layer_lines
-from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.cli.supervisor import Child, GaveUp, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
@@ -32,31 +32,42 @@ def serve(settings: Settings) -> int:
         PlatformError: the port cannot be had, or the image not be built.
     """
     began_s = time.monotonic()
-    supervisor = Supervisor(_complain)
-    with supervisor.signals():
-        listener = _listen(settings)
+    hold_standard_streams()
+    supervisor = Supervisor(complain)
+    with supervisor.signals(), contextlib.ExitStack() as ending:
+        listener = ending.enter_context(_listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
         _make_run_dir(settings)
         require_free(settings.run_dir)
-        deployment = deploy(settings)
         try:
-            supervisor.add(Child("engine", lambda: children.start("engine", settings)))
-            supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
-            client = executor(settings)
-            supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
-            supervisor.wait_until(lambda: _gateway_answers(settings), START_DEADLINE_S)
-            _report(settings, client, time.monotonic() - began_s)
+            with supervisor.interruptible():  # an image may be built first
+                deployment = deploy(settings)
+            ending.callback(deployment.release)
+            ending.callback(supervisor.stop)
+            ending.callback(listener.close)  # first: who comes during the stop is refused
+            _start(supervisor, settings, listener, began_s)
             supervisor.run()
         except StartFailed as error:
-            _complain(f"not serving: {error}")
-            return 1
+            complain(f"not serving: {error}")
+            return children.EXIT_FAILED
+        except GaveUp as error:
+            complain(f"serving no more: {error}")
+            return children.EXIT_FAILED
         except Stopped:
             return 0
-        finally:
-            listener.close()
-            supervisor.stop()
-            deployment.release()
     return 0
+
+
+def _start(
+    supervisor: Supervisor, settings: Settings, listener: socket.socket, began_s: float
+) -> None:
+    supervisor.add(Child("engine", lambda: children.start("engine", settings)))
+    supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
+    client = executor(settings)
+    with supervisor.interruptible():
+        supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
+        supervisor.wait_until(lambda: _gateway_answers(settings), START_DEADLINE_S)
+        _report(settings, client, time.monotonic() - began_s)
 
 
 def _make_run_dir(settings: Settings) -> None:
@@ -99,13 +110,8 @@ def _gateway_answers(settings: Settings) -> bool:
 
 def _report(settings: Settings, client: Executor, took_s: float) -> None:
     capabilities = client.health().capabilities
-    print(f"What protects this host (backend {capabilities.backend}):")
-    for line in layer_lines(capabilities.layers):
-        print(f"  {line}")
+    lines = [f"What protects this host (backend {capabilities.backend}):"]
+    lines += [f"  {line}" for line in layer_lines(capabilities.layers)]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Vibecell is ready after {took_s:.1f} s: http://{host}:{settings.port}")
-    sys.stdout.flush()
-
-
-def _complain(line: str) -> None:
-    print(f"vibecell: {line}", file=sys.stderr, flush=True)
+    lines.append(f"Vibecell is ready after {took_s:.1f} s: http://{host}:{settings.port}")
+    say("\n".join(lines), STDOUT)

@@ -1,8 +1,10 @@
 """Keeps engine and gateway alive, and ends them together.
 
 Owns the two child processes; refuses to look at what they do. A child that
-dies is started again at once, then with growing pauses if it keeps dying. A
-child that dies before it was ever ready ends the service: it has said why.
+dies is started again at once, then with growing pauses if it keeps dying. One that
+cannot be started, because the host has no process, memory or descriptor left at
+that moment, is tried again likewise. Only a child that fails again and again within a short
+time ends the service. A child that dies before it was ever ready ends it at once: it has said why.
 """
 
 import contextlib
@@ -12,13 +14,18 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from vibecell.model.errors import PlatformError
 from vibecell.model.stopping import STOP_S
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+# A terminal that is closed is one way of ending what runs in it.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+MAX_FAILURES = 10
+WINDOW_S = 120.0
+PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STEADY_AFTER_S = 30.0
 _POLL_S = 0.02
 
@@ -27,8 +34,12 @@ class StartFailed(Exception):
     """A child ended, or said nothing in time, before it was ready."""
 
 
-class Stopped(Exception):
-    """A signal asked us to stop while we waited."""
+class GaveUp(Exception):
+    """A child has failed too often within a short time."""
+
+
+class Stopped(BaseException):
+    """A signal asked us to stop during the start; no failure, so nothing may take it for one."""
 
 
 @dataclass
@@ -37,54 +48,86 @@ class Child:
 
     Attributes:
         name: for messages.
-        spawn: starts its process.
+        spawn: starts its process; raises ``PlatformError`` or an ``OSError`` where it cannot.
+        pauses_s: before it is started again after the first failure, the second, ….
     """
 
     name: str
     spawn: Callable[[], subprocess.Popen[bytes]]
+    pauses_s: tuple[float, ...] = PAUSES_S
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
     began_at_s: float = 0.0
-    due_at_s: float = field(default=0.0)
+    due_at_s: float = 0.0
+    _failed_at_s: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
 
     def start(self) -> None:
-        """Start it now."""
-        self.process = self.spawn()
+        """Start it now; raises what ``spawn`` does."""
         self.began_at_s = time.monotonic()
+        self.process = self.spawn()
 
-    def poll(self) -> str | None:
-        """Notice a death and plan the next start; say what happened."""
-        if self.process is None or self.process.poll() is None:
+    def tend(self) -> str | None:
+        """Notice its death, or start it if that is due; what failed, for a person.
+
+        Raises:
+            GaveUp: it was once too often.
+        """
+        if self.process is not None:
+            if (status := self.process.poll()) is None:
+                return None
+            self.process = None
+            return self._failed(f"{self.name} ended with status {status}")
+        if time.monotonic() < self.due_at_s:
             return None
-        status, self.process = self.process.returncode, None
+        try:
+            self.start()
+        except (PlatformError, OSError) as error:
+            return self._failed(f"{self.name} could not be started: {error}")
+        return None
+
+    def _failed(self, how: str) -> str:
+        """Plan the next start; how long it was alive decides how soon that is."""
         now_s = time.monotonic()
         self.deaths = 1 if now_s - self.began_at_s > _STEADY_AFTER_S else self.deaths + 1
-        pause_s = _PAUSES_S[min(self.deaths - 1, len(_PAUSES_S) - 1)]
-        self.due_at_s = now_s + pause_s
-        return f"{self.name} ended with status {status}; starting it again"
-
-    def start_if_due(self) -> None:
-        """Start it if it is dead and its pause is over."""
-        if self.process is None and time.monotonic() >= self.due_at_s:
-            self.start()
+        self.due_at_s = now_s + self.pauses_s[min(self.deaths, len(self.pauses_s)) - 1]
+        self._failed_at_s.append(now_s)
+        if len(self._failed_at_s) == MAX_FAILURES and now_s - self._failed_at_s[0] < WINDOW_S:
+            raise GaveUp(f"{how}, the {MAX_FAILURES}th failure within {WINDOW_S:.0f} s")
+        return f"{how}; starting it again"
 
 
 class Supervisor:
     """Children and the signals that concern them.
 
     Args:
-        say: takes one line for a person.
+        say: takes one line for a person; raises nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._children: list[Child] = []
         self._stopping = False
+        self._interrupts = False
 
     def add(self, child: Child) -> None:
-        """Start a child and keep it."""
+        """Start a child and keep it; raises what its ``spawn`` does."""
         child.start()
         self._children.append(child)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a stop signal end at once what is done meanwhile, however long that waits.
+
+        Raises:
+            Stopped: one came, now or before.
+        """
+        self._interrupts = True
+        try:
+            if self._stopping:
+                raise Stopped
+            yield
+        finally:
+            self._interrupts = False
 
     def wait_until(self, ready: Callable[[], bool], deadline_s: float) -> None:
         """Wait for a first start.
@@ -105,14 +148,16 @@ class Supervisor:
             time.sleep(_POLL_S)
 
     def run(self) -> None:
-        """Keep the children alive until a signal says stop."""
+        """Keep the children alive until a signal says stop.
+
+        Raises:
+            GaveUp: one of them cannot be.
+        """
         with _wakeups() as wait:
             while not self._stopping:
                 for child in self._children:
-                    message = child.poll()
-                    if message is not None:
+                    if (message := child.tend()) is not None:
                         self._say(message)
-                    child.start_if_due()
                 wait(self._pause_s())
 
     def _pause_s(self) -> float | None:
@@ -121,12 +166,21 @@ class Supervisor:
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
-        """Take stop signals as wishes, and hear of children's deaths."""
+        """Take stop signals as wishes, and hear of children's deaths.
+
+        A further one, during the stop, changes nothing: that has its deadlines.
+        """
 
         def stop(_number: int, _frame: object) -> None:
             self._stopping = True
+            if self._interrupts:
+                self._interrupts = False  # once: what it ends may have to tidy up
+                raise Stopped
 
-        previous = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+        # nohup(1) ignores it, so that a command outlives its terminal
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        wanted = set(STOP_SIGNALS) - ignored
+        previous = {number: signal.signal(number, stop) for number in wanted}
         previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _n, _f: None)
         try:
             yield

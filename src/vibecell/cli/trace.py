@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vibecell.cli import children
+from vibecell.cli.complaints import complain
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import TracedExecutor, executor, is_ready
 from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
@@ -165,7 +166,7 @@ def _service(settings: Settings, url: str | None) -> Iterator[tuple[_Address, Tr
 @contextlib.contextmanager
 def _running(settings: Settings, listener: socket.socket) -> Iterator[TracedExecutor]:
     deployment = deploy(settings)
-    supervisor = Supervisor(lambda line: print(f"vibecell: {line}", file=sys.stderr))
+    supervisor = Supervisor(complain)
     client = executor(settings)
     try:
         supervisor.add(Child("engine", lambda: children.start("engine", settings)))

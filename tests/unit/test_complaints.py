@@ -1,0 +1,101 @@
+"""What a service says to a person can neither end it nor hold it up."""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from vibecell.cli.complaints import Complaints, say
+
+
+@contextlib.contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for descriptor in ends:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def test_a_line_arrives() -> None:
+    with pipe() as (reading, writing):
+        say("süß \ud800", writing)
+        assert os.read(reading, 100) == "süß \\ud800\n".encode()
+
+
+def test_a_reader_who_has_left_is_no_failure() -> None:
+    with pipe() as (reading, writing):
+        os.close(reading)
+        say("nobody reads this", writing)
+
+
+def test_a_descriptor_that_is_closed_is_no_failure() -> None:
+    with pipe() as (_, writing):
+        os.close(writing)
+        say("nobody reads this", writing)
+
+
+@pytest.mark.parametrize("line", ["a line", "a traceback\n" * 20_000])
+def test_a_reader_who_does_not_read_is_not_waited_for(line: str) -> None:
+    with pipe() as (_, writing):
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"x" * 4096):
+                pass
+        os.set_blocking(writing, True)
+        say(line, writing)
+
+
+def test_what_is_longer_than_a_pipe_is_said_as_far_as_it_fits() -> None:
+    with pipe() as (reading, writing):
+        say("x" * 1_000_000, writing)
+        assert set(os.read(reading, 2_000_000)) == set(b"x")
+
+
+def test_a_reader_who_is_slow_is_waited_for_where_that_is_wanted() -> None:
+    with pipe() as (_, writing):
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"x" * 4096):
+                pass
+        began_s = time.monotonic()
+        say("a line", writing, patience_s=0.2)
+        assert time.monotonic() - began_s >= 0.2
+
+
+def test_what_is_logged_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    handler = Complaints()
+    handler.setFormatter(logging.Formatter("vibecell engine: %(message)s"))
+    log = logging.Logger("here")
+    log.addHandler(handler)
+    log.warning("%d cells", 3)
+    log.warning("%d cells", "three")
+    one, other = capfd.readouterr().err.splitlines()
+    assert one == "vibecell engine: 3 cells"
+    assert other.startswith("here: a message could not be made: TypeError")
+
+
+def test_nothing_takes_the_place_of_a_stream_that_was_closed() -> None:
+    program = (
+        "import os, sys\n"
+        "from vibecell.cli.complaints import hold_standard_streams\n"
+        "hold_standard_streams()\n"
+        "os.write(int(sys.argv[1]), b','.join(os.readlink(f'/proc/self/fd/{n}').encode()"
+        " for n in range(3)))\n"
+    )
+    with pipe() as (reading, writing):
+        command = f'exec "{sys.executable}" -c "$0" {writing} <&- >&- 2>&-'
+        subprocess.run(
+            ["/bin/sh", "-c", command, program],
+            pass_fds=[writing],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            check=True,
+        )
+        assert os.read(reading, 1000) == b"/dev/null,/dev/null,/dev/null"
