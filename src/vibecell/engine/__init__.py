@@ -1,6 +1,7 @@
 """The engine: takes requests, runs them in cells, keeps what they said.
 
 daemon.py       the process: socket, start, stop
+link_streams.py one connection of it: what is held of a client, and for how long
 call_handler.py what is said on the socket
 executions.py   executions as they begin: ids, admission, counts
 admission.py    who runs, who waits, who is turned away

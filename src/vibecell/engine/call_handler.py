@@ -13,12 +13,12 @@ from typing import assert_never
 
 from vibecell.engine.executions import Executions
 from vibecell.engine.keeping import Kept
+from vibecell.engine.link_streams import read_message
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import (
     Conflict,
     FieldProblem,
     InvalidRequest,
-    MalformedRequest,
     PlatformError,
     RequestError,
     VibecellError,
@@ -66,7 +66,7 @@ class CallHandler:
         self._between_calls.add(writer)
         try:
             async with asyncio.timeout(wait_s):
-                message = await _message(reader)
+                message = await read_message(reader, wire.MAX_CALL_BYTES)
         except TimeoutError:
             return False
         except VibecellError as error:
@@ -101,7 +101,9 @@ class CallHandler:
             await _follow(followed, after, reader, writer)
         return False
 
-    async def _answer(self, message: bytes) -> tuple[wire.Reply, Kept | None, int | None]:
+    async def _answer(
+        self, message: bytes | bytearray
+    ) -> tuple[wire.Reply, Kept | None, int | None]:
         """The reply to a call, and what to follow after it, from which event on.
 
         From none (``None``) where the result alone is wanted.
@@ -180,27 +182,12 @@ async def _send_events(kept: Kept, after: int, writer: asyncio.StreamWriter) -> 
 async def _obey_controls(kept: Kept, reader: asyncio.StreamReader) -> None:
     """Returns when the client leaves or says what is no control."""
     try:
-        while message := await _message(reader):
+        while message := await read_message(reader, wire.MAX_CONTROL_BYTES):
             control = wire.decode_control(message)
             with contextlib.suppress(Conflict):  # input after its end: nobody is left to tell
                 await kept.control(control)
     except RequestError as error:
         _LOG.warning("a conversation was ended: its control was wrong: %s", error)
-
-
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    """One message; nothing where the client has left.
-
-    Raises:
-        MalformedRequest: it is too long, or empty.
-    """
-    try:
-        size_bytes = wire.message_bytes(await reader.readexactly(wire.LENGTH_BYTES))
-        if not 0 < size_bytes <= wire.MAX_CALL_BYTES:
-            raise MalformedRequest("the message is empty or too long")
-        return await reader.readexactly(size_bytes)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return b""
 
 
 async def _send(writer: asyncio.StreamWriter, reply: wire.Reply) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from vibecell.config import Settings
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
+from vibecell.engine.link_streams import BACKLOG, leave, start_listening
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.sandbox.backend import Backend
@@ -26,9 +27,6 @@ from vibecell.sandbox.mechanisms.credentials import peer
 
 MAX_CONNECTIONS = 4096
 GARBAGE_THRESHOLD = 50_000
-# of what a client says, before it is asked for
-READ_AHEAD_BYTES = 64 * 1024
-_BACKLOG = 512
 _LOG = logging.getLogger(__name__)
 
 
@@ -141,16 +139,17 @@ async def _listening(settings: Settings, handler: CallHandler) -> AsyncIterator[
                 and peer(writer.get_extra_info("socket")).uid in allowed
             ):
                 await handler.serve(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             _LOG.debug("a client left in the middle")
+        except asyncio.CancelledError:  # the engine stops, and has waited long enough
+            writer.transport.abort()
         finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await leave(reader, writer)
             busy.discard(task)
-            writer.close()
 
     path = settings.engine_socket
-    server = await asyncio.start_unix_server(
-        talk, sock=_socket(path, settings.gateway_uid), limit=READ_AHEAD_BYTES
-    )
+    server = await start_listening(talk, _socket(path, settings.gateway_uid))
     try:
         yield
     finally:
@@ -180,7 +179,7 @@ def _socket(path: Path, gateway_uid: int) -> socket.socket:
         making.chmod(0o600)
         if os.geteuid() == 0:
             os.chown(making, gateway_uid, 0)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         making.rename(path)
     except OSError as error:
         listener.close()

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from vibecell.engine.spill import SpillFile
-from vibecell.model.errors import PlatformError
+from vibecell.model.errors import PlatformError, forget_frames
 from vibecell.model.events import Display, Event, Finished, NumberedEvent, Stream
 from vibecell.model.execution import Result
 from vibecell.wire.link import LENGTH_BYTES, decode_result, encode_message
@@ -184,6 +184,7 @@ class EventLog:
         try:
             self._aside.append(b"".join(messages))
         except PlatformError as error:
+            forget_frames(error)
             self.fault = error
             return
         for message in messages:

@@ -23,7 +23,7 @@ from vibecell.engine.verdict import (
     matches_expected,
     total_usage,
 )
-from vibecell.model.errors import SandboxFailure, VibecellError
+from vibecell.model.errors import SandboxFailure, VibecellError, forget_frames
 from vibecell.model.events import (
     Cancel,
     Control,
@@ -186,6 +186,7 @@ class Execution:
                 error,
                 exc_info=not isinstance(error, VibecellError),
             )
+            forget_frames(error)  # it is kept by the work, which is in one of them
             self._recorder.flush()
             return self._make_result(Verdict.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
         last = self._stages[-1].outcome

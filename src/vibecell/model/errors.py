@@ -113,3 +113,15 @@ class SandboxFailure(PlatformError):
 
 class ProtocolViolation(PlatformError):
     """A peer sent what the protocol does not allow."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let an error that is kept not keep the frames it passed, and all that is in them.
+
+    What keeps an error is often in one of its frames: a circle, which holds whatever was
+    being read or written until the collector comes by.
+    """
+    passed: BaseException | None = error
+    while passed is not None:
+        passed.__traceback__ = None
+        passed = passed.__context__

@@ -23,7 +23,7 @@ from vibecell.model.errors import (
     ProtocolViolation,
     VibecellError,
 )
-from vibecell.model.events import Control, Finished, NumberedEvent
+from vibecell.model.events import MAX_INPUT_CHARACTERS, Control, Finished, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
@@ -31,6 +31,8 @@ from vibecell.model.status import ExecutionState, Health, Standing
 
 LENGTH_BYTES = 4
 MAX_CALL_BYTES = 8 * 1024 * 1024
+# the longest text of one control, each character of four bytes, and what is around it
+MAX_CONTROL_BYTES = 4 * MAX_INPUT_CHARACTERS + 1024
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -194,7 +196,7 @@ def same_bytes(request: ExecutionRequest) -> bytes:
     return _STABLE_ENCODER.encode(request)
 
 
-def decode_call(data: bytes) -> Call:
+def decode_call(data: bytes | bytearray) -> Call:
     """The call a message holds.
 
     Raises:
@@ -204,7 +206,7 @@ def decode_call(data: bytes) -> Call:
     return _asked(_CALL, data)
 
 
-def decode_control(data: bytes) -> Control:
+def decode_control(data: bytes | bytearray) -> Control:
     """The control a message holds; raises as ``decode_call``."""
     return _asked(_CONTROL, data)
 
@@ -263,7 +265,7 @@ def error_of(reply: RefusedReply) -> VibecellError:
     return ProtocolViolation("read the engine's refusal")
 
 
-def _asked(decoder: "msgpack.Decoder[_Message]", data: bytes) -> _Message:
+def _asked(decoder: "msgpack.Decoder[_Message]", data: bytes | bytearray) -> _Message:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:

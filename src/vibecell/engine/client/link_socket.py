@@ -8,10 +8,11 @@ import socket
 import threading
 import time
 
-from vibecell.model.errors import ProtocolViolation
+from vibecell.model.errors import MalformedRequest, ProtocolViolation
 from vibecell.model.events import Control
 from vibecell.wire.link import (
     LENGTH_BYTES,
+    MAX_CONTROL_BYTES,
     MAX_REPLY_BYTES,
     Call,
     encode_message,
@@ -123,9 +124,12 @@ class SharedLink(Link):
         """Send one control; waits as long as the engine takes nothing.
 
         Raises:
+            MalformedRequest: it is longer than a control may be.
             OSError: the connection broke.
         """
         data = encode_message(control)
+        if len(data) > LENGTH_BYTES + MAX_CONTROL_BYTES:
+            raise MalformedRequest("the control is too long")
         with self._sending:
             if self._sender is None:
                 self._sender = self._link.dup()
