@@ -77,7 +77,11 @@ class Conversation(Followed, Protocol):
         ...
 
     def send(self, control: Control) -> None:
-        """Pass a control on; ignored once the execution has ended."""
+        """Pass a control on; ignored once the execution has ended.
+
+        Raises:
+            Conflict: a control that goes beside input cannot be delivered.
+        """
         ...
 
 
@@ -155,7 +159,8 @@ class Executor(Protocol):
 
         Raises:
             UnknownExecution: no such execution for this owner.
-            Conflict: input for an execution that has ended.
+            Conflict: input for an execution that has ended, or that its program does not
+                read; a signal before there is a program; what cannot be delivered.
         """
         ...
 

@@ -113,6 +113,8 @@ async def gather(process: Process, into: Gathered | None = None) -> Gathered:
 
 async def until(process: Process, text: bytes, seen: Gathered) -> None:
     """Read until the program has printed a text."""
+    if text in seen.stdout:
+        return
     async with asyncio.timeout(10):
         async for occurrence in process.read():
             assert not isinstance(occurrence, Exit), occurrence

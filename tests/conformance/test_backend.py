@@ -35,7 +35,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import SourceFile
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
-from vibecell.sandbox.backend import Collection, Exit
+from vibecell.sandbox.backend import Cell, Collection, Exit, Process
 from vibecell.sandbox.bounds import MAX_DISPLAYS_BYTES
 
 MIB = 1024 * 1024
@@ -205,6 +205,87 @@ class TestControls:
 
         exit_ = cells.do(work())
         assert (exit_.signal, exit_.stopped_by) == (signal.SIGTERM, None)
+
+
+NOT_READ = b"not read\n" * 500_000
+ON_PIPES_OR_A_TERMINAL = pytest.mark.parametrize("interactive", [False, True])
+
+
+@every_backend
+class TestControlsBesideInput:
+    """Input that a program has not read holds up nothing but input."""
+
+    async def _with_unread_input(
+        self, cell: Cell, source: str, interactive: bool, seen: Gathered
+    ) -> tuple[Process, "asyncio.Task[None]"]:
+        """A program that runs and reads nothing, and who writes to it without end."""
+        spec = python(f"print('on')\n{source}", stdin=NOT_READ, interactive=interactive)
+        process = await cell.start(spec)
+        await until(process, b"on", seen)
+        writing = asyncio.create_task(process.write_stdin(NOT_READ))
+        await asyncio.sleep(0.3)  # so that it stands wherever it can stand
+        assert not writing.done()
+        return process, writing
+
+    @ON_PIPES_OR_A_TERMINAL
+    def test_a_signal_arrives(self, cells: Cells, interactive: bool) -> None:
+        async def work() -> Exit:
+            async with cells.cell() as cell, asyncio.timeout(10):
+                seen = Gathered()
+                source = "while True: pass"
+                process, writing = await self._with_unread_input(cell, source, interactive, seen)
+                await process.send_signal(signal.SIGTERM)
+                seen = await gather(process, seen)
+                await writing
+                return seen.exits[0]
+
+        exit_ = cells.do(work())
+        assert (exit_.signal, exit_.stopped_by) == (signal.SIGTERM, None)
+
+    @ON_PIPES_OR_A_TERMINAL
+    def test_a_kill_arrives(self, cells: Cells, interactive: bool) -> None:
+        async def work() -> Exit:
+            async with cells.cell() as cell, asyncio.timeout(10):
+                seen = Gathered()
+                source = "while True: pass"
+                process, writing = await self._with_unread_input(cell, source, interactive, seen)
+                process.kill()
+                seen = await gather(process, seen)
+                await writing
+                return seen.exits[0]
+
+        assert cells.do(work()).stopped_by == "cancel"
+
+    def test_a_size_arrives(self, cells: Cells) -> None:
+        real = (
+            "import os, signal, time\n"
+            "say = lambda *_: os.write(1, b'resized %dx%d' % tuple(os.get_terminal_size()))\n"
+            "signal.signal(signal.SIGWINCH, say)\n"
+            "print('heard')\n"
+            "while True: time.sleep(0.05)\n"
+        )
+        source = real if cells.kind in REAL_KINDS else "print('heard')\nwhile True: pass"
+
+        async def work() -> None:
+            async with cells.cell() as cell, asyncio.timeout(10):
+                seen = Gathered()
+                process, writing = await self._with_unread_input(cell, source, True, seen)
+                await until(process, b"heard", seen)
+                await process.resize(50, 20)
+                await until(process, b"resized 50x20", seen)
+                process.kill()
+                await gather(process, seen)
+                await writing
+
+        cells.do(work())
+
+    def test_input_arrives_whole_before_its_end(self, cells: Cells) -> None:
+        real = "import shutil, sys\nshutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer, 5000)"
+        source = real if cells.kind in REAL_KINDS else "echo()"
+        sent = b"".join(b"%07d\n" % number for number in range(300_000))
+        run = cells.run_python(source, stdin=sent, limits=limited(output_bytes=4 * MIB))
+        assert run.stdout == sent
+        assert run.exit.exit_code == 0
 
 
 @every_backend

@@ -14,6 +14,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from integration.live import Service
 
+RESIZED = """
+import os, signal, time
+say = lambda *_: os.write(1, b"resized %dx%d" % tuple(os.get_terminal_size()))
+signal.signal(signal.SIGWINCH, say)
+print("on")
+while True: time.sleep(0.05)
+"""
 SLEEPER = {"code": "import time\nprint('a')\ntime.sleep(20)", "limits": {"wall_time_ms": 30000}}
 
 
@@ -104,6 +111,46 @@ class TestRunning:
                 say(websocket, type="stdin", data="x" * 200_000)
             say(websocket, type="cancel")
             assert until_finished(websocket)[-1]["result"]["verdict"] == "cancelled"
+
+    def test_a_signal_and_a_size_are_heard_behind_input_that_is_not_read(
+        self, service: Service
+    ) -> None:
+        with opened(service) as websocket:
+            code = RESIZED if service.live else "print('on')\nwhile True: pass"
+            begun(websocket, code=code, interactive=True)
+            while "on" not in hear(websocket).get("data", ""):
+                pass
+            for _ in range(4):
+                say(websocket, type="stdin", data="x\n" * 100_000)
+            say(websocket, type="resize", columns=50, rows=20)
+            while "resized 50x20" not in hear(websocket).get("data", ""):
+                pass
+            say(websocket, type="signal", name="SIGINT")
+            outcome = until_finished(websocket)[-1]["result"]["stages"][0]["outcome"]
+            assert outcome["signal"] == "SIGINT" or outcome["exit_code"] == 130
+
+    def test_who_cannot_be_heard_is_told(self, service: Service) -> None:
+        if service.live:
+            pytest.skip("needs a cell that is deaf, which a live service has not")
+        with opened(service) as websocket:
+            execution = begun(
+                websocket,
+                code="deaf()\nprint('on')\nwhile True: pass",
+                on_disconnect="continue",
+                interactive=True,
+            )
+            while "on" not in hear(websocket).get("data", ""):
+                pass
+            controls = f"{service.url}/v1/executions/{execution}/controls"
+            answer = requests.post(controls, json={"type": "signal", "name": "SIGINT"}, timeout=10)
+            assert answer.status_code == 409
+            assert answer.json()["type"] == "urn:vibecell:problem:conflict"
+            say(websocket, type="signal", name="SIGINT")
+            told = hear(websocket)
+            assert (told["type"], told["problem"]["status"]) == ("error", 409)
+            assert close_code(websocket) == 4409
+            requests.delete(f"{service.url}/v1/executions/{execution}", timeout=5)
+            assert eventually(lambda: state(service, execution) == "cancelled")
 
     def test_a_fragmented_message(self, service: Service) -> None:
         with opened(service) as websocket:

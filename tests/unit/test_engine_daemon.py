@@ -39,6 +39,7 @@ from vibecell.model.errors import (
 )
 from vibecell.model.events import (
     Cancel,
+    Control,
     Display,
     EndOfInput,
     Exited,
@@ -56,7 +57,8 @@ from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
-from vibecell.sandbox.fake.scripted_backend import FakeBackend
+from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.fake.scripted_backend import FakeBackend, FakeCell, FakeProcess
 from vibecell.wire import link as wire
 
 from .link_messages import framed, messages
@@ -264,6 +266,88 @@ def test_cancel_passes_input_that_is_not_read(shared: Engine) -> None:
         assert result_of(list(live.events())).verdict is Verdict.CANCELLED
         sender.join(10)
         assert not sender.is_alive()
+
+
+def test_controls_pass_input_that_is_not_read(shared: Engine) -> None:
+    code = "print('on')\nwhile True: pass"
+    with shared.client.submit_and_follow(request(code, interactive=True), ME) as live:
+        while not isinstance(live.receive(5).event, Stream):  # type: ignore[union-attr]
+            pass
+
+        def type_a_lot() -> None:
+            for _ in range(40):
+                live.send(Stdin(b"x" * 100_000))
+
+        sender = threading.Thread(target=type_a_lot)
+        sender.start()
+        time.sleep(0.1)
+        live.send(Resize(30, 10))
+        assert live.receive(5).event == Stream("run", "stdout", b"resized 30x10\n")  # type: ignore[union-attr]
+        live.send(Signal("SIGINT"))
+        assert result_of(list(live.events())).stages[0].outcome.signal == "SIGINT"
+        sender.join(10)
+        assert not sender.is_alive()
+
+
+@pytest.mark.parametrize("control", [Signal("SIGINT"), Resize(9, 9)], ids=["signal", "resize"])
+def test_who_sends_a_control_that_is_not_delivered_is_told(
+    shared: Engine, control: Control
+) -> None:
+    code = "deaf()\nprint('on')\nprint(input())"
+    with shared.client.submit_and_follow(request(code, interactive=True), ME) as live:
+        while not isinstance(live.receive(5).event, Stream):  # type: ignore[union-attr]
+            pass
+        with pytest.raises(Conflict, match="cannot be reached"):
+            shared.client.control(live.id, ME, control)
+        with pytest.raises(Conflict, match="cannot be reached"):
+            live.send(control)
+        live.send(Stdin(b"still here\n"))
+        assert result_of(list(live.events())).stdout == b"on\nstill here\n"
+        shared.client.control(live.id, ME, control)  # no effect any more is no error
+
+
+def test_who_signals_a_program_that_has_not_begun_is_told() -> None:
+    with engine(max_concurrent=1) as running:
+        client = running.client
+        with (
+            client.submit_and_follow(request("sleep(30)"), ME) as first,
+            client.submit_and_follow(request("while True: pass", interactive=True), ME) as second,
+        ):
+            assert second.receive(5).event == Queued(0)  # type: ignore[union-attr]
+            with pytest.raises(Conflict, match="no program is running yet"):
+                client.control(second.id, ME, Signal("SIGINT"))
+            with pytest.raises(Conflict, match="no program is running yet"):
+                second.send(Signal("SIGINT"))
+            client.control(second.id, ME, Resize(9, 9))
+            first.send(Cancel())
+            while not isinstance(second.receive(5).event, Started):  # type: ignore[union-attr]
+                pass
+            client.control(second.id, ME, Signal("SIGINT"))
+            assert result_of(list(second.events())).stages[0].outcome.signal == "SIGINT"
+
+
+def test_a_size_that_came_while_the_program_was_started_arrives() -> None:
+    class Slow(FakeCell):
+        async def start(self, spec: ProcessSpec) -> FakeProcess:
+            if spec.interactive:
+                await asyncio.to_thread(resized.wait, 10)
+            return await super().start(spec)
+
+    resized = threading.Event()
+    backend = FakeBackend()
+    backend.make_cell = Slow
+    with (
+        engine(backend) as running,
+        running.client.submit_and_follow(request("while True: pass", interactive=True), ME) as live,
+    ):
+        until(lambda: running.client.inspect(live.id, ME).standing.state == "running")
+        until(lambda: backend.live_cells == 1)
+        running.client.control(live.id, ME, Resize(41, 7))
+        resized.set()
+        assert isinstance(live.receive(5).event, Started)  # type: ignore[union-attr]
+        assert live.receive(5).event == Stream("run", "stdout", b"resized 41x7\n")  # type: ignore[union-attr]
+        live.send(Cancel())
+        list(live.events())
 
 
 def test_signal_and_resize(shared: Engine) -> None:

@@ -18,7 +18,7 @@ from .framed_bench import SPEC, Bench, everything, run
         frames.encode(0x00),
         frames.encode(0xFF, b"x"),
         frames.encode_control(frames.START, {}),
-        frames.encode_control(frames.HELLO, {"protocol": 1}),
+        frames.encode_control(frames.HELLO, {"protocol": 2}),
         frames.encode(frames.STARTED),
         frames.encode_control(frames.COLLECTED, {"skipped": 0}),
         frames.encode_control(frames.FILE, {"path": "a", "size_bytes": 1}),

@@ -56,7 +56,7 @@ class Agent:
         self._runner: runner.Runner | None = None
         self._is_warm_program = False
         self._start: messages.Start | None = None
-        self._streams = streams.Streams(self._poll, self._send)
+        self._streams = streams.Streams(self._poll, self._send, self._send_control)
         self._exit_status: int | None = None
         self._stopped_by: str | None = None
         self._process_limit_hit = False
@@ -97,7 +97,7 @@ class Agent:
         signal.set_wakeup_fd(self._wakeup_write)
         self._poll.register(self._engine, streams.READ_EVENTS)
         self._poll.register(self._wakeup, select.POLLIN)
-        self._streams.connect(self._engine, self._display)
+        self._streams.connect(self._display)
 
     def spawn(self, warm: bool) -> bool:
         """Start a runner; true in the program it becomes."""

@@ -20,15 +20,22 @@ from typing import Any
 _scan: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 HEADER = struct.Struct("!IBH")
 MAX_DATA_BYTES = 256 * 1024
 MAX_CONTROL_BYTES = 256 * 1024  # and a datagram between engine and zygote
 MAX_DISPLAY_BYTES = 4 * 1024 * 1024
 
+# Of the input that an agent holds because its program does not read. It fits a socket's
+# buffer with room to spare, so a control always has a way (unix(7): 208 KiB by default).
+INPUT_WINDOW_BYTES = 128 * 1024
+INPUT_CHUNK_BYTES = 64 * 1024  # of one STDIN frame
+# What an agent may keep to itself of what its program took: the rest of the window fits a frame.
+INPUT_UNTOLD_BYTES = INPUT_WINDOW_BYTES - INPUT_CHUNK_BYTES
+
 # engine -> agent
 START = 0x01  # control: run a program
-STDIN = 0x02  # data
+STDIN = 0x02  # data, within INPUT_WINDOW_BYTES
 EOF = 0x03  # empty: no more stdin
 RESIZE = 0x04  # control {columns, rows}
 SIGNAL = 0x05  # control {number}
@@ -48,11 +55,12 @@ FILE = 0x47  # control {path, size_bytes}; FILE_DATA frames follow
 FILE_DATA = 0x48  # data
 COLLECTED = 0x49  # control {skipped}
 FAILURE = 0x4A  # control {step, detail}: the cell is unusable
+TAKEN = 0x4B  # control {bytes}: so much more input has left the agent
 
 DATA_TYPES = frozenset({STDIN, DATA, STDOUT, STDERR, DISPLAY, FILE_DATA})
 TO_AGENT = frozenset({START, STDIN, EOF, RESIZE, SIGNAL, WRITE, DATA, COLLECT, KILL})
 TO_ENGINE = frozenset(
-    {HELLO, STARTED, STDOUT, STDERR, DISPLAY, EXIT, FILE, FILE_DATA, COLLECTED, FAILURE}
+    {HELLO, STARTED, STDOUT, STDERR, DISPLAY, EXIT, FILE, FILE_DATA, COLLECTED, FAILURE, TAKEN}
 )
 
 

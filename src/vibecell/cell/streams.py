@@ -2,8 +2,8 @@
 
 Owns the pipes or the terminal between agent and program, in both directions;
 refuses to interpret a byte. Reading stops while the engine's socket is full,
-since sending blocks; listening to the engine stops while much input waits for
-a program that does not read it.
+since sending blocks. Listening to the engine never stops: it sends no more input
+than it was told there is room for, so a control is heard whatever the program reads.
 """
 
 import contextlib
@@ -19,7 +19,6 @@ import frames
 import runner
 
 CHUNK_BYTES = 64 * 1024
-MAX_PENDING_STDIN_BYTES = 256 * 1024
 READ_EVENTS = select.POLLIN | select.POLLHUP | select.POLLERR
 _MAX_DRAINED_CHUNKS = 16
 _END_OF_TRANSMISSION = b"\x04"
@@ -32,26 +31,29 @@ class Streams:
     Args:
         poll: the agent's; descriptors come and go in it.
         send: sends one frame to the engine, blocking.
+        tell: the same for a control frame.
     """
 
     def __init__(
         self,
         poll: select.poll,
         send: Callable[[int, bytes], None],
+        tell: Callable[[int, dict[str, object]], None],
     ) -> None:
         self._poll = poll
-        self._engine = self._display = -1
+        self._display = -1
         self._send = send
+        self._tell = tell
         self._display_buffer = bytearray()
         self._outputs: dict[int, int] = {}
         self._stdin: int | None = None
         self._pending_stdin = bytearray()
+        self._untold_bytes = 0
         self._eof_requested = False
         self._terminal: int | None = None
 
-    def connect(self, engine: int, display: int) -> None:
-        """Take the engine's socket and the display FIFO's read end."""
-        self._engine = engine
+    def connect(self, display: int) -> None:
+        """Take the display FIFO's read end."""
         self._display = display
 
     def attach(self, program: runner.Runner, terminal: int | None) -> None:
@@ -83,7 +85,13 @@ class Streams:
     # in
 
     def push_stdin(self, data: bytes) -> None:
-        """Give the program input, as soon as it takes it."""
+        """Give the program input, as soon as it takes it.
+
+        Raises:
+            FrameError: it is more than there was room for.
+        """
+        if len(self._pending_stdin) + len(data) > frames.INPUT_WINDOW_BYTES:
+            raise frames.FrameError("more input than there is room for")
         self._pending_stdin += data
         self._feed()
 
@@ -94,6 +102,7 @@ class Streams:
 
     def _feed(self) -> None:
         if self._stdin is None:
+            self._has_left(len(self._pending_stdin))  # its end was closed: nobody will read it
             return
         self._write_pending(self._stdin)
         if self._pending_stdin:
@@ -102,20 +111,26 @@ class Streams:
             self._forget(self._stdin)
             if self._eof_requested:
                 self._end_input(self._stdin)
-        crowded = len(self._pending_stdin) > MAX_PENDING_STDIN_BYTES
-        self._poll.modify(self._engine, select.POLLHUP if crowded else READ_EVENTS)
 
     def _write_pending(self, stdin: int) -> None:
         try:
             while self._pending_stdin:
-                del self._pending_stdin[: os.write(stdin, self._pending_stdin)]
+                self._has_left(os.write(stdin, self._pending_stdin))
         except BlockingIOError:
             return
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.EIO):
                 raise
-            self._pending_stdin.clear()  # nobody will ever read it
+            self._has_left(len(self._pending_stdin))  # nobody will ever read it
             self._eof_requested |= self._terminal is None
+
+    def _has_left(self, size_bytes: int) -> None:
+        """Make room, and tell of it before the engine may need it: not of every key."""
+        del self._pending_stdin[:size_bytes]
+        self._untold_bytes += size_bytes
+        if self._untold_bytes > frames.INPUT_UNTOLD_BYTES:
+            told, self._untold_bytes = self._untold_bytes, 0
+            self._tell(frames.TAKEN, {"bytes": told})
 
     def _end_input(self, stdin: int) -> None:
         if self._terminal is not None:
@@ -187,7 +202,7 @@ class Streams:
         self._forget(self._display)
         self._outputs, self._stdin, self._terminal = {}, None, None
         self._pending_stdin.clear()
-        self._poll.modify(self._engine, READ_EVENTS)
+        self._untold_bytes = 0
 
     def _forget(self, fd: int) -> None:
         with contextlib.suppress(KeyError):

@@ -28,7 +28,7 @@ from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
 from vibecell.executor import Conversation, Executor
 from vibecell.languages.catalogue import choose, describe
-from vibecell.model.errors import MalformedRequest, PlatformError
+from vibecell.model.errors import Conflict, EngineUnavailable, MalformedRequest, PlatformError
 from vibecell.model.events import (
     Cancel,
     EndOfInput,
@@ -160,9 +160,20 @@ def _type(conversation: Conversation) -> None:
         if _CTRL_C in data:
             now_s = time.monotonic()
             if now_s - last_interrupt_s < _SECOND_INTERRUPT_S:
-                conversation.send(Cancel())
+                _control(conversation, Cancel())
             last_interrupt_s = now_s
     conversation.send(EndOfInput())
+
+
+def _control(conversation: Conversation, control: Resize | Signal | Cancel) -> None:
+    """Send what goes beside the input; an interrupt that no program can get ends the run."""
+    try:
+        conversation.send(control)
+    except Conflict:
+        if isinstance(control, Signal):
+            _control(conversation, Cancel())
+    except EngineUnavailable:
+        pass  # its end is the run's, which the reader of its events tells
 
 
 @contextlib.contextmanager
@@ -170,7 +181,7 @@ def _resizes(conversation: Conversation) -> Iterator[None]:
     def resize(_number: int, _frame: object) -> None:
         columns, rows = terminal_size()
         # not from the handler: the sender's lock may be held beneath it
-        threading.Thread(target=conversation.send, args=(Resize(columns, rows),)).start()
+        threading.Thread(target=_control, args=(conversation, Resize(columns, rows))).start()
 
     previous = signal.signal(signal.SIGWINCH, resize)
     resize(signal.SIGWINCH, None)
@@ -189,10 +200,10 @@ def _interrupts(conversation: Conversation) -> Iterator[None]:
         nonlocal count
         count += 1
         control = Signal("SIGINT") if count == 1 else Cancel()
-        threading.Thread(target=conversation.send, args=(control,)).start()
+        threading.Thread(target=_control, args=(conversation, control)).start()
 
     def terminate(_number: int, _frame: object) -> None:
-        threading.Thread(target=conversation.send, args=(Cancel(),)).start()
+        threading.Thread(target=_control, args=(conversation, Cancel())).start()
 
     handlers = {
         signal.SIGINT: interrupt,

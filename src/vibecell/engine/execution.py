@@ -23,7 +23,7 @@ from vibecell.engine.verdict import (
     matches_expected,
     total_usage,
 )
-from vibecell.model.errors import SandboxFailure, VibecellError, forget_frames
+from vibecell.model.errors import Conflict, SandboxFailure, VibecellError, forget_frames
 from vibecell.model.events import (
     Cancel,
     Control,
@@ -58,6 +58,7 @@ from vibecell.sandbox.backend import (
     Output,
     Process,
     ProcessSpec,
+    Undelivered,
 )
 from vibecell.sandbox.bounds import END_GRACE_S
 
@@ -98,6 +99,8 @@ class Execution:
         self._recorder = Recorder(log, keep_stdout=self._expected is not None)
         self._inputs = Inputs(open_=request.interactive)
         self._terminal_size: tuple[int, int] | None = None
+        self._told_size: tuple[int, int] | None = None
+        self._programs_left = len(plan.stages)
         self._process: Process | None = None
         self._stages: list[StageOutcome] = []
         self._cell: Cell | None = None
@@ -131,8 +134,16 @@ class Execution:
         """Do what a client says; what comes after the end is ignored, but for input.
 
         Raises:
-            Conflict: input that nobody can read any more.
+            Conflict: input that nobody can read any more, a signal before there is a
+                program, or a control that its cell does not take.
         """
+        try:
+            await self._obey(control)
+        except Undelivered as error:
+            _LOG.warning("execution %s: a control was not delivered: %s", self.id, error)
+            raise Conflict("the program cannot be reached") from error
+
+    async def _obey(self, control: Control) -> None:
         process = self._process
         match control:
             case Cancel():
@@ -148,6 +159,8 @@ class Execution:
             case Signal(name):
                 if process is not None:
                     await process.send_signal(signal.Signals[name])
+                elif self._programs_left and self._cancelled is None:
+                    raise Conflict("no program is running yet")
 
     def cancel(self, reason: str = CANCELLED_MESSAGE) -> None:
         """Stop it, at whatever stage it is; idempotent, returns at once."""
@@ -222,6 +235,7 @@ class Execution:
                 process = await cell.start(self._spec(stage))
             outcome = await self._run_stage(process, stage)
             if outcome.verdict is not Verdict.ACCEPTED:
+                self._programs_left = 0
                 break
         collected = await self._collect(cell)
         self.marks.note("collected")
@@ -239,6 +253,7 @@ class Execution:
             spec = replace(spec, collects=(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES))
         if self.marks is not SILENT:
             spec = replace(spec, marks=self.marks)
+        self._told_size = self._terminal_size
         if self._terminal_size is None:
             return spec
         columns, rows = self._terminal_size
@@ -247,10 +262,13 @@ class Execution:
     async def _run_stage(self, process: Process, stage: Stage) -> Outcome:
         spec = stage.spec
         self._process = process
+        self._programs_left -= 1
         self._recorder.begin_stage(stage.name)
         self._recorder.event(Started(stage.name))
         feeding = asyncio.create_task(self._inputs.feed(process)) if spec.interactive else None
         try:
+            if self._terminal_size not in (None, self._told_size):  # it changed meanwhile
+                await process.resize(*self._terminal_size)
             async with asyncio.timeout(spec.limits.wall_time_ms / 1000 + SAFETY_MARGIN_S):
                 exit_ = await self._read(process)
         except TimeoutError as error:

@@ -109,5 +109,5 @@ class Cancel(_Tagged, frozen=True, tag="cancel"):
 
 
 Control = Stdin | EndOfInput | Resize | Signal | Cancel
-ASIDE = (Signal, Cancel)
+ASIDE = (Signal, Resize, Cancel)
 """Controls that never wait behind input which a program does not read, on any hop."""

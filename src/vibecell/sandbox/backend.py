@@ -31,6 +31,10 @@ class CellDied(SandboxFailure):
     """A cell ended by itself before anything was heard of its program."""
 
 
+class Undelivered(SandboxFailure):
+    """A control that a cell has not taken in time: its program has most likely not got it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """One process to start in a cell.
@@ -148,19 +152,33 @@ class Process(Protocol):
         ...
 
     async def write_stdin(self, data: bytes) -> None:
-        """Feed input; waits while the cell cannot take more. After the end: ignored."""
+        """Feed input; waits while the program does not take it. After the end: ignored.
+
+        Beyond what a cell holds it goes on as the program takes it, while somebody reads:
+        what is taken is told like everything else a cell says.
+        """
         ...
 
     async def end_stdin(self) -> None:
-        """Close standard input (on a terminal: send end-of-transmission)."""
+        """Close standard input once what was written is taken; a terminal gets an EOT."""
         ...
 
     async def send_signal(self, number: int) -> None:
-        """Signal the program's (foreground) process group; ignored after its end."""
+        """Signal the program's (foreground) process group; ignored after its end.
+
+        Never waits for input that the program has not taken; nor does ``resize``.
+
+        Raises:
+            Undelivered: not within ``bounds.CONTROL_DEADLINE_S``.
+        """
         ...
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Set the terminal's size; ignored where there is none."""
+        """Set the terminal's size; ignored where there is none.
+
+        Raises:
+            Undelivered: as ``send_signal``.
+        """
         ...
 
     def kill(self) -> None:

@@ -20,6 +20,9 @@ MAX_PATH_CHARACTERS = 1024
 # From a limit, or ``Process.kill``, until the cell is killed by means that need no agent
 # (``framed/process.py``). Its ``Exit`` follows.
 END_GRACE_S = 1.0
+# Until a cell has to have taken a control, which only one that is broken or means ill does not
+# (``framed/process.py``).
+CONTROL_DEADLINE_S = 2.0
 # Of ``Cell.collect``, asked for with the start or later (``framed/cell.py``).
 COLLECT_DEADLINE_S = 5.0
 # Of ``Cell.destroy``: every process dead, then its cgroup empty (``host/identity.py``).

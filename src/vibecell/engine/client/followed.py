@@ -13,12 +13,7 @@ from typing import Self
 
 from vibecell.engine.client.link_socket import SharedLink
 from vibecell.engine.output import OutputKeeper
-from vibecell.model.errors import (
-    Conflict,
-    EngineUnavailable,
-    ProtocolViolation,
-    UnknownExecution,
-)
+from vibecell.model.errors import ProtocolViolation, UnknownExecution
 from vibecell.model.events import ASIDE, Control, Finished, NumberedEvent, Stream
 from vibecell.model.execution import Result
 from vibecell.model.status import Standing
@@ -64,7 +59,7 @@ class EngineConversation(FollowedExecution):
     """A ``Conversation`` over one connection to the engine.
 
     Input goes down this connection, where a program that does not read holds
-    it up. What must not be held up behind it goes ``aside``.
+    it up. What must not be held up behind it goes ``aside``, where it is answered.
     """
 
     def __init__(
@@ -107,11 +102,12 @@ class EngineConversation(FollowedExecution):
         """See ``Conversation.send``."""
         if self._ended:
             return
-        # a broken link is told once, to the reader, as the end of the stream
-        with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
-            if isinstance(control, ASIDE):
+        if isinstance(control, ASIDE):
+            with contextlib.suppress(UnknownExecution):  # it ended, and is kept no more
                 self._aside(control)
-                return
+            return
+        # a broken link is told once, to the reader, as the end of the stream
+        with contextlib.suppress(OSError):
             self._link.send(control)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Literal
 
+from vibecell.cell.frames import INPUT_WINDOW_BYTES
 from vibecell.model.capabilities import Capabilities, Layer
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import OutputFile
@@ -27,6 +28,7 @@ from vibecell.sandbox.backend import (
     Output,
     ProcessSpec,
     TellPosition,
+    Undelivered,
 )
 from vibecell.sandbox.bounds import MAX_DISPLAY_BYTES, MAX_DISPLAYS_BYTES, MAX_PATH_CHARACTERS
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
@@ -60,6 +62,8 @@ class FakeProcess:
         self._stdin = bytearray(spec.stdin)
         self._stdin_ended = not spec.interactive
         self._stdin_changed = asyncio.Event()
+        self._stdin_taken = asyncio.Event()
+        self._ended = self._is_deaf = False
         self._stopped: Exit | None = None
         self._output_bytes = 0
         self._started_at = time.monotonic()
@@ -77,8 +81,12 @@ class FakeProcess:
 
     async def write_stdin(self, data: bytes) -> None:
         """See ``Process.write_stdin``."""
-        self._stdin += data
-        self._stdin_changed.set()
+        for at in range(0, len(data), CHUNK_BYTES):
+            while len(self._stdin) >= INPUT_WINDOW_BYTES and not self._ended:
+                self._stdin_taken.clear()
+                await self._stdin_taken.wait()
+            self._stdin += data[at : at + CHUNK_BYTES]
+            self._stdin_changed.set()
 
     async def end_stdin(self) -> None:
         """See ``Process.end_stdin``."""
@@ -87,12 +95,18 @@ class FakeProcess:
 
     async def send_signal(self, number: int) -> None:
         """See ``Process.send_signal``; every signal ends a fake program."""
+        self._require_hearing()
         self._stop(Exit(exit_code=None, signal=number))
 
     async def resize(self, columns: int, rows: int) -> None:
         """See ``Process.resize``; the program says that it noticed."""
+        self._require_hearing()
         if self._spec.interactive:
             await self._write("stdout", f"resized {columns}x{rows}\n".encode())
+
+    def _require_hearing(self) -> None:
+        if self._is_deaf and not self._ended:
+            raise Undelivered("control the program", "it was told to be deaf")
 
     def kill(self) -> None:
         """See ``Process.kill``."""
@@ -100,6 +114,7 @@ class FakeProcess:
 
     def fail(self) -> None:
         """The cell is gone: the reader learns it."""
+        self._take_no_more()
         self._task.cancel()
         self._occurrences.put_nowait(SandboxFailure("play a program", "the cell was destroyed"))
 
@@ -107,6 +122,11 @@ class FakeProcess:
         if self._stopped is None:
             self._stopped = exit_
             self._task.cancel()
+
+    def _take_no_more(self) -> None:
+        """Whoever waits to write is let go."""
+        self._ended = True
+        self._stdin_taken.set()
 
     async def _live(self) -> None:
         try:
@@ -122,8 +142,10 @@ class FakeProcess:
                 raise
             exit_ = self._stopped
         except SandboxFailure as failure:
+            self._take_no_more()
             self._occurrences.put_nowait(failure)
             return
+        self._take_no_more()
         self._occurrences.put_nowait(self._with_usage(exit_))
 
     async def _tell(self, occurrence: Occurrence) -> None:
@@ -171,6 +193,8 @@ class FakeProcess:
                     await self._write("stdout", b"x" * min(CHUNK_BYTES, size_bytes - at))
             case Call("leave", (str(path), str(text))):
                 self._left.append(OutputFile(path[:MAX_PATH_CHARACTERS], text.encode()))
+            case Call("deaf", ()):
+                self._is_deaf = True
             case Call("display", (str(text),)):
                 await self._display(text.encode())
             case _:
@@ -221,14 +245,15 @@ class FakeProcess:
             await self._stdin_changed.wait()
         data = bytes(self._stdin)
         self._stdin.clear()
+        self._stdin_taken.set()
         return data
 
     async def _read_line(self) -> bytes:
-        while b"\n" not in self._stdin and not self._stdin_ended:
-            self._stdin_changed.clear()
-            await self._stdin_changed.wait()
-        line, _, rest = bytes(self._stdin).partition(b"\n")
-        self._stdin = bytearray(rest)
+        read = bytearray()
+        while b"\n" not in read and (data := await self._read_stdin()):
+            read += data
+        line, _, rest = bytes(read).partition(b"\n")
+        self._stdin[:0] = rest
         return line
 
 
@@ -281,6 +306,7 @@ class FakeBackend:
         self._failures = deque(failures)
         self._acquire_s = acquire_s
         self._cells: set[FakeCell] = set()
+        self.make_cell = FakeCell  # one that behaves otherwise, where a test wants one
         self._open = False
         self.most_cells = 0
 
@@ -309,7 +335,7 @@ class FakeBackend:
             raise SandboxFailure("make a cell", "the backend is closed")
         if self._failures:
             raise self._failures.popleft()
-        cell = FakeCell(self)
+        cell = self.make_cell(self)
         self._cells.add(cell)
         self.most_cells = max(self.most_cells, len(self._cells))
         return cell

@@ -16,6 +16,7 @@ one after another. Refuses everything else, with a line number.
     use_memory() use_cpu() use_processes() use_workspace()
                            end as the limit would
     die()                  the cell dies
+    deaf()                 from here on the cell takes no signal and no size
     while True: pass       waits for ever; import lines do nothing
 """
 
@@ -27,7 +28,8 @@ FOR_EVER_S = 86_400.0
 _ALIASES = {"time.sleep": "sleep", "sys.exit": "exit", "sys.stdout.write": "write"}
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 _ENDING = {"exit", "signal", "die", "use_memory", "use_cpu", "use_processes", "use_workspace"}
-_GOING_ON = {"print", "console.log", "write", "error", "echo", "sleep", "flood", "leave", "display"}
+_SAYING = {"print", "console.log", "write", "error", "echo", "flood", "display"}
+_GOING_ON = {*_SAYING, "sleep", "leave", "deaf"}
 _KNOWN = _ENDING | _GOING_ON
 
 

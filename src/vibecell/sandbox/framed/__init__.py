@@ -7,6 +7,7 @@ zygote_link.py   a zygote: asked for cells, its end noticed
 cell.py          the life of a cell: start, files, end
 process.py       one program: its output, its clocks, the facts of its end
 meters.py        what the kernel counts of it
+input_credit.py  how much input an agent may still be sent
 channel.py       the socket: whole frames out, bounded frames in
 orders.py        what an agent is told, as frames
 cell_reports.py  what a cell says about itself, read with suspicion

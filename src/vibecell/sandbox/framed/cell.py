@@ -73,9 +73,10 @@ class FramedCell:
 
     async def start(self, spec: ProcessSpec) -> FramedProcess:
         """See ``backend.Cell.start``."""
-        process = FramedProcess(self._channel, self._meters, self.kill, spec)
-        deadline_s = self._loop.time() + START_DEADLINE_S
         feeds_early = not spec.interactive and len(spec.stdin) <= EARLY_STDIN_BYTES
+        fed_bytes = len(spec.stdin) if feeds_early else 0
+        process = FramedProcess(self._channel, self._meters, self.kill, spec, fed_bytes)
+        deadline_s = self._loop.time() + START_DEADLINE_S
         try:
             self._meters.set_limits(spec.limits)
             async with asyncio.timeout_at(deadline_s):

@@ -115,6 +115,15 @@ def left_out(payload: bytes) -> int:
     return _whole(control(payload).get("skipped"), _MAX_COUNT) or 0
 
 
+def taken(payload: bytes) -> int:
+    """How many bytes of input a TAKEN frame says were passed on; 0 where it says nothing credible.
+
+    Raises:
+        SandboxFailure: it is not even a report.
+    """
+    return _whole(control(payload).get("bytes"), frames.INPUT_WINDOW_BYTES) or 0
+
+
 def _whole(value: object, highest: int) -> int | None:
     """A whole number from 0 on; ``True`` is none."""
     if isinstance(value, bool) or not isinstance(value, int):

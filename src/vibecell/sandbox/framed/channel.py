@@ -133,6 +133,8 @@ class Channel:
     async def send(self, data: bytes) -> None:
         """Send whole frames, one sender at a time; a cancel cuts none in two.
 
+        Who is cancelled before its turn has sent nothing, and leaves nothing behind.
+
         Raises:
             OSError: the cell is gone.
         """
@@ -147,22 +149,25 @@ class Channel:
                 await self._sending.acquire()
                 await self._kept(self._send_rest(data[sent:]))
                 return
-        await self._kept(self._send_whole(data))
+        self._senders += 1  # from here on: nobody overtakes who waits for its turn
+        try:
+            await self._sending.acquire()
+            sending = self._kept(self._send_rest(data))
+        finally:
+            self._senders -= 1
+        await sending
 
-    async def _kept(self, sending: Coroutine[Any, Any, None]) -> None:
+    def _kept(self, sending: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
+        """Send to the end, even if nobody waits for it any more."""
         self._senders += 1
         task = self._loop.create_task(sending)
         task.add_done_callback(self._sent)
-        await asyncio.shield(task)
+        return asyncio.shield(task)
 
     def _sent(self, task: "asyncio.Task[None]") -> None:
         self._senders -= 1
         if not task.cancelled():
             task.exception()  # told to who waits; who has gone is not to be told
-
-    async def _send_whole(self, data: bytes) -> None:
-        await self._sending.acquire()
-        await self._send_rest(data)
 
     async def _send_rest(self, data: bytes) -> None:
         try:

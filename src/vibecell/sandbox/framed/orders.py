@@ -39,10 +39,10 @@ def collect(max_files: int, max_bytes: int) -> bytes:
     return frames.encode_control(frames.COLLECT, message)
 
 
-def stdin(data: bytes) -> Iterator[bytes]:
-    """Input for the program, piece by piece."""
-    for at in range(0, len(data), WRITE_CHUNK_BYTES):
-        yield frames.encode(frames.STDIN, data[at : at + WRITE_CHUNK_BYTES])
+def pieces_of_input(data: bytes) -> Iterator[bytes]:
+    """Input for the program, in pieces that fit a frame and, one by one, the agent's window."""
+    for at in range(0, len(data), frames.INPUT_CHUNK_BYTES):
+        yield data[at : at + frames.INPUT_CHUNK_BYTES]
 
 
 def signal(number: int) -> bytes:

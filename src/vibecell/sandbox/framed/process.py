@@ -15,10 +15,18 @@ from collections.abc import AsyncIterator, Callable
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import bounds
-from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output, ProcessSpec
+from vibecell.sandbox.backend import (
+    DisplayData,
+    Exit,
+    Occurrence,
+    Output,
+    ProcessSpec,
+    Undelivered,
+)
 from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.cell_reports import EndFacts
 from vibecell.sandbox.framed.channel import Channel
+from vibecell.sandbox.framed.input_credit import InputCredit
 from vibecell.sandbox.framed.meters import Meters
 
 CPUS = os.cpu_count() or 1
@@ -33,10 +41,16 @@ class FramedProcess:
         meters: of the cell.
         kill_cell: ends every process of the cell at once.
         spec: what has been started, or will be.
+        fed_bytes: how much of its input goes out with its start.
     """
 
     def __init__(
-        self, channel: Channel, meters: Meters, kill_cell: Callable[[], None], spec: ProcessSpec
+        self,
+        channel: Channel,
+        meters: Meters,
+        kill_cell: Callable[[], None],
+        spec: ProcessSpec,
+        fed_bytes: int = 0,
     ) -> None:
         self._channel = channel
         self._meters = meters
@@ -52,6 +66,8 @@ class FramedProcess:
         self._ended = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._feeding: asyncio.Task[None] | None = None
+        self._credit = InputCredit(fed_bytes)
+        self._writing = asyncio.Lock()
 
     def run_clocks(self) -> None:
         """Run until its end; called once the agent has said STARTED."""
@@ -111,9 +127,11 @@ class FramedProcess:
             self._display_bytes += len(payload)
             fits = self._display_bytes <= bounds.MAX_DISPLAYS_BYTES
             return DisplayData(payload) if fits else None
+        if kind == frames.TAKEN:
+            self._credit.taken(cell_reports.taken(payload))
+            return None
         if kind == frames.EXIT:
-            self._ended = True
-            self._stop_clocks()
+            self._end()
             return self._exit(cell_reports.end_facts(payload))
         raise SandboxFailure("run the program", f"unexpected frame {kind:#x}")
 
@@ -151,8 +169,7 @@ class FramedProcess:
 
     def _end_without_report(self) -> Exit:
         """The cell is gone: our doing, or a failure."""
-        self._ended = True
-        self._stop_clocks()
+        self._end()
         if self._stopped_by is None:
             raise SandboxFailure("run the program", "the cell died")
         return self._exit(cell_reports.KILLED)
@@ -166,10 +183,14 @@ class FramedProcess:
 
     def abandon(self) -> None:
         """Measure and feed it no more: its cell is being destroyed."""
-        self._ended = True
-        self._stop_clocks()
+        self._end()
         if self._feeding is not None:
             self._feeding.cancel()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._credit.close()
+        self._stop_clocks()
 
     def _stop_clocks(self) -> None:
         for timer in self._timers.values():
@@ -178,20 +199,36 @@ class FramedProcess:
 
     async def write_stdin(self, data: bytes) -> None:
         """See ``backend.Process.write_stdin``."""
-        for frame in orders.stdin(data):
-            await self._say(frame)
+        async with self._writing:
+            for piece in orders.pieces_of_input(data):
+                if not await self._credit.spend(len(piece)):
+                    return
+                await self._say(frames.encode(frames.STDIN, piece))
 
     async def end_stdin(self) -> None:
         """See ``backend.Process.end_stdin``."""
-        await self._say(orders.END_OF_INPUT)
+        async with self._writing:
+            await self._say(orders.END_OF_INPUT)
 
     async def send_signal(self, number: int) -> None:
         """See ``backend.Process.send_signal``."""
-        await self._say(orders.signal(number))
+        await self._control(orders.signal(number))
 
     async def resize(self, columns: int, rows: int) -> None:
         """See ``backend.Process.resize``."""
-        await self._say(orders.resize(columns, rows))
+        await self._control(orders.resize(columns, rows))
+
+    async def _control(self, data: bytes) -> None:
+        """Beside the input: what an agent holds of that leaves room for this.
+
+        Raises:
+            Undelivered: the cell does not take it.
+        """
+        try:
+            async with asyncio.timeout(bounds.CONTROL_DEADLINE_S):
+                await self._say(data)
+        except TimeoutError as error:
+            raise Undelivered("control the program", "the cell does not take it") from error
 
     async def _say(self, data: bytes) -> None:
         """Send unless it is over; a cell that dies is noticed by its reader."""
