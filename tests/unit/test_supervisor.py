@@ -13,15 +13,14 @@ import pytest
 
 from vibecell.cli import supervisor as supervision
 from vibecell.cli.supervisor import Child, GaveUp, StartFailed, Stopped, Supervisor
-from vibecell.gateway.http.serving import ServerLimits
 from vibecell.model.errors import PlatformError
-from vibecell.model.stopping import CONTAINERS_STOP_S, STOP_S
 
+STOP_S = 4.0
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
 
 def child(command: list[str]) -> Child:
-    return Child("sleeper", lambda: subprocess.Popen(command))
+    return Child("sleeper", lambda: subprocess.Popen(command), STOP_S)
 
 
 def test_a_child_that_dies_is_started_again_at_once() -> None:
@@ -91,7 +90,7 @@ def failing(
 def test_a_start_that_fails_is_tried_again(error: Exception) -> None:
     said: list[str] = []
     supervisor = Supervisor(said.append)
-    sleeper = Child("sleeper", failing(3, error), pauses_s=(0.0, 0.01))
+    sleeper = Child("sleeper", failing(3, error), STOP_S, pauses_s=(0.0, 0.01))
 
     def say(line: str) -> None:
         said.append(line)
@@ -114,7 +113,7 @@ def test_a_start_that_fails_is_tried_again(error: Exception) -> None:
 
 
 def test_a_start_that_fails_counts_like_a_death() -> None:
-    sleeper = Child("sleeper", failing(10))
+    sleeper = Child("sleeper", failing(10), STOP_S)
     sleeper.start()
     assert sleeper.process is not None
     sleeper.process.kill()
@@ -133,7 +132,7 @@ def test_what_fails_again_and_again_is_given_up_with_its_reason(command: list[st
     said: list[str] = []
     supervisor = Supervisor(said.append)
     failures = supervision.MAX_FAILURES if command is SLEEP else 0
-    hopeless = Child("hopeless", failing(failures, command=command), pauses_s=(0.0,))
+    hopeless = Child("hopeless", failing(failures, command=command), STOP_S, pauses_s=(0.0,))
     sound = child(SLEEP)
     with supervisor.signals():
         supervisor.add(hopeless)
@@ -151,7 +150,7 @@ def test_what_fails_again_and_again_is_given_up_with_its_reason(command: list[st
 
 def test_failures_far_from_each_other_are_not_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "WINDOW_S", 0.05)
-    fleeting = Child("fleeting", failing(1000), pauses_s=(0.01,))
+    fleeting = Child("fleeting", failing(1000), STOP_S, pauses_s=(0.01,))
     fleeting.start()
     assert fleeting.process is not None
     fleeting.process.kill()
@@ -166,11 +165,6 @@ def test_a_child_that_ends_before_it_is_ready_is_a_failed_start() -> None:
     supervisor.add(child([sys.executable, "-S", "-c", "raise SystemExit(3)"]))
     with pytest.raises(StartFailed, match="sleeper did not start"):
         supervisor.wait_until(lambda: False, 10.0)
-
-
-def test_what_children_do_when_they_are_told_to_stop_is_over_before_they_are_killed() -> None:
-    assert ServerLimits().stop_s < STOP_S
-    assert CONTAINERS_STOP_S < STOP_S
 
 
 def test_a_signal_ends_the_wait_for_readiness() -> None:

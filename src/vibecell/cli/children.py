@@ -20,13 +20,25 @@ from typing import Literal
 
 from vibecell.cli.complaints import Complaints, complain
 from vibecell.cli.privileges import become, die_with_parent
+from vibecell.cli.supervisor import Child
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
+from vibecell.model.stopping import ENGINE_KILL_S, GATEWAY_KILL_S
 
 Role = Literal["engine", "gateway"]
 EXIT_FAILED = 1
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
+
+
+def engine(settings: Settings) -> Child:
+    """The engine's process, to be kept alive."""
+    return Child("engine", lambda: start("engine", settings), ENGINE_KILL_S)
+
+
+def gateway(settings: Settings, listener: socket.socket) -> Child:
+    """The gateway's process, to be kept alive on a socket that is bound and listening."""
+    return Child("gateway", lambda: start("gateway", settings, listener), GATEWAY_KILL_S)
 
 
 def start(

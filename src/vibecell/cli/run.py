@@ -23,7 +23,7 @@ from pathlib import Path
 from vibecell.cli import children
 from vibecell.cli.complaints import complain
 from vibecell.cli.composition.executors import executor, is_ready
-from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.cli.supervisor import StartFailed, Stopped, Supervisor
 from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
 from vibecell.executor import Conversation, Executor
@@ -117,7 +117,7 @@ def _engine(settings: Settings) -> Iterator[Executor]:
         # one program needs one warm cell
         private = replace(settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1)
         supervisor = Supervisor(complain)
-        supervisor.add(Child("engine", lambda: children.start("engine", private)))
+        supervisor.add(children.engine(private))
         client = executor(private)
         try:
             supervisor.wait_until(lambda: is_ready(client), _START_DEADLINE_S)

@@ -15,7 +15,7 @@ from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.report import layer_lines
-from vibecell.cli.supervisor import Child, GaveUp, StartFailed, Stopped, Supervisor
+from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
@@ -32,6 +32,7 @@ def serve(settings: Settings) -> int:
         PlatformError: the port cannot be had, or the image not be built.
     """
     began_s = time.monotonic()
+    status = 0
     hold_standard_streams()
     supervisor = Supervisor(complain)
     with supervisor.signals(), contextlib.ExitStack() as ending:
@@ -49,20 +50,20 @@ def serve(settings: Settings) -> int:
             supervisor.run()
         except StartFailed as error:
             complain(f"not serving: {error}")
-            return children.EXIT_FAILED
+            status = children.EXIT_FAILED
         except GaveUp as error:
             complain(f"serving no more: {error}")
-            return children.EXIT_FAILED
+            status = children.EXIT_FAILED
         except Stopped:
-            return 0
-    return 0
+            pass  # during the start: a stop like another
+    return children.EXIT_FAILED if supervisor.has_killed else status
 
 
 def _start(
     supervisor: Supervisor, settings: Settings, listener: socket.socket, began_s: float
 ) -> None:
-    supervisor.add(Child("engine", lambda: children.start("engine", settings)))
-    supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
+    supervisor.add(children.engine(settings))
+    supervisor.add(children.gateway(settings, listener))
     client = executor(settings)
     with supervisor.interruptible():
         supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from vibecell.model.errors import PlatformError
-from vibecell.model.stopping import STOP_S
+from vibecell.model.stopping import DEATH_DEADLINE_S
 
 # A terminal that is closed is one way of ending what runs in it.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -49,11 +49,13 @@ class Child:
     Attributes:
         name: for messages.
         spawn: starts its process; raises ``PlatformError`` or an ``OSError`` where it cannot.
+        stop_s: from SIGTERM to SIGKILL, when it is to stop.
         pauses_s: before it is started again after the first failure, the second, ….
     """
 
     name: str
     spawn: Callable[[], subprocess.Popen[bytes]]
+    stop_s: float
     pauses_s: tuple[float, ...] = PAUSES_S
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
@@ -101,11 +103,15 @@ class Supervisor:
 
     Args:
         say: takes one line for a person; raises nothing.
+
+    Attributes:
+        has_killed: whether a child did not stop when it was told to.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._children: list[Child] = []
+        self.has_killed = False
         self._stopping = False
         self._interrupts = False
 
@@ -189,20 +195,30 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def stop(self) -> None:
-        """End every child, last started first; kill what does not go in time."""
-        end_s = time.monotonic() + STOP_S
+        """End every child; kill, and say so, what does not go in its time.
+
+        All are told at once, the one started last first, and the time of each runs from then on.
+        """
+        began_s = time.monotonic()
         for child in reversed(self._children):
             if child.process is not None and child.process.poll() is None:
                 child.process.terminate()
-        for child in reversed(self._children):
+        for child in sorted(self._children, key=lambda child: child.stop_s):
             if child.process is None:
                 continue
             try:
-                child.process.wait(max(0.1, end_s - time.monotonic()))
+                child.process.wait(max(0.0, began_s + child.stop_s - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._say(f"the {child.name} did not stop in time; killing it")
-                child.process.kill()
-                child.process.wait()
+                self.has_killed = True
+                self._say(f"the {child.name} did not stop in {child.stop_s:g} s; killing it")
+                self._kill(child.process)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        try:
+            process.wait(DEATH_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self._say(f"process {process.pid} does not end, though it was killed")
 
 
 @contextlib.contextmanager

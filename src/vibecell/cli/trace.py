@@ -21,7 +21,7 @@ from vibecell.cli import children
 from vibecell.cli.complaints import complain
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import TracedExecutor, executor, is_ready
-from vibecell.cli.supervisor import Child, StartFailed, Stopped, Supervisor
+from vibecell.cli.supervisor import StartFailed, Stopped, Supervisor
 from vibecell.cli.trace_table import Marks, Table, make_table
 from vibecell.config import Settings
 from vibecell.gateway.timing import NAME, read_server_timing
@@ -169,8 +169,8 @@ def _running(settings: Settings, listener: socket.socket) -> Iterator[TracedExec
     supervisor = Supervisor(complain)
     client = executor(settings)
     try:
-        supervisor.add(Child("engine", lambda: children.start("engine", settings)))
-        supervisor.add(Child("gateway", lambda: children.start("gateway", settings, listener)))
+        supervisor.add(children.engine(settings))
+        supervisor.add(children.gateway(settings, listener))
         supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
         yield client
     except (StartFailed, Stopped) as error:

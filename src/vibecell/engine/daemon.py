@@ -13,21 +13,25 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from vibecell.config import Settings
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
 from vibecell.engine.link_streams import BACKLOG, leave, start_listening
+from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
+from vibecell.model.stopping import BACKEND_STOP_S, EXECUTIONS_STOP_S, LINKS_STOP_S
 from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.mechanisms.credentials import peer
 
 MAX_CONNECTIONS = 4096
 GARBAGE_THRESHOLD = 50_000
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 async def run_engine(
@@ -51,8 +55,9 @@ async def run_engine(
     stop = stop or asyncio.Event()
     with _only_engine(settings.run_dir), _stopped_by_signals(stop):
         try:
-            await backend.open()
-            capabilities = await backend.probe()
+            capabilities = await _unless(stop, _opened(backend))
+            if capabilities is None:
+                return
             _settle_garbage()
             executions = Executions(settings, backend, offer)
             handler = CallHandler(executions, offer, capabilities)
@@ -62,7 +67,33 @@ async def run_engine(
                 sweeping.cancel()
                 await executions.stop()
         finally:
+            await _close(backend)
+
+
+async def _opened(backend: Backend) -> Capabilities:
+    await backend.open()
+    return await backend.probe()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """What work comes to; nothing where it was cancelled, because we are to stop before."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        return doing.result()
+    doing.cancel()
+    await asyncio.wait((doing,), timeout=EXECUTIONS_STOP_S)  # there are none that could need it
+    return None
+
+
+async def _close(backend: Backend) -> None:
+    """Give back what the backend has of the host; what takes too long ends with the engine."""
+    try:
+        async with asyncio.timeout(BACKEND_STOP_S):
             await backend.close()
+    except TimeoutError:
+        _LOG.error("the walls did not end in time; what is left ends with the engine")
 
 
 def _settle_garbage() -> None:
@@ -159,7 +190,7 @@ async def _listening(settings: Settings, handler: CallHandler) -> AsyncIterator[
         handler.hang_up()
         # Everything is finished by now: what is left to send fits a moment.
         if busy:
-            await asyncio.wait(busy, timeout=2.0)
+            await asyncio.wait(busy, timeout=LINKS_STOP_S)
         for task in tuple(busy):
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)

@@ -46,6 +46,7 @@ from vibecell.model.execution import (
 )
 from vibecell.model.language import WarmProfile
 from vibecell.model.marks import SILENT, Marks
+from vibecell.model.stopping import KILL_TIMEOUT_S
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.backend import (
     NOTHING_LEFT,
@@ -64,9 +65,8 @@ from vibecell.sandbox.bounds import END_GRACE_S
 
 MAX_OUTPUT_FILES = 64
 MAX_OUTPUT_FILE_BYTES = 4 * 1024 * 1024
-# Beyond a kill, and beyond the wall limit, both enforced by the backend: a defence against
-# whoever has taken a zygote and keeps the socket of a cell open that has ended.
-KILL_TIMEOUT_S = END_GRACE_S + 4.0
+# Beyond the wall limit, which the backend enforces; beyond a kill: ``KILL_TIMEOUT_S``. Both are a
+# defence against whoever has taken a zygote and keeps the socket of a cell open that has ended.
 SAFETY_MARGIN_S = END_GRACE_S + 9.0
 _LOG = logging.getLogger(__name__)
 

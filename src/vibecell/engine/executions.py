@@ -6,6 +6,7 @@ afterwards is ``keeping.py``'s.
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from collections import Counter
 from functools import partial
@@ -13,24 +14,23 @@ from functools import partial
 from vibecell.config import Settings
 from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog
-from vibecell.engine.execution import KILL_TIMEOUT_S, Execution
+from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.plan import make_plan
 from vibecell.engine.traces import Traces
 from vibecell.model.errors import QueueFull, ShuttingDown
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
 from vibecell.sandbox.backend import Backend
-from vibecell.sandbox.bounds import DESTROY_DEADLINE_S
 from vibecell.wire.link import same_bytes
 
 ID_BYTES = 18
 SWEEP_INTERVAL_S = 5.0
 # A log that has a file is larger than its share of the memory: no more of them fit the budget.
 MAX_FILES_OF_LOGS = 256
+_LOG = logging.getLogger(__name__)
 STOP_MESSAGE = "the service is stopping"
-# Longer than any execution takes that was told to stop: its program, then its cell.
-STOP_TIMEOUT_S = KILL_TIMEOUT_S + DESTROY_DEADLINE_S + 8.0
 
 
 class Executions:
@@ -116,15 +116,21 @@ class Executions:
             self._keeping.sweep()
 
     async def stop(self) -> None:
-        """Finish everything, as cancelled, and take nothing more; idempotent."""
+        """Finish everything, as cancelled, and take nothing more; idempotent.
+
+        Returns when every result stands, at the latest after ``EXECUTIONS_STOP_S`` and
+        ``CUT_OFF_S``. A cell that is not destroyed by then ends with its wall.
+        """
         self._stopping = True
         for execution in self._keeping.live():
             execution.cancel(STOP_MESSAGE)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(self._tasks, timeout=EXECUTIONS_STOP_S)
+        if late := tuple(self._tasks):
+            _LOG.error("%d executions or their cells did not end in time", len(late))
+            for task in late:
+                task.cancel()
+            await asyncio.wait(late, timeout=CUT_OFF_S)
 
     def _begin(
         self, request: ExecutionRequest, owner: str, key: tuple[str, str] | None, fingerprint: bytes

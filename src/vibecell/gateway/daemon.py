@@ -57,8 +57,9 @@ def run_gateway(
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    server.start()
     try:
-        server.serve_forever()
+        server.stopped.wait()
     finally:
         for watcher in watchers:
             watcher.cancel()

@@ -7,8 +7,7 @@ numbers; refuses to enforce them: the modules named beside them do.
 """
 
 from vibecell.cell import frames
-from vibecell.sandbox.host.identity import EMPTY_DEADLINE_S
-from vibecell.sandbox.mechanisms.deadlines import DEATH_DEADLINE_S
+from vibecell.model import stopping
 
 # One display: both ends refuse (``cell/frames.py``).
 MAX_DISPLAY_BYTES = frames.MAX_DISPLAY_BYTES
@@ -19,11 +18,11 @@ MAX_PATH_CHARACTERS = 1024
 
 # From a limit, or ``Process.kill``, until the cell is killed by means that need no agent
 # (``framed/process.py``). Its ``Exit`` follows.
-END_GRACE_S = 1.0
+END_GRACE_S = stopping.END_GRACE_S
 # Until a cell has to have taken a control, which only one that is broken or means ill does not
 # (``framed/process.py``).
 CONTROL_DEADLINE_S = 2.0
 # Of ``Cell.collect``, asked for with the start or later (``framed/cell.py``).
 COLLECT_DEADLINE_S = 5.0
 # Of ``Cell.destroy``: every process dead, then its cgroup empty (``host/identity.py``).
-DESTROY_DEADLINE_S = DEATH_DEADLINE_S + EMPTY_DEADLINE_S
+DESTROY_DEADLINE_S = stopping.DEATH_DEADLINE_S + stopping.EMPTY_DEADLINE_S

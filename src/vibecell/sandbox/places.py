@@ -5,6 +5,7 @@ and what the host grants them is given back when the last has closed. Refuses to
 decide who goes where: that is in the profile (``WarmProfile.place``).
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -75,8 +76,7 @@ class Places:
 
     async def close(self) -> None:
         """See ``backend.Backend.close``."""
-        for backend in self._backends.values():
-            await backend.close()
+        await asyncio.gather(*(backend.close() for backend in self._backends.values()))
         self._host.close()
 
 

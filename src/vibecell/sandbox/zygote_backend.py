@@ -189,6 +189,5 @@ class ZygoteBackend:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
         cells, self._cells = self._cells, {}
-        for each in cells.values():
-            await each.close()
+        await asyncio.gather(*(each.close() for each in cells.values()))
         await self._walls.close()

@@ -19,6 +19,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+import gevent
 from gevent.pywsgi import WSGIHandler, format_date_time, unquote_latin1
 
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, Field, head
@@ -56,10 +57,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.connection = Connection(sock, peer, self.limits.stall_s, server.trace)
         self.reader = RequestReader(self.connection)
         self.upgraded = False
+        self._began_s = 0.0  # of the request under way; 0: there is none
         super().__init__(sock, address, server, rfile=io.BufferedReader(self.reader, 8192))
 
     def handle(self) -> None:
         """Serve requests until one side closes; never raises."""
+        self.server.open.add(self)
         try:
             while (answer := self._serve_one()) is True:
                 if self.server.stopping:
@@ -70,10 +73,17 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         except OSError as error:
             _log.debug("connection of %s ended: %s", self.connection.peer, error)
         finally:
+            self.server.open.discard(self)
             self.connection.abort()
             self.socket.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has come since the last one was answered."""
+        return not self._began_s
+
     def _serve_one(self) -> object:
+        self._began_s = 0.0
         try:
             return self.handle_one_request()
         except (BadRequest, HeaderTooLarge, WrongFields) as error:
@@ -220,7 +230,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
         """An exception left the application: log it, answer 500 if possible."""
-        if isinstance(error, OSError):  # the client left or stalled: not our failure
+        # the client left or stalled, or was cut off by our stop: no failure of the application
+        if isinstance(error, OSError | gevent.GreenletExit):
             self.close_connection = True
             return
         _log.error("unhandled error in the application", exc_info=(kind, error, trace))

@@ -10,10 +10,12 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
@@ -22,12 +24,17 @@ from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.serving import Closable, ServerLimits
 from vibecell.model.access import Access
+from vibecell.model.stopping import CUT_STOP_S, FAREWELL_STOP_S
 
 _log = logging.getLogger(__name__)
 
 
 class GatewayServer(WSGIServer):  # type: ignore[misc]
-    """Accepts connections; counts them per peer; stops gracefully."""
+    """Accepts connections; counts them per peer; stops gracefully.
+
+    Attributes:
+        stopped: set when the graceful stop is over.
+    """
 
     handler_class = Handler
     trace = False
@@ -43,6 +50,8 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.limits = limits
         self._per_peer = access.connections_per_peer
         self.chain = chain
+        self.open: set[Handler] = set()
+        self.stopped = Event()
         self.stopping = False
         self.upgraded: set[Closable] = set()
         self._peers: Counter[str] = Counter()
@@ -83,13 +92,32 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
     def stop_gracefully(self) -> None:
         """Stop accepting, say goodbye on upgraded connections, end the rest.
 
+        Idle connections end at once. A peer that takes no farewell, or no answer, in
+        its share of ``stop_s`` is cut off; then ``stopped`` is set. Idempotent.
+
         A server that exits without a close frame looks to its clients like a
         broken network. Source: RFC 6455 section 7.4.1 (1001, going away).
         """
         if self.stopping:
             return
         self.stopping = True
-        self.stop_accepting()
+        end_s = time.monotonic() + self.limits.stop_s
+        self.close()  # the listener; who made it has it still
+        _cut(handler for handler in self.open if handler.is_idle)
         farewells = [gevent.spawn(peer.go_away) for peer in list(self.upgraded)]
-        gevent.joinall(farewells, timeout=self.limits.stop_s / 2)
-        self.stop(timeout=self.limits.stop_s / 2)
+        gevent.joinall(farewells, timeout=min(FAREWELL_STOP_S, self.limits.stop_s))
+        _cut(handler for handler in self.open if handler.upgraded)
+        self.pool.join(timeout=_left_s(end_s - CUT_STOP_S))
+        _cut(self.open)
+        self.pool.join(timeout=_left_s(end_s - CUT_STOP_S / 2))
+        self.pool.kill(timeout=_left_s(end_s))
+        self.stopped.set()
+
+
+def _cut(handlers: Iterable[Handler]) -> None:
+    for handler in list(handlers):
+        handler.connection.abort()
+
+
+def _left_s(end_s: float) -> float:
+    return max(0.0, end_s - time.monotonic())

@@ -53,6 +53,7 @@ class Serving(Protocol):
         chain: what its answers pass before they are sent.
         trace: whether the moments of requests are noted.
         stopping: no further request is read.
+        open: whoever serves a connection.
         upgraded: what lives on the connections that were taken over.
     """
 
@@ -61,6 +62,7 @@ class Serving(Protocol):
     chain: AnswerChain
     trace: bool
     stopping: bool
+    open: set[Any]
     upgraded: set[Closable]
 
     def get_environ(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
+from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
 _log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(__name__ + ".protocol")
@@ -64,7 +65,7 @@ class WebSocketLimits:
     inbox_wait_s: float = 30.0
     ping_every_s: float = 20.0
     pings_per_interval: int = 200
-    close_s: float = 1.0
+    close_s: float = CLOSING_HANDSHAKE_S
 
 
 class WebSocketClosed(Exception):

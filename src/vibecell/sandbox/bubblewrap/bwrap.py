@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.stopping import DEATH_DEADLINE_S
 from vibecell.sandbox.host.shares import Share
 from vibecell.sandbox.mechanisms import seccomp
 from vibecell.sandbox.mechanisms.deadlines import (
-    DEATH_DEADLINE_S,
     dead,
     done,
     end,

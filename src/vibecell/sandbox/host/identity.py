@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.stopping import EMPTY_DEADLINE_S
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
 from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 
-EMPTY_DEADLINE_S = 2.0
 _POLL_S = 0.002
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,10 @@ import signal
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from vibecell.model.stopping import DEATH_DEADLINE_S, LEAVE_GRACE_S
+
 P = ParamSpec("P")
 T = TypeVar("T")
-# Of a process that was told to go, before it is killed.
-LEAVE_GRACE_S = 0.5
-# Of a process that was killed: the kernel ends all of its pid namespace first.
-DEATH_DEADLINE_S = 5.0
 
 
 def expire(waiter: "asyncio.Future[None]") -> None:

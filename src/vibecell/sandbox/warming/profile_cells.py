@@ -197,6 +197,5 @@ class ProfileCells:
         await self._pool.close()
         zygotes = [*self._retired, *([self._zygote] if self._zygote else [])]
         self._retired, self._zygote = [], None
-        for zygote in zygotes:
-            await zygote.close()
+        await asyncio.gather(*(zygote.close() for zygote in zygotes))
         await self._background.ended()
