@@ -9,6 +9,7 @@ policy.py           the rules of one gateway
 host_names.py       which Host a request may name
 auth.py             who is asking
 quota.py            how much one owner may ask for
+refusals.py         how often one peer is refused without having said who it is
 moving_window.py    how often within the last minute
 watchers.py         who is watching which execution; cancels what nobody watches
 page_files.py       the files of the pages that were begun here

@@ -38,7 +38,11 @@ class Authenticator:
             Forbidden: no key is configured and the peer is not on this machine.
             TooManyRequests: this address tried too many wrong keys.
         """
-        peer = environ["vibecell.handler"].connection.peer
+        connection = environ["vibecell.handler"].connection
+        owner = connection.owner = self._owner(environ, connection.peer)
+        return owner
+
+    def _owner(self, environ: Mapping[str, Any], peer: str) -> str:
         if not self._digests:
             if peer != "unix" and not is_loopback(peer):
                 raise Forbidden("without API keys only this machine is served")

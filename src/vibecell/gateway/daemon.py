@@ -46,9 +46,10 @@ def run_gateway(
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
     gateway = Gateway(executor, policy)
-    chain = answer_chain(gateway.metrics)
+    chain = answer_chain(gateway.metrics, policy)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
+    gateway.metrics.count_endings(server.endings)
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)
         for number in (signal.SIGTERM, signal.SIGINT)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from vibecell.gateway.http.connection import Ending
 from vibecell.model.execution import Result
 from vibecell.model.status import Health
 
@@ -50,6 +51,7 @@ class _PerRequest(Collector):
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.seconds: dict[str, _Durations] = {}
         self.verdicts: Counter[str] = Counter()
+        self.endings: Counter[Ending] = Counter()
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """See ``Collector.collect``."""
@@ -70,6 +72,14 @@ class _PerRequest(Collector):
         )
         for verdict, count in self.verdicts.items():
             verdicts.add_metric((verdict,), count)
+        endings = CounterMetricFamily(
+            "vibecell_connections_ended",
+            "Connections that ended by no request's wish, by reason",
+            labels=("reason",),
+        )
+        for reason in Ending:
+            endings.add_metric((reason.value,), self.endings[reason])
+        yield endings
         yield requests
         yield seconds
         yield verdicts
@@ -102,6 +112,10 @@ class Metrics:
         if durations is None:
             durations = self._counts.seconds[rule] = _Durations()
         durations.observe(seconds)
+
+    def count_endings(self, endings: Counter[Ending]) -> None:
+        """From now on, show these counts of a server."""
+        self._counts.endings = endings
 
     def finished(self, result: Result) -> None:
         """An execution was seen to finish."""

@@ -10,7 +10,8 @@ either it answers 429. The engine (``engine/executions.py``) counts what runs or
 waits, whoever began it and whether or not somebody still watches:
 ``max_per_owner`` of the settings, which is no grant of a gateway's; beyond it,
 503. A peer who is no owner yet is bounded by address: in connections by the
-server (``gateway/http/server.py``), in wrong keys by ``gateway/auth.py``.
+server (``gateway/http/server.py``), in refusals by ``gateway/refusals.py``, in wrong
+keys by ``gateway/auth.py``.
 """
 
 from dataclasses import dataclass, fields
@@ -28,6 +29,7 @@ class Access:
         concurrent: requests, streams and WebSockets one owner may hold open.
         begun_per_minute: requests of one owner that begin an execution.
         wrong_keys_per_minute: from one address.
+        refused_per_minute: requests from one address that no owner made.
         disconnect_grace_s: in which a client may come back to its run.
         first_message_s: from a WebSocket's opening to its ``execute``.
         heartbeat_s: between two bytes of a silent event stream.
@@ -42,6 +44,7 @@ class Access:
     concurrent: int = 256
     begun_per_minute: int = 60_000
     wrong_keys_per_minute: int = 20
+    refused_per_minute: int = 600
     disconnect_grace_s: float = 5.0
     first_message_s: float = 30.0
     heartbeat_s: float = 8.0

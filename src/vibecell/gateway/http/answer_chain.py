@@ -49,11 +49,23 @@ class Answer:
 Step = Callable[[Answer], None]
 
 
+def _never(answer: Answer) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerChain:
-    """Steps in the order in which answers pass them; each answer passes once."""
+    """Steps in the order in which answers pass them; each answer passes once.
+
+    Attributes:
+        steps: as said.
+        held_back_s: asked before an answer of WSGI or a refusal passes: seconds the
+            client is told to wait instead, by 429 and the end of the connection;
+            0 lets it pass.
+    """
 
     steps: tuple[Step, ...]
+    held_back_s: Callable[[Answer], int] = _never
 
     def passed(self, answer: Answer) -> list[Field]:
         """The fields to be sent."""
@@ -71,7 +83,8 @@ class AnswerChain:
             ("Content-Type", "application/problem+json"),
             ("Content-Length", str(len(body))),
         ]
-        return head(status, self.passed(answer)) + body
+        whole = head(status, self.passed(answer))
+        return whole if answer.method == "HEAD" else whole + body
 
 
 def head(status: HTTPStatus, fields: list[Field]) -> bytes:

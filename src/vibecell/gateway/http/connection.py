@@ -1,27 +1,38 @@
-"""One accepted TCP connection, with a deadline on every wait.
+"""One accepted TCP connection, with a deadline on every wait and a turn for every step.
 
 Owns reading and writing of a client's socket under gevent: an absolute
-deadline while a request is received, a bound on the bytes of its header, and
-a stall deadline while a response is sent. Refuses to know HTTP or WebSocket.
+deadline while a request is received, a stall deadline while a response is
+sent, its peer's turn (``turns.py``) after each step, and why it ended. Refuses
+to know HTTP or WebSocket.
 
 Nothing here uses ``socket.settimeout``: one greenlet may read while another
 writes, and the two have different deadlines.
 """
 
 import io
+import logging
 import socket
 import time
+from collections import Counter
+from enum import StrEnum
 from typing import Any
 
 from gevent.socket import wait_read, wait_write
 
+from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
 from vibecell.model.marks import SILENT, Marks
 
+_log = logging.getLogger(__name__)
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
-class HeaderTooLarge(ValueError):
-    """The request line and header together exceed their bound."""
+class Ending(StrEnum):
+    """How a connection ended otherwise than by a request's or a client's wish."""
+
+    RESET = "reset"
+    STALLED = "stalled"
+    IDLE = "idle"
+    ROOM = "room"
 
 
 class Connection:
@@ -31,18 +42,44 @@ class Connection:
         peer: the address of the TCP peer, as text; never a forwarded one.
         stall_s: seconds a send may go without progress.
         marks: of the request under way, where requests are traced.
+        owner: who asks the request under way, once that is known.
+        share: what all connections of the peer take together.
+
+    Args:
+        share: of its peer; of its own, where none is given.
+        endings: counts how connections ended, each once.
     """
 
-    def __init__(self, sock: Any, peer: str, stall_s: float, trace: bool = False) -> None:
+    def __init__(
+        self,
+        sock: Any,
+        peer: str,
+        stall_s: float,
+        trace: bool = False,
+        share: Share | None = None,
+        endings: Counter[Ending] | None = None,
+    ) -> None:
         sock.settimeout(0)
         self.socket = sock
         self.peer = peer
         self.stall_s = stall_s
         self.marks = SILENT
+        self.owner: str | None = None
+        self._owner_before = False
         self._trace = trace
+        self.share = Share() if share is None else share
+        self._turn = Turn(self.share)
+        self._endings = endings
+        self._ended = False
+
+    @property
+    def known(self) -> bool:
+        """Whether an owner has asked on this connection, now or before."""
+        return self._owner_before or self.owner is not None
 
     def request_begins(self) -> None:
         """The first byte of a request is there."""
+        self._owner_before, self.owner = self.known, None
         if self._trace:
             self.marks = Marks()
             self.marks.note("request")
@@ -56,9 +93,26 @@ class Connection:
         """
         while True:
             try:
-                return bytes(self.socket.recv(size))
+                data = bytes(self.socket.recv(size))
             except BlockingIOError:
                 self._wait(wait_read, timeout_s)
+            except OSError as error:
+                self._note(Ending.RESET, error)
+                raise
+            else:
+                self.take_turn(len(data))
+                return data
+
+    def take_turn(self, size_bytes: int = 0) -> None:
+        """After a step of work: whoever is ready comes first, where this peer has had its slice.
+
+        Reading and sending do so themselves. Whoever works on what is in a buffer
+        calls this for each request, chunk or frame found there.
+
+        Args:
+            size_bytes: moved by the step.
+        """
+        self._turn.take(size_bytes, self.known)
 
     def send_all(self, data: bytes | bytearray) -> None:
         """Send everything; a peer that takes nothing for ``stall_s`` is given up.
@@ -70,9 +124,31 @@ class Connection:
         view = memoryview(data)
         while view:
             try:
-                view = view[self.socket.send(view) :]
+                sent_bytes = self.socket.send(view[:SLICE_BYTES])
             except BlockingIOError:
-                self._wait(wait_write, self.stall_s)
+                self._wait_to_send()
+            except OSError as error:
+                self._note(Ending.RESET, error)
+                raise
+            else:
+                view = view[sent_bytes:]
+                self.take_turn(sent_bytes)
+
+    def _wait_to_send(self) -> None:
+        try:
+            self._wait(wait_write, self.stall_s)
+        except TimeoutError as error:
+            self._note(Ending.STALLED, error)
+            raise
+
+    def _note(self, ending: Ending, error: OSError | None = None) -> None:
+        """An end that is to be expected of networks: counted, and told to who debugs."""
+        if self._ended:
+            return
+        self._ended = True
+        _log.debug("connection of %s ended (%s): %s", self.peer, ending, error)
+        if self._endings is not None:
+            self._endings[ending] += 1
 
     def _wait(self, wait: Any, timeout_s: float | None) -> None:
         descriptor = self.socket.fileno()
@@ -89,6 +165,13 @@ class Connection:
         except OSError:
             return True
 
+    def has_input(self) -> bool:
+        """Whether bytes of the peer are there to be read; does not wait and takes none."""
+        try:
+            return bool(self.socket.recv(1, _PEEK))
+        except OSError:
+            return False
+
     def abort_writing(self) -> None:
         """Tell the peer that nothing more will be sent; it may still send.
 
@@ -104,13 +187,18 @@ class Connection:
         except OSError:
             return  # it had ended already, which is what was wanted
 
+    def end(self, ending: Ending) -> None:
+        """``abort``, for a reason that is counted."""
+        self._note(ending)
+        self.abort()
+
 
 class RequestReader(io.RawIOBase):
     """The raw stream under a handler's buffered ``rfile``.
 
     Attributes:
         deadline: monotonic seconds after which reading raises.
-        budget_bytes: bytes that may still be read; ``None`` is unbounded.
+        reads: how often bytes were asked of the connection.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -118,16 +206,15 @@ class RequestReader(io.RawIOBase):
         self._connection = connection
         self._detached = False
         self.deadline = time.monotonic()
-        self.budget_bytes: int | None = None
+        self.reads = 0
 
     def readable(self) -> bool:
         """True: this is an input stream."""
         return True
 
-    def allow(self, seconds: float, budget_bytes: int | None = None) -> None:
-        """Start a new phase: its deadline from now, and its bound of bytes."""
+    def allow(self, seconds: float) -> None:
+        """Start a new phase: its deadline from now."""
         self.deadline = time.monotonic() + seconds
-        self.budget_bytes = budget_bytes
 
     def detach_rest(self) -> None:
         """Answer end of file from now on, so that a buffer above can be emptied."""
@@ -138,18 +225,14 @@ class RequestReader(io.RawIOBase):
 
         Raises:
             TimeoutError: the deadline passed.
-            HeaderTooLarge: the budget is used up.
         """
         view = memoryview(buffer)
         if self._detached:
             return 0
-        if self.budget_bytes is not None and self.budget_bytes <= 0:
-            raise HeaderTooLarge
         remaining_s = self.deadline - time.monotonic()
         if remaining_s <= 0:
             raise TimeoutError("deadline of the request")
+        self.reads += 1
         data = self._connection.receive(len(view), remaining_s)
         view[: len(data)] = data
-        if self.budget_bytes is not None:
-            self.budget_bytes -= len(data)
         return len(data)

@@ -23,10 +23,17 @@ import gevent
 from gevent.pywsgi import WSGIHandler, format_date_time, unquote_latin1
 
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, Field, head
-from vibecell.gateway.http.connection import Connection, HeaderTooLarge, RequestReader
-from vibecell.gateway.http.header_fields import Fields, WrongFields
+from vibecell.gateway.http.connection import Connection, Ending, RequestReader
+from vibecell.gateway.http.header_fields import Fields, HeaderTooLarge, WrongFields
 from vibecell.gateway.http.request_body import Body
-from vibecell.gateway.http.request_head import BadRequest, body_length, closes, request_line
+from vibecell.gateway.http.request_head import (
+    BadRequest,
+    body_length,
+    closes,
+    expects_continue,
+    may_upgrade,
+    request_line,
+)
 from vibecell.gateway.http.serving import Serving
 
 _log = logging.getLogger(__name__)
@@ -51,14 +58,14 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     route: str | None
     response_headers: list[tuple[bytes, bytes]]
 
-    def __init__(self, sock: Any, address: Any, server: Serving) -> None:
-        peer = address[0] if isinstance(address, tuple) else "unix"
+    def __init__(self, connection: Connection, address: Any, server: Serving) -> None:
         self.limits = server.limits
-        self.connection = Connection(sock, peer, self.limits.stall_s, server.trace)
+        self.connection = connection
         self.reader = RequestReader(self.connection)
         self.upgraded = False
-        self._began_s = 0.0  # of the request under way; 0: there is none
-        super().__init__(sock, address, server, rfile=io.BufferedReader(self.reader, 8192))
+        super().__init__(
+            connection.socket, address, server, rfile=io.BufferedReader(self.reader, 8192)
+        )
 
     def handle(self) -> None:
         """Serve requests until one side closes; never raises."""
@@ -68,7 +75,9 @@ class Handler(WSGIHandler):  # type: ignore[misc]
                 if self.server.stopping:
                     return
             if isinstance(answer, tuple):
-                self._refuse(int(answer[0]))
+                status = int(answer[0])
+                wait_s = self._held_back_s(status)
+                self._refuse(HTTPStatus.TOO_MANY_REQUESTS if wait_s else status, wait_s)
                 self._linger()
         except OSError as error:
             _log.debug("connection of %s ended: %s", self.connection.peer, error)
@@ -77,13 +86,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             self.connection.abort()
             self.socket.close()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing of a request has come since the last one was answered."""
-        return not self._began_s
-
     def _serve_one(self) -> object:
-        self._began_s = 0.0
         try:
             return self.handle_one_request()
         except (BadRequest, HeaderTooLarge, WrongFields) as error:
@@ -106,17 +109,35 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def read_requestline(self) -> str:
         """The request line; waits ``idle_s`` for its first byte."""
-        self.reader.allow(self.limits.idle_s)
-        if not self.rfile.peek(1):
+        if not self._begun():
             return ""
         self.connection.request_begins()
+        self.server.idle.begins(self.connection)
         self.command, self.route, self._began_s = "", UNREAD, time.perf_counter()
-        self.reader.allow(self.limits.header_s, self.limits.header_bytes)
+        self.reader.allow(self.limits.header_s)
         try:
             line: str = super().read_requestline()
         except TimeoutError as error:
             raise BadRequest(HTTPStatus.REQUEST_TIMEOUT) from error
+        if len(line) > self.limits.header_bytes:
+            raise HeaderTooLarge
         return line
+
+    def _begun(self) -> bool:
+        """Wait for the first byte of a request; ``False`` at the end of the stream."""
+        self.reader.allow(self.limits.idle_s)
+        self.server.idle.waits(self.connection)
+        reads = self.reader.reads
+        try:
+            begun = bool(self.rfile.peek(1))
+        except TimeoutError:
+            self.connection.end(Ending.IDLE)
+            return False
+        if reads == self.reader.reads:  # it came before the answer to the one before
+            self.connection.take_turn()
+            while (wait_s := self.connection.share.pipelined_wait_s()) > 0.0:
+                gevent.sleep(wait_s)
+        return begun
 
     def read_request(self, raw_requestline: str) -> bool:
         """Parse the header and refuse what could be read in two ways.
@@ -126,7 +147,9 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             WrongFields: the header is none.
         """
         self.command, self.path, self.request_version = request_line(raw_requestline)
-        self.fields = Fields.read(self.rfile)
+        left_bytes = self.limits.header_bytes - len(raw_requestline)
+        self.fields = Fields.read(self.rfile, left_bytes)
+        self.server.idle.is_busy(self.connection)
         self.content_length = body_length(self.command, self.request_version, self.fields)
         self.close_connection = closes(self.request_version, self.fields)
         self.reader.allow(self.limits.body_s)
@@ -152,11 +175,18 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         if isinstance(self.client_address, tuple):
             environ["REMOTE_ADDR"] = str(self.client_address[0])
             environ["REMOTE_PORT"] = str(self.client_address[1])
-        waits = environ.get("HTTP_EXPECT") == "100-continue"
-        chunked = "HTTP_TRANSFER_ENCODING" in environ
-        body = Body(self.rfile, self.content_length, self.socket if waits else None, chunked)
-        body.discard_bytes = self.limits.discard_bytes
-        body.complete = True
+        body = Body(
+            self.rfile,
+            self.connection,
+            self.content_length,
+            "HTTP_TRANSFER_ENCODING" in environ,
+            "HTTP_EXPECT" in environ and expects_continue(self.request_version, self.fields),
+            self.limits.discard_bytes,
+        )
+        if "HTTP_UPGRADE" in environ and not may_upgrade(
+            self.command, self.request_version, not body.complete
+        ):
+            del environ["HTTP_UPGRADE"]
         self.wsgi_input: Any = body
         environ["wsgi.input"] = body
         environ["wsgi.input_terminated"] = True
@@ -192,6 +222,19 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             for name, value in self.passed(self.code, fields)
         ]
         super().finalize_headers()
+        self._end_with_body()
+
+    def _end_with_body(self) -> None:
+        """A body whose end nothing else says ends with the connection.
+
+        Source: RFC 9112 section 6.3, item 8: so it is with HTTP/1.0, which has no chunks.
+        """
+        fields = self.response_headers
+        framed = self.response_use_chunked or any(n.lower() == b"content-length" for n, _ in fields)
+        if not framed and self.code not in (204, 304) and self.command != "HEAD":
+            self.close_connection = True
+            kept = [(n, v) for n, v in fields if n.lower() != b"connection"]
+            self.response_headers = [*kept, (b"Connection", b"close")]
 
     def take_over(self) -> bytes:
         """Give the connection to another protocol; returns bytes read ahead."""
@@ -200,17 +243,30 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.reader.detach_rest()
         read_ahead = self.rfile.read() or b""
         # 8 KiB less for as long as the connection lives
-        self.rfile = self.wsgi_input.rfile = io.BufferedReader(self.reader, 1)
+        self.rfile = self.wsgi_input.stream = io.BufferedReader(self.reader, 1)
         return read_ahead
 
     def process_result(self) -> None:
         """Write the response, unless the connection was taken over."""
-        if not self.upgraded:
+        if self.upgraded:
+            return
+        if not self.status or self.headers_sent:  # it has been answered past WSGI
             super().process_result()
+        elif wait_s := self._held_back_s(self.code):
+            self.close_connection = True
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, wait_s)
+        elif self.command == "HEAD":
+            self.write(b"")  # the head alone. Source: RFC 9112 section 6.3, item 1
+        else:
+            super().process_result()
+
+    def _held_back_s(self, status: int) -> int:
+        return self.server.chain.held_back_s(self._answer(status, []))
 
     def handle_one_response(self) -> None:
         """Run the application; afterwards the body must have been consumed."""
         super().handle_one_response()
+        self.server.idle.is_busy(self.connection)
         if self.upgraded or not self.wsgi_input.complete:
             self.close_connection = True
 
@@ -220,6 +276,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             super().run_application()
         finally:
             self.reader.allow(self.limits.discard_s)
+            if not self.wsgi_input.complete:  # answered, and the client may never go on
+                self.server.idle.begins(self.connection)
 
     def _sendall(self, data: bytes | bytearray) -> None:
         self.connection.send_all(data)
@@ -245,8 +303,11 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             except OSError as error:
                 _log.debug("client left before its refusal: %s", error)
 
-    def _refuse(self, status: int) -> None:
-        self.connection.send_all(self.server.chain.refusal(self._answer(status, [])))
+    def _refuse(self, status: int, retry_after_s: int = 0) -> None:
+        """Answer by itself, on a connection that ends with it."""
+        self.headers_sent = True
+        told = [("Retry-After", str(retry_after_s))] if retry_after_s else []
+        self.connection.send_all(self.server.chain.refusal(self._answer(status, told)))
 
     def _handle_client_error(self, error: BaseException) -> tuple[str, bytes] | None:
         """Status and body, for ``handle``, which makes the body itself; ``None``: no answer."""

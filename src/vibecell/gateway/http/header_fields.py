@@ -12,13 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 MAX_FIELDS = 100
-MAX_LINE_BYTES = 65_536
 # one class of characters between colon and line end: nothing to try twice
 _LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n\Z")
 
 
 class WrongFields(ValueError):
     """The header is no header of HTTP/1.1."""
+
+
+class HeaderTooLarge(ValueError):
+    """The request line and header together exceed their bound."""
 
 
 class Fields:
@@ -30,14 +33,26 @@ class Fields:
         self._pairs = pairs
 
     @classmethod
-    def read(cls, stream: Any) -> "Fields":
+    def read(cls, stream: Any, most_bytes: int) -> "Fields":
         """Read up to the empty line.
+
+        Args:
+            stream: buffered; what follows the empty line is left in it.
+            most_bytes: of all lines together, the empty one as well.
 
         Raises:
             WrongFields: a line is no field, there are too many, or it breaks off.
+            HeaderTooLarge: it has more than ``most_bytes``.
         """
         pairs: list[tuple[str, str]] = []
-        while (line := stream.readline(MAX_LINE_BYTES)) not in (b"\r\n", b"\n"):
+        left = most_bytes
+        while True:
+            line = stream.readline(left + 1)
+            left -= len(line)
+            if left < 0:
+                raise HeaderTooLarge
+            if line in (b"\r\n", b"\n"):
+                break
             match = _LINE.match(line.decode("latin-1"))
             if match is None or len(pairs) >= MAX_FIELDS:
                 raise WrongFields

@@ -3,7 +3,8 @@
 Owns the judgement of a request line and of the header fields that say where a
 body ends; refuses whatever two readers could take for two things.
 
-Source: RFC 9112 sections 2.3, 3.2, 6.1 and 6.3.
+Source: RFC 9112 sections 2.3, 3, 3.2, 6.1, 6.3 and 9.3; RFC 9110 sections 4.2.1,
+7.6.1, 7.8 and 10.1.1.
 """
 
 import re
@@ -12,7 +13,11 @@ from http import HTTPStatus
 from vibecell.gateway.http.header_fields import Fields
 
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+# the words are parted by one blank, and a target has neither blanks, nor control
+# characters, nor a fragment, nor anything beyond ASCII
+_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[!\"$-~]*|\*) (HTTP/[0-9]\.[0-9])\r?\n\Z")
+# a name, an address or an address in brackets, and a port; no list
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~%!$&'()*+;=]*)(:[0-9]*)?\Z")
 
 
 class BadRequest(ValueError):
@@ -24,18 +29,18 @@ class BadRequest(ValueError):
 
 
 def request_line(text: str) -> tuple[str, str, str]:
-    """Method, target and version of a request line.
+    """Method, target and version of a request line, its line end included.
 
     Raises:
         BadRequest: it is none, its target is no path, or its version is another.
     """
-    words = text.split()
-    if len(words) != 3 or not _TOKEN.match(words[0]):
+    words = _LINE.match(text)
+    if words is None:
         raise BadRequest(HTTPStatus.BAD_REQUEST)
-    method, target, version = words
+    method, target, version = words.groups()
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequest(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-    if not target.startswith("/") and (method, target) != ("OPTIONS", "*"):
+    if target == "*" and method != "OPTIONS":
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     return method, target, version
 
@@ -58,6 +63,8 @@ def body_length(method: str, version: str, fields: Fields) -> int | None:
         raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
     if len(hosts) > 1 or (not hosts and version == "HTTP/1.1"):
         raise BadRequest(HTTPStatus.BAD_REQUEST)
+    if hosts and not _HOST.match(hosts[0]):
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
     length = int(lengths[0]) if lengths else None
     if length and method == "HEAD":
         raise BadRequest(HTTPStatus.BAD_REQUEST)
@@ -66,5 +73,23 @@ def body_length(method: str, version: str, fields: Fields) -> int | None:
 
 def closes(version: str, fields: Fields) -> bool:
     """Whether the connection ends with this request."""
-    wanted = fields.get("connection").lower()
-    return wanted == "close" if version == "HTTP/1.1" else wanted != "keep-alive"
+    given = fields.get_all("connection")
+    if not given:
+        return version != "HTTP/1.1"
+    wanted = {x.strip(" \t").lower() for x in ",".join(given).split(",")}
+    return "close" in wanted or (version != "HTTP/1.1" and "keep-alive" not in wanted)
+
+
+def expects_continue(version: str, fields: Fields) -> bool:
+    """Whether the client waits for 100 Continue; one of HTTP/1.0 cannot."""
+    return version == "HTTP/1.1" and fields.get("expect").lower() == "100-continue"
+
+
+def may_upgrade(method: str, version: str, has_body: bool) -> bool:
+    """Whether a wish for another protocol is heard.
+
+    One of HTTP/1.0 is passed over, as it has to be. So is one with another method
+    than GET, which no handshake has, and one with a body, whose bytes would be
+    read as the other protocol. Source: RFC 9110 section 7.8; RFC 6455 section 4.1.
+    """
+    return method == "GET" and version == "HTTP/1.1" and not has_body

@@ -1,10 +1,11 @@
 """The HTTP/1.1 server: gevent's pywsgi with the bounds it lacks.
 
-Owns accepting, the bound on connections per peer, and the graceful stop;
+Owns accepting, the bounds on connections, and the graceful stop;
 ``handler.py`` has what happens on a connection, ``serving.py`` what the two
 know of each other. Refuses everything above HTTP: that is the application.
 """
 
+import errno
 import logging
 import socket
 import sys
@@ -20,13 +21,17 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
-from vibecell.gateway.http.connection import Connection
+from vibecell.gateway.http.connection import Connection, Ending
 from vibecell.gateway.http.handler import Handler
+from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.gateway.http.serving import Closable, ServerLimits
+from vibecell.gateway.http.turns import Share
 from vibecell.model.access import Access
 from vibecell.model.stopping import CUT_STOP_S, FAREWELL_STOP_S
 
 _log = logging.getLogger(__name__)
+#: One place in so many is kept free for who comes next, as long as another is idle.
+_ONE_FREE_IN = 32
 
 
 class GatewayServer(WSGIServer):  # type: ignore[misc]
@@ -34,6 +39,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
 
     Attributes:
         stopped: set when the graceful stop is over.
+        endings: how connections ended that neither side ended by a request.
     """
 
     handler_class = Handler
@@ -54,7 +60,10 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.stopped = Event()
         self.stopping = False
         self.upgraded: set[Closable] = set()
-        self._peers: Counter[str] = Counter()
+        self.idle = IdleConnections()
+        self.endings: Counter[Ending] = Counter()
+        self._free = max(1, access.connections // _ONE_FREE_IN)
+        self._shares: dict[str, Share] = {}
         super().__init__(
             listener, application, spawn=Pool(access.connections), log=None, error_log=sys.stderr
         )
@@ -68,26 +77,53 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         if isinstance(address, tuple):
             # without it Nagle and delayed acknowledgement cost 40 ms per reply
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._peers[peer] += 1
+        share = self._shares.setdefault(peer, Share())
+        share.connections += 1
+        connection = Connection(sock, peer, self.limits.stall_s, self.trace, share, self.endings)
         try:
-            if self._peers[peer] > self._per_peer:
-                self._turn_away(sock, peer)
+            if share.connections > self._per_peer:
+                self._turn_away(connection)
             else:
-                self.handler_class(sock, address, self).handle()
+                self._keep_room()
+                self.handler_class(connection, address, self).handle()
         finally:
-            self._peers[peer] -= 1
-            if self._peers[peer] <= 0:
-                del self._peers[peer]
+            self.idle.ended(connection)
+            share.connections -= 1
+            if not share.connections:
+                del self._shares[peer]
 
-    def _turn_away(self, sock: Any, peer: str) -> None:
-        _log.warning("too many connections of %s", peer)
-        connection = Connection(sock, peer, 0.0)
+    def _keep_room(self) -> None:
+        wanted = self._free - self.pool.free_count()
+        if wanted > 0 and (ended := self.idle.make_room(wanted)):
+            _log.debug("%d idle connections ended for others", ended)
+
+    def do_read(self) -> Any:
+        """Accept one connection; one that was reset while it waited for that is none.
+
+        Where the process may open no further file, idle connections make room.
+
+        Raises:
+            OSError: as accept(2); the server then waits a moment.
+        """
+        try:
+            return super().do_read()
+        except ConnectionAbortedError as error:
+            _log.debug("a connection ended before it was accepted: %s", error)
+            self.endings[Ending.RESET] += 1
+            return None
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and self.idle.make_room(self._free):
+                return None
+            raise
+
+    def _turn_away(self, connection: Connection) -> None:
+        _log.debug("too many connections of %s", connection.peer)
         status = HTTPStatus.TOO_MANY_REQUESTS
         answer = Answer("", UNREAD, status, [], time.perf_counter(), connection)
         try:
             connection.send_all(self.chain.refusal(answer))
         except OSError as error:
-            _log.debug("could not tell %s: %s", peer, error)
+            _log.debug("could not tell %s: %s", connection.peer, error)
 
     def stop_gracefully(self) -> None:
         """Stop accepting, say goodbye on upgraded connections, end the rest.
@@ -103,7 +139,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.stopping = True
         end_s = time.monotonic() + self.limits.stop_s
         self.close()  # the listener; who made it has it still
-        _cut(handler for handler in self.open if handler.is_idle)
+        _cut(handler for handler in self.open if self.idle.has(handler.connection))
         farewells = [gevent.spawn(peer.go_away) for peer in list(self.upgraded)]
         gevent.joinall(farewells, timeout=min(FAREWELL_STOP_S, self.limits.stop_s))
         _cut(handler for handler in self.open if handler.upgraded)

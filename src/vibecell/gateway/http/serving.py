@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vibecell.gateway.http.answer_chain import AnswerChain
+from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.model.stopping import GATEWAY_STOP_S
 
 
@@ -55,6 +56,7 @@ class Serving(Protocol):
         stopping: no further request is read.
         open: whoever serves a connection.
         upgraded: what lives on the connections that were taken over.
+        idle: connections on which nothing is asked.
     """
 
     application: Any
@@ -64,6 +66,7 @@ class Serving(Protocol):
     stopping: bool
     open: set[Any]
     upgraded: set[Closable]
+    idle: IdleConnections
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment of any request, to be completed."""

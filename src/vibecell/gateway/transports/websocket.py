@@ -31,6 +31,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
+from vibecell.gateway.http.turns import Pieces
 from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ _protocol_log = logging.getLogger(__name__ + ".protocol")
 _protocol_log.setLevel(logging.CRITICAL)
 _HANDSHAKE = ("HOST", "UPGRADE", "CONNECTION", "SEC_WEBSOCKET_KEY", "SEC_WEBSOCKET_VERSION")
 _SUBPROTOCOL = "SEC_WEBSOCKET_PROTOCOL"
+#: All frames of one reading are parsed in one go, some 20 µs each, of six bytes at least.
+_READ_BYTES = 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 GOING_AWAY = 1001
@@ -56,7 +59,8 @@ class WebSocketLimits:
         inbox_messages: received and not yet taken.
         inbox_wait_s: a full inbox may stay full for this long.
         ping_every_s: between two pings; as long again may pass in silence.
-        pings_per_interval: received from the peer in ``ping_every_s``.
+        idle_frames_per_interval: received from the peer in ``ping_every_s``: pings, pongs,
+            and fragments that carry nothing.
         close_s: waiting for the peer's half of the closing handshake.
     """
 
@@ -64,11 +68,11 @@ class WebSocketLimits:
     inbox_messages: int = 4
     inbox_wait_s: float = 30.0
     ping_every_s: float = 20.0
-    pings_per_interval: int = 200
+    idle_frames_per_interval: int = 200
     close_s: float = CLOSING_HANDSHAKE_S
 
 
-class WebSocketClosed(Exception):
+class WebSocketClosed(ConnectionError):
     """The connection is closed or closing; nothing can be sent or received."""
 
 
@@ -112,7 +116,8 @@ class WebSocket:
         self._inbox: Queue[str | None] = Queue(limits.inbox_messages)
         self._fragments: bytearray | None = None
         self._heard_at = time.monotonic()
-        self._pings: int = 0
+        self._pieces = Pieces()
+        self._idle_frames = 0
         self._stuck = False
         self._reader: gevent.Greenlet | None = None
         self._pinger: gevent.Greenlet | None = None
@@ -263,7 +268,7 @@ class WebSocket:
                     self._protocol.receive_data(data)
                     self._handle_events()
                     self._flush()
-                data = self._connection.receive(65536, None)
+                data = self._connection.receive(_READ_BYTES, None)
                 if not data:
                     self._protocol.receive_eof()
                     break
@@ -278,9 +283,9 @@ class WebSocket:
         for event in self._protocol.events_received():
             if not isinstance(event, Frame):
                 continue
-            if event.opcode is Opcode.PING:
-                self._count_ping()
-            elif event.opcode is Opcode.BINARY:
+            if event.opcode in (Opcode.PING, Opcode.PONG) or not (event.data or event.fin):
+                self._count_idle_frame()
+            if event.opcode is Opcode.BINARY:
                 self.fail(UNSUPPORTED_DATA, "messages are text")
             elif event.opcode is Opcode.TEXT or event.opcode is Opcode.CONT:
                 self._assemble(event)
@@ -289,7 +294,10 @@ class WebSocket:
 
     def _assemble(self, frame: Frame) -> None:
         if self._fragments is None:
-            self._fragments = bytearray()
+            self._fragments, self._pieces = bytearray(), Pieces()
+        if self._pieces.too_many(len(frame.data)):
+            self.fail(POLICY_VIOLATION, "too many fragments for what they carry")
+            return
         self._fragments += frame.data
         if not frame.fin:
             return
@@ -308,10 +316,10 @@ class WebSocket:
             self._stuck = False
             self._heard_at = time.monotonic()
 
-    def _count_ping(self) -> None:
-        self._pings += 1
-        if self._pings > self._limits.pings_per_interval:
-            self.fail(POLICY_VIOLATION, "too many pings")
+    def _count_idle_frame(self) -> None:
+        self._idle_frames += 1
+        if self._idle_frames > self._limits.idle_frames_per_interval:
+            self.fail(POLICY_VIOLATION, "too many frames that carry nothing")
 
     def _end_of_messages(self) -> None:
         # the receiver must learn of the end even when its inbox is full
@@ -322,7 +330,7 @@ class WebSocket:
     def _keep_alive(self) -> None:
         """Once; the next time is another greenlet's: one that only waits keeps its stack."""
         every_s = self._limits.ping_every_s
-        self._pings = 0
+        self._idle_frames = 0
         if not self.is_open:
             return
         silent_s = time.monotonic() - self._heard_at

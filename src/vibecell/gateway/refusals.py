@@ -1,0 +1,37 @@
+"""How often one peer is refused without having said who it is.
+
+Owns that bound, by address; refuses to count what an owner was refused, which
+is bounded by the owner's own quota, and to hold back what would be answered well:
+others may come from the same address.
+"""
+
+import math
+
+from vibecell.gateway.http.answer_chain import Answer
+from vibecell.gateway.moving_window import MovingWindow
+
+
+class Refusals:
+    """Refusals of strangers within the last minute.
+
+    Args:
+        most: of one address.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._window = MovingWindow(most)
+
+    def wait_s(self, answer: Answer) -> int:
+        """Count an answer that is about to be sent, if it is a refusal of a stranger's request.
+
+        Returns:
+            Seconds the peer has to wait, where it was refused too often; 0 otherwise.
+        """
+        connection = answer.connection
+        if not 400 <= answer.status < 500 or connection.owner is not None:
+            return 0
+        wait_s = self._window.wait_s(connection.peer)
+        if wait_s > 0.0:
+            return math.ceil(wait_s)
+        self._window.count(connection.peer)
+        return 0
