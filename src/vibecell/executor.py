@@ -65,7 +65,9 @@ class Conversation(Followed, Protocol):
         """The next event; ``None`` after ``Finished``.
 
         Keeps the laws of the stream even when the executor dies: the last
-        event is then a ``Finished`` with ``internal_error``.
+        event is then a ``Finished`` with ``internal_error``. Nothing is made up
+        where this end has left, by ``end_controls`` or ``close``, which wake whoever
+        waits here: then ``None`` comes without a ``Finished``.
 
         Raises:
             TimeoutError: nothing came in time; call again.
@@ -81,6 +83,14 @@ class Conversation(Followed, Protocol):
 
         Raises:
             Conflict: a control that goes beside input cannot be delivered.
+        """
+        ...
+
+    def end_controls(self) -> None:
+        """Leave once what was sent has been taken: no control follows.
+
+        Returns at once; may be called by another thread than the reader's. The
+        stream ends soon afterwards, unless a program does not take its input.
         """
         ...
 

@@ -82,9 +82,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         yield _gateway(stack, run_dir, {"policy": {}, "server": {}, "websocket": {}})
 
 
-@pytest.fixture
-def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
-    """Services of the test's own, with other rules: ``make_service(policy={…})``."""
+def _making(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
     if os.environ.get("VIBECELL_TEST_URL"):
         pytest.skip("needs a gateway of its own, not a live one")
     run_dir = request.getfixturevalue("engine_run_dir")
@@ -95,3 +93,15 @@ def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Servi
             return _gateway(stack, run_dir, whole)
 
         yield make
+
+
+@pytest.fixture
+def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
+    """Services of the test's own, with other rules: ``make_service(policy={…})``."""
+    yield from _making(request)
+
+
+@pytest.fixture(scope="module")
+def make_shared_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
+    """The same, for all tests of a module."""
+    yield from _making(request)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.engine.client import EngineClient, pending_result
+from vibecell.engine.client import EngineClient, link_socket, pending_result
 from vibecell.model.errors import EngineUnavailable, QueueFull
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
@@ -153,6 +153,44 @@ def test_a_lost_engine_is_an_internal_error(
     result = run(client)
     assert (result.id, result.verdict) == ("abc", Verdict.INTERNAL_ERROR)
     assert result.message == pending_result.LOST_MESSAGE
+
+
+def test_an_engine_that_stops_in_a_message_is_a_lost_one(
+    engine: Engine, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_socket, "SILENCE_TIMEOUT_S", 0.3)
+
+    def stop_in_it(link: socket.socket) -> None:
+        link.sendall(ACCEPTED + FINISHED[:-3])
+        link.recv(1)
+
+    engine.talk = stop_in_it
+    with client.submit_and_wait(REQUEST, "me") as pending:
+        result = None
+        while result is None:  # as a gateway waits that looks after its client meanwhile
+            with contextlib.suppress(TimeoutError):
+                result = pending.result(0.1)
+    assert result.verdict is Verdict.INTERNAL_ERROR
+
+
+def test_a_message_that_has_come_is_read_however_late(
+    engine: Engine, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_socket, "SILENCE_TIMEOUT_S", 0.3)
+    rest = threading.Event()
+
+    def pause_in_it(link: socket.socket) -> None:
+        link.sendall(ACCEPTED + FINISHED[:-3])
+        rest.wait(10)
+        link.sendall(FINISHED[-3:])
+
+    engine.talk = pause_in_it
+    with client.submit_and_wait(REQUEST, "me") as pending:
+        with pytest.raises(TimeoutError):
+            pending.result(0.1)
+        rest.set()
+        time.sleep(0.5)  # the reader was busy elsewhere, longer than it waits for the rest
+        assert pending.result(5) == RESULT
 
 
 def test_a_refusal_is_raised(engine: Engine, client: EngineClient) -> None:

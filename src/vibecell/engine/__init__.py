@@ -3,6 +3,7 @@
 daemon.py       the process: socket, start, stop
 link_streams.py one connection of it: what is held of a client, and for how long
 call_handler.py what is said on the socket
+followers.py    who follows an execution over it, and who has left
 executions.py   executions as they begin: ids, admission, counts
 admission.py    who runs, who waits, who is turned away
 plan.py         what a request will take (pure)

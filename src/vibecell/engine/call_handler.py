@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import logging
 from time import monotonic_ns
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from vibecell.engine.executions import Executions
+from vibecell.engine.followers import Followers, has_left, last_message
 from vibecell.engine.keeping import Kept
 from vibecell.engine.link_streams import read_message
 from vibecell.model.capabilities import Capabilities
@@ -23,6 +24,7 @@ from vibecell.model.errors import (
     RequestError,
     VibecellError,
 )
+from vibecell.model.events import Control
 from vibecell.model.language import Offer
 from vibecell.model.status import Health
 from vibecell.wire import link as wire
@@ -30,6 +32,7 @@ from vibecell.wire import link as wire
 CALL_TIMEOUT_S = 30.0
 NEXT_CALL_TIMEOUT_S = 5.0
 CONTROL_TIMEOUT_S = 5.0
+LEFT_CHECK_S = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,12 +43,20 @@ class CallHandler:
         executions: all of them.
         offer: what can be run.
         capabilities: what was measured at start.
+        max_followers: connections of one owner that follow an execution at once.
     """
 
-    def __init__(self, executions: Executions, offer: Offer, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        executions: Executions,
+        offer: Offer,
+        capabilities: Capabilities,
+        max_followers: int,
+    ) -> None:
         self._executions = executions
         self._offer = offer
         self._capabilities = capabilities
+        self._followers = Followers(max_followers)
         self._between_calls: set[asyncio.StreamWriter] = set()
 
     def hang_up(self) -> None:
@@ -76,21 +87,34 @@ class CallHandler:
             self._between_calls.discard(writer)
         if not message:
             return False
+        read_ns = monotonic_ns()
         try:
-            reply, followed, after = await self._answer(message)
+            call = wire.decode_call(message)
+            if not _follows(call):
+                reply, _, _ = await self._answered(call, read_ns)
+                await _send(writer, reply)
+                return False
+            with self._followers.place(call.owner):
+                return await self._serve_follower(call, read_ns, reader, writer)
         except VibecellError as error:
             await _send(writer, wire.refused(error))
             return False
-        except Exception:
-            _LOG.exception("a call failed")
-            await _send(writer, wire.refused(PlatformError("answer the call")))
-            return False
-        if followed is None:
-            await _send(writer, reply)
-            return False
+
+    async def _serve_follower(
+        self,
+        call: wire.ExecuteCall | wire.AttachCall,
+        read_ns: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> bool:
+        """The reply, and what was asked for after it; tells whether another call may come."""
+        reply, followed, after = await self._answered(call, read_ns)
+        assert followed is not None
         if after is None:
             await _send(writer, reply)
-            last = await followed.log.last_message()
+            last = await last_message(followed.log, reader)
+            if last is None:
+                return False
             # before it is written: the reader may be done with it before we go on
             followed.marks.note_first("told")
             writer.write(last)
@@ -101,15 +125,29 @@ class CallHandler:
             await _follow(followed, after, reader, writer)
         return False
 
+    async def _answered(
+        self, call: wire.Call, read_ns: int
+    ) -> tuple[wire.Reply, Kept | None, int | None]:
+        """See ``_answer``; whatever fails is an error of ours.
+
+        Raises:
+            VibecellError: the refusal.
+        """
+        try:
+            return await self._answer(call, read_ns)
+        except VibecellError:
+            raise
+        except Exception as error:
+            _LOG.exception("a call failed")
+            raise PlatformError("answer the call") from error
+
     async def _answer(
-        self, message: bytes | bytearray
+        self, call: wire.Call, read_ns: int
     ) -> tuple[wire.Reply, Kept | None, int | None]:
         """The reply to a call, and what to follow after it, from which event on.
 
         From none (``None``) where the result alone is wanted.
         """
-        read_ns = monotonic_ns()
-        call = wire.decode_call(message)
         match call:
             case wire.ExecuteCall():
                 kept, replayed = self._executions.admit(
@@ -159,7 +197,7 @@ async def _follow(
     kept: Kept, after: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Events down until the last one, controls up until the client leaves."""
-    controls = asyncio.create_task(_obey_controls(kept, reader))
+    controls = asyncio.create_task(_obey_controls(kept, reader, writer))
     events = asyncio.create_task(_send_events(kept, after, writer))
     try:
         await asyncio.wait((controls, events), return_when=asyncio.FIRST_COMPLETED)
@@ -179,15 +217,40 @@ async def _send_events(kept: Kept, after: int, writer: asyncio.StreamWriter) -> 
         _LOG.error("events of execution %s are lost: %s", kept.id, error)
 
 
-async def _obey_controls(kept: Kept, reader: asyncio.StreamReader) -> None:
-    """Returns when the client leaves or says what is no control."""
+async def _obey_controls(
+    kept: Kept, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Returns when the client has left, after all it said, or says what is no control."""
     try:
         while message := await read_message(reader, wire.MAX_CONTROL_BYTES):
-            control = wire.decode_control(message)
-            with contextlib.suppress(Conflict):  # input after its end: nobody is left to tell
-                await kept.control(control)
+            if not await _obeyed(kept, wire.decode_control(message), writer):
+                return
     except RequestError as error:
         _LOG.warning("a conversation was ended: its control was wrong: %s", error)
+
+
+async def _obeyed(kept: Kept, control: Control, writer: asyncio.StreamWriter) -> bool:
+    """Wait until a control is taken; not for ever where its sender has left."""
+    taken = asyncio.create_task(kept.control(control))
+    wait_s = CONTROL_TIMEOUT_S
+    try:
+        while not (await asyncio.wait((taken,), timeout=wait_s))[0]:
+            if has_left(writer):
+                return False
+            wait_s = LEFT_CHECK_S
+        with contextlib.suppress(Conflict):  # input after its end: nobody is left to tell
+            taken.result()
+        return True
+    finally:
+        taken.cancel()
+        await asyncio.gather(taken, return_exceptions=True)
+
+
+def _follows(call: wire.Call) -> TypeGuard[wire.ExecuteCall | wire.AttachCall]:
+    """Whether more than a reply is wanted."""
+    if isinstance(call, wire.ExecuteCall):
+        return call.follow != "nothing"
+    return isinstance(call, wire.AttachCall)
 
 
 async def _send(writer: asyncio.StreamWriter, reply: wire.Reply) -> None:

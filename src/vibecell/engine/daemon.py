@@ -29,6 +29,8 @@ from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.mechanisms.credentials import peer
 
 MAX_CONNECTIONS = 4096
+# What a gateway lets one owner hold open, and as many that it has just left.
+FOLLOWERS_PER_PLACE = 2
 GARBAGE_THRESHOLD = 50_000
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,7 +62,9 @@ async def run_engine(
                 return
             _settle_garbage()
             executions = Executions(settings, backend, offer)
-            handler = CallHandler(executions, offer, capabilities)
+            handler = CallHandler(
+                executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
+            )
             async with _listening(settings, handler):
                 sweeping = asyncio.create_task(executions.sweep_for_ever())
                 await stop.wait()

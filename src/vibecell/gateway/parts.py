@@ -14,6 +14,7 @@ from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
+from vibecell.gateway.transports.inbox import Room
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
@@ -31,12 +32,17 @@ class Gateway:
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
         self.metrics = Metrics()
+        self._rooms: dict[str, Room] = {}
         self._offer = Offer(())
         self._offer_until = 0.0
 
     def owner(self) -> str:
         """Who makes the current request; raises what ``Authenticator`` does."""
         return self.authenticator.owner(request.environ)
+
+    def room(self, owner: str) -> Room:
+        """What this owner's WebSockets may hold together; owners are as many as keys."""
+        return self._rooms.setdefault(owner, Room(self.policy.owner_input_bytes))
 
     def offer(self) -> Offer:
         """What can be run, asked of the engine now and then.

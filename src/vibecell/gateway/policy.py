@@ -26,6 +26,8 @@ class Policy(Access):
             that a foreign page cannot reach a keyless gateway by rebinding
             its own name to a loopback address.
         body_bytes: of one request body.
+        owner_input_bytes: of messages that one owner's WebSockets have received
+            and nobody has used yet.
         max_wait_s: upper bound of ``Prefer: wait``.
         stream_s: upper bound of one event stream; a client resumes after it.
         record_ttl_s: how long the gateway remembers an execution it began.
@@ -40,6 +42,7 @@ class Policy(Access):
     ceiling: Limits = DEFAULT_CEILING
     local_names_only: bool = True
     body_bytes: int = 2 * 1024 * 1024
+    owner_input_bytes: int = 32 * 1024 * 1024
     max_wait_s: int = 60
     stream_s: float = 3600.0
     record_ttl_s: float = 600.0

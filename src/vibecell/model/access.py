@@ -9,7 +9,8 @@ Three numbers bound one owner, each enforced in one place. The gateway
 either it answers 429. The engine (``engine/executions.py``) counts what runs or
 waits, whoever began it and whether or not somebody still watches:
 ``max_per_owner`` of the settings, which is no grant of a gateway's; beyond it,
-503. A peer who is no owner yet is bounded by address: in connections by the
+503. As a defence it also bounds the connections that follow, by ``concurrent``
+(``engine/followers.py``). A peer who is no owner yet is bounded by address: in connections by the
 server (``gateway/http/server.py``), in refusals by ``gateway/refusals.py``, in wrong
 keys by ``gateway/auth.py``.
 """

@@ -71,19 +71,23 @@ class EngineConversation(FollowedExecution):
         self._seq = after
         self._kept = OutputKeeper()
         self._ended = False
+        self._left = False
 
     def receive(self, timeout_s: float | None = None) -> NumberedEvent | None:
         """See ``Conversation.receive``."""
         if self._ended:
             return None
+        event: NumberedEvent | None = None
         try:
-            message = self._link.receive(timeout_s)
-            event = decode_event(message) if message else self._lost()
+            if message := self._link.receive(timeout_s):
+                event = decode_event(message)
         except TimeoutError:
             raise
         except (OSError, ProtocolViolation):
-            event = self._lost()
-        if event.seq != self._seq + 1:
+            event = None
+        if event is None or event.seq != self._seq + 1:
+            if self._left:
+                return None  # the stream was ended here: how the execution ends is not known
             event = self._lost()
         self._seq = event.seq
         if isinstance(event.event, Stream):
@@ -110,8 +114,14 @@ class EngineConversation(FollowedExecution):
         with contextlib.suppress(OSError):
             self._link.send(control)
 
+    def end_controls(self) -> None:
+        """See ``Conversation.end_controls``."""
+        self._left = True
+        self._link.end_sending()
+
     def close(self) -> None:
         """See ``Conversation.close``."""
+        self._left = True
         self._link.close()
 
     def _lost(self) -> NumberedEvent:

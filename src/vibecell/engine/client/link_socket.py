@@ -20,6 +20,8 @@ from vibecell.wire.link import (
 )
 
 REPLY_TIMEOUT_S = 30.0
+# Between two pieces of one message, which an engine writes in one go.
+SILENCE_TIMEOUT_S = 30.0
 _FOR_EVER_S = 7 * 86_400.0
 _FIRST_CHUNK_BYTES = 16 * 1024
 _MAX_CHUNK_BYTES = 512 * 1024
@@ -33,6 +35,7 @@ class Link:
         self._link.settimeout(REPLY_TIMEOUT_S)
         self._buffer = bytearray()
         self._chunk_bytes = _FIRST_CHUNK_BYTES
+        self._silent_until_s: float | None = None
 
     def ask(self, call: Call) -> None:
         """Send a call, while nobody else sends.
@@ -52,15 +55,14 @@ class Link:
         Raises:
             TimeoutError: it did not come in time; nothing is lost.
             OSError: the connection broke.
-            ProtocolViolation: the message is too long, or empty.
+            ProtocolViolation: the message is too long, or empty, or its rest does not come.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while (message := self._cut()) is None:
             left_s = _FOR_EVER_S if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
-            self._link.settimeout(left_s)
-            data = self._link.recv(self._chunk_bytes)
+            data = self._more(left_s)
             if not data:
                 return b""
             if len(data) == self._chunk_bytes:
@@ -68,6 +70,28 @@ class Link:
                 self._chunk_bytes = min(2 * self._chunk_bytes, _MAX_CHUNK_BYTES)
             self._buffer += data
         return message
+
+    def _more(self, left_s: float) -> bytes:
+        """What comes within ``left_s``, and sooner where a message has begun."""
+        if not self._buffer:
+            self._link.settimeout(left_s)
+            return self._link.recv(self._chunk_bytes)
+        now_s = time.monotonic()
+        if self._silent_until_s is None:
+            self._silent_until_s = now_s + SILENCE_TIMEOUT_S
+        silent_s = self._silent_until_s - now_s
+        try:
+            # what has arrived is read, however late its reader comes
+            self._link.settimeout(max(0.0, min(left_s, silent_s)))
+            data = self._link.recv(self._chunk_bytes)
+        except (TimeoutError, BlockingIOError):
+            if left_s < silent_s:
+                raise TimeoutError from None
+            raise ProtocolViolation(
+                "read a message of the engine", "its rest did not come"
+            ) from None
+        self._silent_until_s = None
+        return data
 
     def _cut(self) -> bytes | None:
         """The first message that has arrived, if all of it has."""
@@ -135,6 +159,12 @@ class SharedLink(Link):
                 self._sender = self._link.dup()
                 self._sender.settimeout(_FOR_EVER_S)
             self._sender.sendall(data)
+
+    def end_sending(self) -> None:
+        """Nothing more will be sent; what the engine still says can be read."""
+        # not under the lock: a sender that waits for ever is to be woken
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """See ``Link.close``."""

@@ -5,11 +5,12 @@ events; a refusal is ``{"type":"error","problem":{…}}`` and a close code of 40
 plus its HTTP status. Up: ``{"type":"execute",…}`` once, then controls.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import gevent
 from flask import Blueprint, Response, request
-from gevent.queue import Full, Queue
+from gevent.event import Event
 from werkzeug.exceptions import Forbidden, HTTPException
 
 from vibecell.executor import Conversation
@@ -17,6 +18,7 @@ from vibecell.gateway.api.executions import checked_id, chosen_encoding
 from vibecell.gateway.current_request import query_number
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.problems import problem_of
+from vibecell.gateway.transports.inbox import Inbox
 from vibecell.gateway.transports.websocket import (
     HandshakeRefused,
     WebSocket,
@@ -24,13 +26,13 @@ from vibecell.gateway.transports.websocket import (
     origin_is_allowed,
 )
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
-from vibecell.model.events import ASIDE, Control, Finished
+from vibecell.model.events import ASIDE, Control, Finished, Stdin
 from vibecell.model.execution import Encoding
 from vibecell.wire.json_text import compact_json, strict_json_loads
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_event
 
-MAX_WAITING_INPUTS = 4
+MAX_WAITING_INPUT_BYTES = 512 * 1024
 INPUT_WAIT_S = 5.0
 
 
@@ -49,7 +51,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.get("/stream")
     def begin() -> Response:
         owner = _admitted(gateway)
-        with gateway.quota.place(owner), _Accepted(gateway) as websocket:
+        with gateway.quota.place(owner), _Accepted(gateway, owner) as websocket:
             _guarded(websocket, lambda: _begin(gateway, websocket, owner))
         return Response()
 
@@ -62,7 +64,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         with gateway.quota.place(owner):
             conversation = gateway.executor.attach(execution_id, owner, after)
             ended = conversation.standing.ended_with(after)
-            with conversation, _Accepted(gateway) as websocket:
+            with conversation, _Accepted(gateway, owner) as websocket:
                 relay = _Relay(gateway, websocket, conversation, owner, encoding)
                 _guarded(websocket, lambda: relay.run(ended))
         return Response()
@@ -73,13 +75,15 @@ def blueprint(gateway: Gateway) -> Blueprint:
 class _Accepted:
     """An open WebSocket, known to the server for its stop, counted."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, owner: str) -> None:
         self._gateway = gateway
+        self._room = gateway.room(owner)
         self._server = request.environ["vibecell.handler"].server
 
     def __enter__(self) -> WebSocket:
         try:
-            self._websocket = WebSocket.accept(request.environ, self._gateway.policy.websocket)
+            limits = self._gateway.policy.websocket
+            self._websocket = WebSocket.accept(request.environ, limits, self._room)
         except HandshakeRefused as refusal:
             raise _Refused(refusal) from refusal
         self._server.upgraded.add(self._websocket)
@@ -121,7 +125,7 @@ def _refuse(websocket: WebSocket, error: Exception) -> None:
 
 def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
     try:
-        first = strict_json_loads(websocket.receive(gateway.policy.first_message_s).encode())
+        first = strict_json_loads(websocket.receive(gateway.policy.first_message_s))
     except TimeoutError:
         websocket.close(4408, "no execute message came")
         return
@@ -135,7 +139,11 @@ def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
 
 
 class _Relay:
-    """Events down, controls up, until either side ends."""
+    """Events down, controls up, until either side ends.
+
+    A client that left is told no event, but what it had said before is passed on, in
+    order: to the last control, or until the program has taken none for ``INPUT_WAIT_S``.
+    """
 
     def __init__(
         self,
@@ -151,45 +159,50 @@ class _Relay:
         self._owner = owner
         self._encoding = encoding or conversation.standing.encoding
         self._finished = False
-        self._inputs: Queue[Control] | None = None
+        self._watching = True
+        self._heard_all = Event()
+        self._inputs: Inbox[Control] | None = None
         self._feeder: gevent.Greenlet | None = None
 
     def run(self, ended: bool) -> None:
-        """Returns when the execution has finished; raises when the client left."""
+        """Returns when the execution has finished, or the client has left."""
         self._finished = ended
         self._gateway.watchers.arrive(self._conversation.standing)
         upward = gevent.spawn(self._controls)
         try:
-            self._websocket.send(_text({"type": "accepted", "id": self._conversation.id}))
+            self._tell({"type": "accepted", "id": self._conversation.id})
             if not ended:
                 self._events()
         finally:
-            upward.kill()
+            gevent.killall([each for each in (upward, self._feeder) if each is not None])
+            if self._inputs is not None:
+                self._inputs.drop()
+            self._watches_no_more()
+
+    def _watches_no_more(self) -> None:
+        if self._watching:
+            self._watching = False
             self._gateway.watchers.leave(self._conversation.standing, self._owner, self._finished)
 
     def _events(self) -> None:
-        while True:
-            try:
-                event = self._conversation.receive(self._gateway.policy.heartbeat_s)
-            except TimeoutError:
-                if not self._websocket.is_open:
-                    raise WebSocketClosed from None
-                continue
-            if not self._websocket.is_open:
-                # woken by ``_controls``: what came may be made up by that
-                raise WebSocketClosed
-            if event is None:
-                return
+        """All of them, to the last; ``_controls`` ends them earlier where the client left."""
+        for event in self._conversation.events():
             if isinstance(event.event, Finished):
                 self._finished = True
                 self._gateway.metrics.finished(event.event.result)
-            self._websocket.send(_text(encode_event(event, self._encoding)))
+            if self._websocket.is_open:
+                self._tell(encode_event(event, self._encoding))
+        self._heard_all.set()
+
+    def _tell(self, message: dict[str, object]) -> None:
+        with contextlib.suppress(WebSocketClosed):  # which ``_controls`` learns as well
+            self._websocket.send(_text(message))
 
     def _controls(self) -> None:
         """Pass controls on; input waits aside, so that a cancel is always heard."""
         try:
             while True:
-                value = strict_json_loads(self._websocket.receive().encode())
+                value = strict_json_loads(self._websocket.receive())
                 if isinstance(value, dict) and value.get("type") == "execute":
                     raise Conflict("this connection has its execution already")
                 control = decode_control(value)
@@ -198,31 +211,35 @@ class _Relay:
                 else:
                     self._put(control)
         except WebSocketClosed:
-            # wakes the other direction, which may be waiting for the engine
-            self._conversation.close()
+            self._hang_up()
         except Exception as error:
             _refuse(self._websocket, error)
-            self._conversation.close()
-        finally:
-            if self._feeder is not None:
-                self._feeder.kill()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Have what came passed on, then leave the conversation."""
+        self._watches_no_more()  # a program that does not read puts off no cancel
+        if self._inputs is not None and self._feeder is not None:
+            self._inputs.end()
+            self._feeder.join(INPUT_WAIT_S)
+        self._conversation.end_controls()
+        self._heard_all.wait(INPUT_WAIT_S)
+        # wakes the other direction, which may be waiting for the engine
+        self._conversation.close()
 
     def _put(self, control: Control) -> None:
         if self._inputs is None:  # not before there is input: most never have any
-            self._inputs = Queue(MAX_WAITING_INPUTS)
+            self._inputs = Inbox(MAX_WAITING_INPUT_BYTES, self._websocket.hold)
             self._feeder = gevent.spawn(self._feed, self._inputs)
+        size_bytes = len(control.data) if isinstance(control, Stdin) else 0
         try:
-            self._inputs.put(control, timeout=INPUT_WAIT_S)
-        except Full:
+            self._inputs.put(control, size_bytes, INPUT_WAIT_S)
+        except TimeoutError:
             raise Conflict("the program does not read its input") from None
 
-    def _feed(self, inputs: "Queue[Control]") -> None:
-        try:
-            for control in inputs:
-                self._conversation.send(control)
-        except Exception as error:
-            _refuse(self._websocket, error)
-            self._conversation.close()
+    def _feed(self, inputs: "Inbox[Control]") -> None:
+        while (control := inputs.get()) is not None:
+            self._conversation.send(control)
 
 
 def _text(message: dict[str, object]) -> str:

@@ -11,12 +11,14 @@ writes, and the two have different deadlines.
 
 import io
 import logging
+import select
 import socket
 import time
 from collections import Counter
 from enum import StrEnum
 from typing import Any
 
+from gevent import monkey
 from gevent.socket import wait_read, wait_write
 
 from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
@@ -24,6 +26,8 @@ from vibecell.model.marks import SILENT, Marks
 
 _log = logging.getLogger(__name__)
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+# gevent's own would wait in its loop, if only for a turn of it
+_poll = monkey.get_original("select", "poll")
 
 
 class Ending(StrEnum):
@@ -157,13 +161,17 @@ class Connection:
         wait(descriptor, timeout=timeout_s, timeout_exc=TimeoutError("deadline of the connection"))
 
     def peer_has_left(self) -> bool:
-        """Whether the peer has closed its end; does not wait and takes no byte."""
-        try:
-            return not self.socket.recv(1, _PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
+        """Whether the peer has closed its end; does not wait and takes no byte.
+
+        Bytes that it sent before, and nobody has read, hide nothing.
+        Source: poll(2), POLLRDHUP.
+        """
+        descriptor = self.socket.fileno()
+        if descriptor < 0:
             return True
+        poll = _poll()
+        poll.register(descriptor, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def has_input(self) -> bool:
         """Whether bytes of the peer are there to be read; does not wait and takes none."""

@@ -4,4 +4,5 @@ relay.py      waiting: for the next event, a heartbeat, a client that leaves
 ndjson.py     one JSON object per line
 sse.py        server-sent events
 websocket.py  WebSocket on gevent
+inbox.py      what was received and not taken yet, bounded in bytes
 """

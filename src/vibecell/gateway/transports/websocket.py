@@ -7,23 +7,26 @@ the messages say.
 Theory of operation: ``websockets.ServerProtocol`` holds the state machine and
 touches no socket. One greenlet (the reader) feeds it bytes and puts whole
 messages into a bounded inbox; any greenlet may send, under a lock; a timer
-pings. When the inbox is full the reader stops reading, so the
-peer's own TCP window holds it back; if nobody takes a message for a while,
+pings. When the inbox is full, or its owner holds as much as he may, the reader stops
+reading, so the peer's own TCP window holds it back; if that lasts for a while,
 the connection is closed. A peer that does not read blocks only its own
 sender, and only for the stall deadline. A thousand may be open and silent, so no
 greenlet waits where a timer or a later start does.
+
+What a peer sent before it left is received, however it left: the end comes after
+it. Only what arrives once this end has said its own close is discarded.
 """
 
+import contextlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
 from gevent.lock import RLock
-from gevent.queue import Empty, Full, Queue
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -32,6 +35,7 @@ from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.turns import Pieces
+from vibecell.gateway.transports.inbox import Hold, Inbox, Room
 from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
 _log = logging.getLogger(__name__)
@@ -56,8 +60,10 @@ class WebSocketLimits:
 
     Attributes:
         message_bytes: of one received message, all fragments together.
-        inbox_messages: received and not yet taken.
-        inbox_wait_s: a full inbox may stay full for this long.
+        inbox_bytes: received and not yet taken; a further message is received
+            while there are fewer.
+        inbox_wait_s: a full inbox, or its owner's, may stay full for this long.
+        free_bytes: held for this one, beside what its owner may hold.
         ping_every_s: between two pings; as long again may pass in silence.
         idle_frames_per_interval: received from the peer in ``ping_every_s``: pings, pongs,
             and fragments that carry nothing.
@@ -65,8 +71,9 @@ class WebSocketLimits:
     """
 
     message_bytes: int = 1024 * 1024
-    inbox_messages: int = 4
+    inbox_bytes: int = 64 * 1024
     inbox_wait_s: float = 30.0
+    free_bytes: int = 64 * 1024
     ping_every_s: float = 20.0
     idle_frames_per_interval: int = 200
     close_s: float = CLOSING_HANDSHAKE_S
@@ -104,17 +111,29 @@ def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str]) -
 
 
 class WebSocket:
-    """A server's end of an open WebSocket; end with ``leave``."""
+    """A server's end of an open WebSocket; end with ``leave``.
+
+    Attributes:
+        hold: of all that was received and is not used yet, whoever has it.
+    """
 
     def __init__(
-        self, connection: Connection, protocol: ServerProtocol, limits: WebSocketLimits
+        self,
+        connection: Connection,
+        protocol: ServerProtocol,
+        limits: WebSocketLimits,
+        room: Room,
     ) -> None:
         self._connection = connection
         self._protocol = protocol
         self._limits = limits
         self._lock = RLock()
-        self._inbox: Queue[str | None] = Queue(limits.inbox_messages)
+        self.hold = Hold(room, limits.free_bytes)
+        self._inbox: Inbox[bytes] = Inbox(limits.inbox_bytes, self.hold)
         self._fragments: bytearray | None = None
+        self._unfinished_bytes = 0
+        self._discards = False
+        self._is_broken = False
         self._heard_at = time.monotonic()
         self._pieces = Pieces()
         self._idle_frames = 0
@@ -123,15 +142,20 @@ class WebSocket:
         self._pinger: gevent.Greenlet | None = None
 
     @classmethod
-    def accept(cls, environ: dict[str, Any], limits: WebSocketLimits | None = None) -> "WebSocket":
+    def accept(cls, environ: dict[str, Any], limits: WebSocketLimits, room: Room) -> "WebSocket":
         """Answer the opening handshake and take the connection over.
 
-        Origin and authentication are checked by the caller, before.
+        Origin and authentication are checked by the caller, before. A peer that has
+        left meanwhile has a WebSocket, too: one that is closed.
+
+        Args:
+            environ: of the request.
+            limits: bounds of this one.
+            room: what its owner may hold in all.
 
         Raises:
             HandshakeRefused: it is no valid handshake; nothing was sent.
         """
-        limits = limits or WebSocketLimits()
         protocol = ServerProtocol(
             max_size=limits.message_bytes,
             logger=_protocol_log,
@@ -156,12 +180,13 @@ class WebSocket:
         told = list(response.headers.raw_items())
         response.headers = Headers(handler.passed(response.status_code, told))
         protocol.send_response(response)
-        websocket = cls(handler.connection, protocol, limits)
+        websocket = cls(handler.connection, protocol, limits, room)
         websocket._open(read_ahead)
         return websocket
 
     def _open(self, read_ahead: bytes) -> None:
-        self._flush()
+        with contextlib.suppress(WebSocketClosed):
+            self._flush()
         self._reader = gevent.spawn(self._read, read_ahead)
         self._pinger = gevent.spawn_later(self._limits.ping_every_s, self._keep_alive)
 
@@ -170,11 +195,13 @@ class WebSocket:
         self.close(INTERNAL_ERROR)
         workers = [each for each in (self._reader, self._pinger) if each is not None]
         gevent.killall(workers, block=True, timeout=1.0)
+        self._inbox.drop()
+        self.hold.give(self.hold.held_bytes)
 
     @property
     def is_open(self) -> bool:
         """Whether messages can still be sent."""
-        return self._protocol.state is State.OPEN
+        return self._protocol.state is State.OPEN and not self._is_broken
 
     @property
     def close_code(self) -> int:
@@ -194,19 +221,15 @@ class WebSocket:
             self._protocol.send_text(text.encode())
             self._flush()
 
-    def receive(self, timeout_s: float | None = None) -> str:
-        """The next text message.
+    def receive(self, timeout_s: float | None = None) -> bytes:
+        """The next text message, in UTF-8.
 
         Raises:
             WebSocketClosed: no message will come any more.
             TimeoutError: none came in ``timeout_s`` seconds.
         """
-        try:
-            message: str | None = self._inbox.get(timeout=timeout_s)
-        except Empty:
-            raise TimeoutError from None
+        message = self._inbox.get(timeout_s)
         if message is None:
-            self._inbox.put(None) if not self._inbox.full() else None
             raise WebSocketClosed
         return message
 
@@ -214,6 +237,7 @@ class WebSocket:
         """Close with a code and wait a moment for the peer; never raises."""
         with self._lock:
             if self.is_open:
+                self._discards = True
                 # a reason has at most 123 bytes. Source: RFC 6455 section 5.5
                 self._protocol.send_close(code, reason.encode()[:123].decode(errors="ignore"))
                 try:
@@ -239,6 +263,8 @@ class WebSocket:
 
     def fail(self, code: int, reason: str) -> None:
         """Close because the peer broke a rule; discards what it still sends."""
+        self._discards = True
+        self._inbox.end()
         with self._lock:
             if self._protocol.state in (State.OPEN, State.CLOSING):
                 self._protocol.fail(code, reason)
@@ -256,8 +282,12 @@ class WebSocket:
                     else:  # SEND_EOF
                         self._connection.abort_writing()
             except OSError as error:
-                self._protocol.fail(1006)
                 self._protocol.data_to_send()
+                self._is_broken = True
+                if isinstance(error, TimeoutError):  # it is there, but is given up
+                    self._discards = True
+                    self._inbox.end()
+                # wakes the reader, which still reads what had arrived
                 self._connection.abort()
                 raise WebSocketClosed(str(error)) from error
 
@@ -265,22 +295,33 @@ class WebSocket:
         try:
             while self._protocol.state is not State.CLOSED:
                 if data:
-                    self._protocol.receive_data(data)
-                    self._handle_events()
-                    self._flush()
+                    self._take_in(data)
                 data = self._connection.receive(_READ_BYTES, None)
                 if not data:
-                    self._protocol.receive_eof()
                     break
                 self._heard_at = time.monotonic()
-        except (OSError, EOFError, WebSocketClosed) as error:
+        except OSError as error:
             _log.debug("websocket of %s ended: %s", self._connection.peer, error)
-            self._protocol.fail(1006)
         finally:
-            self._end_of_messages()
+            # however the stream ended: without it the protocol would stay open
+            self._protocol.receive_eof()
+            self._inbox.end()
+
+    def _take_in(self, data: bytes) -> None:
+        if not self._discards and not self._waited(self._hold_unfinished, len(data)):
+            return
+        self._protocol.receive_data(data)
+        self._handle_events()
+        self._unfinished(len(self._protocol.reader.buffer) + len(self._fragments or b""))
+        if self._protocol.state is not State.OPEN:
+            self._inbox.end()
+        with contextlib.suppress(WebSocketClosed):  # what came before is still to be read
+            self._flush()
 
     def _handle_events(self) -> None:
         for event in self._protocol.events_received():
+            if self._discards:
+                return
             if not isinstance(event, Frame):
                 continue
             if event.opcode in (Opcode.PING, Opcode.PONG) or not (event.data or event.fin):
@@ -289,8 +330,6 @@ class WebSocket:
                 self.fail(UNSUPPORTED_DATA, "messages are text")
             elif event.opcode is Opcode.TEXT or event.opcode is Opcode.CONT:
                 self._assemble(event)
-            if self._protocol.state is not State.OPEN:
-                return
 
     def _assemble(self, frame: Frame) -> None:
         if self._fragments is None:
@@ -303,29 +342,39 @@ class WebSocket:
             return
         whole, self._fragments = bytes(self._fragments), None
         try:
-            message = whole.decode()
+            whole.decode()
         except UnicodeDecodeError:
             self.fail(INVALID_DATA, "text is not UTF-8")
             return
+        self._unfinished(max(0, self._unfinished_bytes - len(whole)))
+        self._waited(self._inbox.put, whole, len(whole))
+
+    def _hold_unfinished(self, size_bytes: int, timeout_s: float) -> None:
+        self.hold.take(size_bytes, timeout_s)
+        self._unfinished_bytes += size_bytes
+
+    def _unfinished(self, size_bytes: int) -> None:
+        """So much of what was received is no whole message yet."""
+        self.hold.add(size_bytes - self._unfinished_bytes)
+        self._unfinished_bytes = size_bytes
+
+    def _waited(self, take: Callable[..., None], *what: object) -> bool:
+        """Wait for room, if there is none; tells whether there was in time."""
         self._stuck = True
         try:
-            self._inbox.put(message, timeout=self._limits.inbox_wait_s)
-        except Full:
+            take(*what, self._limits.inbox_wait_s)
+        except TimeoutError:
             self.fail(POLICY_VIOLATION, "messages arrive faster than they can be used")
+            return False
         finally:
             self._stuck = False
             self._heard_at = time.monotonic()
+        return True
 
     def _count_idle_frame(self) -> None:
         self._idle_frames += 1
         if self._idle_frames > self._limits.idle_frames_per_interval:
             self.fail(POLICY_VIOLATION, "too many frames that carry nothing")
-
-    def _end_of_messages(self) -> None:
-        # the receiver must learn of the end even when its inbox is full
-        while self._inbox.full():
-            self._inbox.get_nowait()
-        self._inbox.put(None)
 
     def _keep_alive(self) -> None:
         """Once; the next time is another greenlet's: one that only waits keeps its stack."""

@@ -1,0 +1,80 @@
+"""Who follows executions over the engine's socket, and whether he still does.
+
+Owns the bound on connections of one owner that follow, and how it is learnt that the
+other end has left, whatever it has left unread or unsaid. Refuses to cancel: what a
+leaving means is not the engine's to decide.
+"""
+
+import asyncio
+import select
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vibecell.engine.event_log import EventLog
+from vibecell.model.errors import QueueFull
+
+# Most results come sooner, and cost no more than this timer; who waits longer is
+# looked after for having left.
+SHORT_WAIT_S = 0.25
+
+
+class Followers:
+    """Counts connections that follow, by owner.
+
+    Args:
+        max_per_owner: of them at once.
+    """
+
+    def __init__(self, max_per_owner: int) -> None:
+        self._max_per_owner = max_per_owner
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, owner: str) -> Iterator[None]:
+        """One of the owner's places, for the time of a block.
+
+        Raises:
+            QueueFull: all of them are taken.
+        """
+        if self._held[owner] >= self._max_per_owner:
+            raise QueueFull(f"at most {self._max_per_owner} connections at once follow for you")
+        self._held[owner] += 1
+        try:
+            yield
+        finally:
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]
+
+
+async def last_message(log: EventLog, reader: asyncio.StreamReader) -> bytes | None:
+    """The message of the last event; ``None`` where the client left or spoke before."""
+    try:
+        async with asyncio.timeout(SHORT_WAIT_S):
+            return await log.last_message()
+    except TimeoutError:
+        pass  # it is no short one
+    heard = asyncio.create_task(reader.read(1))
+    ended = asyncio.create_task(log.last_message())
+    try:
+        await asyncio.wait((heard, ended), return_when=asyncio.FIRST_COMPLETED)
+        return None if heard.done() else ended.result()
+    finally:
+        # a read that was cancelled has taken nothing: the next call is whole
+        heard.cancel()
+        ended.cancel()
+        await asyncio.gather(heard, ended, return_exceptions=True)
+
+
+def has_left(writer: asyncio.StreamWriter) -> bool:
+    """Whether the client has closed its end, or half of it, unread bytes or not.
+
+    Source: poll(2), POLLRDHUP: also for stream sockets of the Unix domain.
+    """
+    socket = writer.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLRDHUP)
+    return bool(poll.poll(0))
