@@ -12,7 +12,8 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -40,6 +41,9 @@ class Client:
         self.service = service
         self.body = body
         self.socket = service.connect()
+
+    def close(self) -> None:
+        self.socket.close()
 
     def ask(self, method: str, path: str, body: object = None, **fields: str) -> None:
         data = b"" if body is None else json.dumps(body).encode()
@@ -262,6 +266,17 @@ def look(service: Service, execution: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def arrive() -> Iterator[Callable[..., Client]]:
+    """Connections that are closed at the end, whatever becomes of the test."""
+    with ExitStack() as stack:
+
+        def connected(*arguments: Any) -> Client:
+            return stack.enter_context(closing(Client(*arguments)))
+
+        yield connected
+
+
 @pytest.fixture(scope="module")
 def served(make_shared_service: Callable[..., Service]) -> Service:
     """A gateway that soon takes for gone who has left."""
@@ -283,6 +298,7 @@ def served(make_shared_service: Callable[..., Service]) -> Service:
 def test_what_becomes_of_the_run(
     served: Service,
     service: Service,
+    arrive: Callable[..., Client],
     make_service: Callable[..., Service],
     transport: Callable[[Client], str],
     way: Callable[[Client], None],
@@ -290,7 +306,7 @@ def test_what_becomes_of_the_run(
 ) -> None:
     if way is loses_its_gateway:
         served = make_service(policy={"disconnect_grace_s": GRACE_S})
-    client = Client(served, {**BODY, "on_disconnect": wish})
+    client = arrive(served, {**BODY, "on_disconnect": wish})
     execution = transport(client)
     until(lambda: look(service, execution)["verdict"] == "running")
     way(client)
@@ -314,4 +330,56 @@ def test_what_becomes_of_the_run(
         until(lambda: look(service, execution)["verdict"] != "running")
         result = look(service, execution)
         assert (result["verdict"], result["stdout"]) == ("accepted", "first\nsecond\n")
-    client.socket.close()
+
+
+@pytest.mark.parametrize("way", [says_goodbye_and_stays, half_closes])
+@pytest.mark.parametrize("piece_bytes", [10, 40_000])
+def test_all_that_was_typed_before_leaving_arrives_in_order(
+    served: Service,
+    service: Service,
+    arrive: Callable[..., Client],
+    way: Callable[[Client], None],
+    piece_bytes: int,
+) -> None:
+    """More than any hop holds of it; the program reads it slowly, after its client is gone."""
+    pieces = [f"{number} ".ljust(piece_bytes, "x") + "\n" for number in range(20)]
+    code = "sleep(1)\necho()"
+    client = arrive(served, {**BODY, "code": code, "on_disconnect": "continue"})
+    execution = websocket(client)
+    client.say(*({"type": "stdin", "data": each} for each in pieces), {"type": "end_of_input"})
+    way(client)
+    until(lambda: look(service, execution)["verdict"] != "running")
+    result = look(service, execution)
+    assert (result["verdict"], result["stdout"]) == ("accepted", "".join(pieces))
+
+
+@pytest.mark.parametrize("spoken", [b"", b"execute"], ids=["at once", "with its request sent"])
+def test_a_reset_around_the_handshake_leaves_nothing_behind(
+    served: Service, arrive: Callable[..., Client], spoken: bytes
+) -> None:
+    for _ in range(20):
+        client = arrive(served, BODY)
+        client.upgrade("/v1/executions/stream")
+        if spoken:
+            client.say({"type": "execute", **client.body})
+        is_killed(client)
+    until(lambda: count(served, "vibecell_websockets") == 0)
+    until(lambda: count(served, "vibecell_open_requests") == 0)
+    until(lambda: count(served, 'vibecell_engine{count="running"}') == 0)
+    assert served.is_unharmed()
+
+
+def test_only_the_last_to_leave_cancels(
+    served: Service, service: Service, arrive: Callable[..., Client]
+) -> None:
+    first = arrive(served, BODY)
+    execution = websocket(first)
+    second = arrive(served, BODY)
+    second.upgrade(f"/v1/executions/{execution}/stream")
+    second.hear(rb'"type":"started"')
+    is_killed(first)
+    until(lambda: count(served, "vibecell_websockets") == 1)
+    time.sleep(3 * GRACE_S)
+    assert look(service, execution)["verdict"] == "running"
+    is_killed(second)
+    until(lambda: look(service, execution)["verdict"] == "cancelled")

@@ -94,6 +94,49 @@ class Hold:
         return max(0, self.held_bytes + size_bytes - free) - max(0, self.held_bytes - free)
 
 
+class Arriving:
+    """What is held for a message that is not whole yet.
+
+    For a small one it is what has arrived; for a large one all it may need, from the
+    moment it is one: many that wait in their middle, each for room that the others
+    hold, would wait for ever.
+
+    Args:
+        hold: of the connection it arrives on.
+        small_bytes: up to which one is small.
+        largest_bytes: what one may need.
+    """
+
+    def __init__(self, hold: Hold, small_bytes: int, largest_bytes: int) -> None:
+        self._hold = hold
+        self._small_bytes = small_bytes
+        self._largest_bytes = largest_bytes
+        self._held_bytes = 0
+
+    def grow(self, arrived_bytes: int, timeout_s: float) -> None:
+        """So much is about to have arrived; waits as ``Hold.take`` does, and raises so."""
+        wanted_bytes = self._wanted(arrived_bytes)
+        self._hold.take(wanted_bytes - self._held_bytes, timeout_s)
+        self._held_bytes = wanted_bytes
+
+    def became_whole(self, size_bytes: int) -> None:
+        """So much of it is a message now, which others hold."""
+        self._set(max(0, self._held_bytes - size_bytes))
+
+    def change(self, arrived_bytes: int) -> None:
+        """So much has arrived and is no whole message."""
+        self._set(self._wanted(arrived_bytes))
+
+    def _wanted(self, arrived_bytes: int) -> int:
+        if arrived_bytes <= self._small_bytes:
+            return arrived_bytes
+        return max(arrived_bytes, self._largest_bytes)
+
+    def _set(self, held_bytes: int) -> None:
+        self._hold.add(held_bytes - self._held_bytes)
+        self._held_bytes = held_bytes
+
+
 class Inbox(Generic[_Item]):
     """Items in the order they came, for one sender and one receiver.
 

@@ -35,7 +35,7 @@ from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.turns import Pieces
-from vibecell.gateway.transports.inbox import Hold, Inbox, Room
+from vibecell.gateway.transports.inbox import Arriving, Hold, Inbox, Room
 from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
 _log = logging.getLogger(__name__)
@@ -43,8 +43,9 @@ _protocol_log = logging.getLogger(__name__ + ".protocol")
 _protocol_log.setLevel(logging.CRITICAL)
 _HANDSHAKE = ("HOST", "UPGRADE", "CONNECTION", "SEC_WEBSOCKET_KEY", "SEC_WEBSOCKET_VERSION")
 _SUBPROTOCOL = "SEC_WEBSOCKET_PROTOCOL"
-#: All frames of one reading are parsed in one go, some 20 µs each, of six bytes at least.
-_READ_BYTES = 1024
+_CHUNK_BYTES = 32 * 1024
+#: All frames of one such piece are parsed in one go, some 20 µs each, of six bytes at least.
+_PARSED_BYTES = 1024
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 GOING_AWAY = 1001
@@ -131,7 +132,8 @@ class WebSocket:
         self.hold = Hold(room, limits.free_bytes)
         self._inbox: Inbox[bytes] = Inbox(limits.inbox_bytes, self.hold)
         self._fragments: bytearray | None = None
-        self._unfinished_bytes = 0
+        largest_bytes = limits.message_bytes + _CHUNK_BYTES
+        self._arriving = Arriving(self.hold, limits.free_bytes, largest_bytes)
         self._discards = False
         self._is_broken = False
         self._heard_at = time.monotonic()
@@ -296,7 +298,7 @@ class WebSocket:
             while self._protocol.state is not State.CLOSED:
                 if data:
                     self._take_in(data)
-                data = self._connection.receive(_READ_BYTES, None)
+                data = self._connection.receive(_CHUNK_BYTES, None)
                 if not data:
                     break
                 self._heard_at = time.monotonic()
@@ -308,11 +310,15 @@ class WebSocket:
             self._inbox.end()
 
     def _take_in(self, data: bytes) -> None:
-        if not self._discards and not self._waited(self._hold_unfinished, len(data)):
+        if not self._discards and not self._waited(
+            self._arriving.grow, self._left_bytes() + len(data)
+        ):
             return
-        self._protocol.receive_data(data)
-        self._handle_events()
-        self._unfinished(len(self._protocol.reader.buffer) + len(self._fragments or b""))
+        for at in range(0, len(data), _PARSED_BYTES):
+            self._protocol.receive_data(data[at : at + _PARSED_BYTES])
+            self._handle_events()
+            self._connection.take_turn()
+        self._arriving.change(self._left_bytes())
         if self._protocol.state is not State.OPEN:
             self._inbox.end()
         with contextlib.suppress(WebSocketClosed):  # what came before is still to be read
@@ -346,17 +352,11 @@ class WebSocket:
         except UnicodeDecodeError:
             self.fail(INVALID_DATA, "text is not UTF-8")
             return
-        self._unfinished(max(0, self._unfinished_bytes - len(whole)))
+        self._arriving.became_whole(len(whole))
         self._waited(self._inbox.put, whole, len(whole))
 
-    def _hold_unfinished(self, size_bytes: int, timeout_s: float) -> None:
-        self.hold.take(size_bytes, timeout_s)
-        self._unfinished_bytes += size_bytes
-
-    def _unfinished(self, size_bytes: int) -> None:
-        """So much of what was received is no whole message yet."""
-        self.hold.add(size_bytes - self._unfinished_bytes)
-        self._unfinished_bytes = size_bytes
+    def _left_bytes(self) -> int:
+        return len(self._protocol.reader.buffer) + len(self._fragments or b"")
 
     def _waited(self, take: Callable[..., None], *what: object) -> bool:
         """Wait for room, if there is none; tells whether there was in time."""
