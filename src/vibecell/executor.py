@@ -108,10 +108,6 @@ class PendingResult(Followed, Protocol):
         """
         ...
 
-    def cancel(self) -> None:
-        """Stop the execution; no error where it has ended."""
-        ...
-
 
 class Executor(Protocol):
     """Takes requests, gives events.

@@ -20,6 +20,7 @@ from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
+from vibecell.model.errors import EngineUnavailable, UnknownExecution, VibecellError
 from vibecell.model.events import Cancel, Control
 from vibecell.model.execution import OnDisconnect
 from vibecell.model.status import Standing
@@ -153,9 +154,12 @@ def test_origins(origin: str | None, allowed: bool) -> None:
 class _Executor:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, Control]] = []
+        self.errors: list[VibecellError] = []
 
     def control(self, execution_id: str, owner: str, control: Control) -> None:
         self.sent.append((execution_id, owner, control))
+        if self.errors:
+            raise self.errors.pop()
 
 
 class TestWatchers:
@@ -183,6 +187,24 @@ class TestWatchers:
         watchers.arrive(self.STANDING)
         gevent.sleep(0.05)
         assert executor.sent == []
+
+    @pytest.mark.parametrize(
+        ("errors", "asked"),
+        [
+            ([EngineUnavailable("reach the engine")] * 2, 3),
+            ([EngineUnavailable("reach the engine")] * 99, 4),
+            ([UnknownExecution("no such execution")], 1),
+        ],
+    )
+    def test_an_executor_that_cannot_be_asked_is_asked_again(
+        self, errors: list[VibecellError], asked: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vibecell.gateway.watchers._TRY_AGAIN_S", (0.001, 0.001, 0.001))
+        watchers, executor = self.made()
+        executor.errors = list(errors)
+        watchers.cancel("e", "o")
+        gevent.sleep(0.1)
+        assert executor.sent == [("e", "o", Cancel())] * asked
 
     @pytest.mark.parametrize(("wish", "finished"), [("continue", False), ("cancel", True)])
     def test_what_goes_on_by_wish_or_has_ended_is_not_cancelled(

@@ -2,6 +2,7 @@
 
 Decides that a client has left: when the last WebSocket of an execution closes and
 none comes back within the grace, it is cancelled, unless its request said otherwise.
+A run that is to be cancelled is, even where the executor cannot be asked at first.
 What the request said is the executor's to know: it comes with every hold on it.
 Owns counts of what is open, and lives no longer than that.
 """
@@ -11,11 +12,12 @@ import logging
 import gevent
 
 from vibecell.executor import Executor
-from vibecell.model.errors import VibecellError
+from vibecell.model.errors import RequestError, VibecellError
 from vibecell.model.events import Cancel
 from vibecell.model.status import Standing
 
 _log = logging.getLogger(__name__)
+_TRY_AGAIN_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Watchers:
@@ -50,9 +52,21 @@ class Watchers:
                 self._grace_s, self._cancel, standing.id, owner
             )
 
+    def cancel(self, execution_id: str, owner: str) -> None:
+        """Cancel what a client has left for good; returns at once, never raises."""
+        gevent.spawn(self._ask_to_cancel, execution_id, owner)
+
     def _cancel(self, execution_id: str, owner: str) -> None:
         del self._leaving[execution_id]
-        try:
-            self._executor.control(execution_id, owner, Cancel())
-        except VibecellError as error:
-            _log.info("cannot cancel %s, whose client has left: %s", execution_id, error)
+        self._ask_to_cancel(execution_id, owner)
+
+    def _ask_to_cancel(self, execution_id: str, owner: str) -> None:
+        for wait_s in (*_TRY_AGAIN_S, None):
+            try:
+                self._executor.control(execution_id, owner, Cancel())
+                return
+            except VibecellError as error:
+                _log.info("cannot cancel %s, whose client has left: %s", execution_id, error)
+                if wait_s is None or isinstance(error, RequestError):
+                    return  # it has ended with its executor, or long ago
+            gevent.sleep(wait_s)

@@ -12,7 +12,7 @@ from vibecell.engine.client.followed import EngineConversation
 from vibecell.engine.client.link_socket import REPLY_TIMEOUT_S, Link, SharedLink
 from vibecell.engine.client.pending_result import EnginePendingResult, IdleLinks
 from vibecell.model.errors import EngineUnavailable, ProtocolViolation
-from vibecell.model.events import Cancel, Control
+from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
@@ -45,11 +45,7 @@ class EngineClient:
         call = wire.ExecuteCall(request, owner, idempotency_key, "result")
         link = self._idle.take() or self._connected(Link)
         standing = self._call(link, call, wire.AcceptedReply).standing
-
-        def cancel() -> None:
-            self.control(standing.id, owner, Cancel())
-
-        return EnginePendingResult(link, self._idle, standing, cancel)
+        return EnginePendingResult(link, self._idle, standing)
 
     def submit_and_follow(
         self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None

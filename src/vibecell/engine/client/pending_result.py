@@ -9,11 +9,10 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 from vibecell.engine.client.followed import LOST_MESSAGE, FollowedExecution
 from vibecell.engine.client.link_socket import Link
-from vibecell.model.errors import Conflict, EngineUnavailable, ProtocolViolation, UnknownExecution
+from vibecell.model.errors import ProtocolViolation
 from vibecell.model.execution import Result
 from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
@@ -77,17 +76,10 @@ class IdleLinks:
 class EnginePendingResult(FollowedExecution):
     """A ``PendingResult`` over one connection to the engine."""
 
-    def __init__(
-        self,
-        link: Link,
-        idle: IdleLinks,
-        standing: Standing,
-        cancel: Callable[[], None],
-    ) -> None:
+    def __init__(self, link: Link, idle: IdleLinks, standing: Standing) -> None:
         self._link = link
         self._idle = idle
         super().__init__(standing)
-        self._cancel = cancel
         self._result: Result | None = None
 
     def result(self, timeout_s: float | None = None) -> Result:
@@ -107,11 +99,6 @@ class EnginePendingResult(FollowedExecution):
         self._link.close()
         self._result = Result(self.id, Verdict.INTERNAL_ERROR, message=LOST_MESSAGE)
         return self._result
-
-    def cancel(self) -> None:
-        """See ``PendingResult.cancel``."""
-        with contextlib.suppress(OSError, EngineUnavailable, UnknownExecution, Conflict):
-            self._cancel()
 
     def close(self) -> None:
         """See ``PendingResult.close``."""

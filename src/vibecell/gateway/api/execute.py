@@ -71,7 +71,7 @@ def _result(
             return wait_for_result(pending, connection.peer_has_left)
         except ClientLeft:
             if not pending.standing.replayed and asked.on_disconnect == "cancel":
-                pending.cancel()
+                gateway.watchers.cancel(pending.id, owner)
             raise ClientDisconnected from None
 
 
