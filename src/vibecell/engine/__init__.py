@@ -7,6 +7,7 @@ followers.py    who follows an execution over it, and who has left
 executions.py   executions as they begin: ids, admission, counts
 admission.py    who runs, who waits, who is turned away
 plan.py         what a request will take (pure)
+python_imports.py  which modules a program imports, read in bounded time (pure)
 execution.py    the life of one execution
 inputs.py       standard input on its way to the program
 recorder.py     what the program says, on its way to the log

@@ -4,13 +4,11 @@ Owns the choice of warm profile and the processes of each stage; refuses to do
 anything: it is a pure function of the request and what is on offer.
 """
 
-import ast
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from vibecell.engine.python_imports import imported_by
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
@@ -18,10 +16,6 @@ from vibecell.sandbox.backend import ProcessSpec
 RUN = "run"
 COMPILE = "compile"
 RENDER = "render"
-# Above this a scan of the lines has to do: parsing costs the engine's one
-# thread about a millisecond for each kilobyte.
-MAX_PARSED_BYTES = 64 * 1024
-_IMPORT_LINE = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,54 +68,13 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
 def choose_profile(language: Language, files: tuple[SourceFile, ...]) -> WarmProfile:
     """The first profile one of whose triggers the program imports, else the default."""
     default, *others = language.profiles
-    wanted = frozenset[str]().union(*(p.triggers for p in others))
-    if not wanted:
+    if not any(profile.triggers for profile in others):
         return default
-    imported = imported_modules(files, wanted)
+    imported = imported_by(file.content for file in files if file.path.endswith(".py"))
     for profile in others:
         if profile.triggers & imported:
             return profile
     return default
-
-
-def imported_modules(files: tuple[SourceFile, ...], wanted: frozenset[str]) -> frozenset[str]:
-    """Which of ``wanted`` the Python files import, by top-level name.
-
-    A file that is no Python imports nothing: it will not get that far either.
-    """
-    found: set[str] = set()
-    budget_bytes = MAX_PARSED_BYTES
-    for file in files:
-        # most programs name no heavy module anywhere, and need no parsing
-        if not file.path.endswith(".py") or not _mentions(file.content, wanted):
-            continue
-        if len(file.content) <= budget_bytes:
-            budget_bytes -= len(file.content)
-            found |= _parsed_imports(file.content)
-        else:
-            found |= {name.decode() for name in _IMPORT_LINE.findall(file.content)}
-    return frozenset(found & wanted)
-
-
-def _mentions(source: bytes, names: frozenset[str]) -> bool:
-    return any(name.encode() in source for name in names)
-
-
-def _parsed_imports(source: bytes) -> set[str]:
-    try:
-        with warnings.catch_warnings():
-            # a hostile "\d" must not write on the engine's stderr
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found
 
 
 def _spec(request: ExecutionRequest, language: Language, entrypoint: str) -> ProcessSpec:
