@@ -228,27 +228,30 @@ def alive(keeping: Keeping, names: str) -> str:
 
 def test_what_is_kept_is_forgotten_when_it_is_old_then_when_it_is_too_much() -> None:
     now = 0.0
-    keeping = Keeping(10.0, 5 * FIXED_BYTES, lambda: now)
 
-    def finish(name: str) -> None:
-        kept = record(name, EventLog(keeping.grown))
+    def finish(name: str, keeping: Keeping) -> None:
+        kept = record(name, log := EventLog(keeping.grown))
         keeping.begun(kept, b"")
-        kept.log.append(END)
+        log.append(Stream("run", "stdout", b"x" * 50_000))
+        log.append(END)
         keeping.ended(kept)
 
-    finish("a")
+    one = Keeping(10.0, 10**9)
+    finish("x", one)
+    keeping = Keeping(10.0, 5 * one.used_bytes, lambda: now)
+    finish("a", keeping)
     now = 5.0
-    finish("b")
+    finish("b", keeping)
     now = 10.0
     keeping.sweep()
     assert alive(keeping, "ab") == "b"
     assert keeping.named(("me", "key-a"), b"") is None
     for name in "cdef":
-        finish(name)
+        finish(name, keeping)
     assert alive(keeping, "abcdef") == "cdef"
-    finish("g")
+    finish("g", keeping)
     assert alive(keeping, "abcdefg") == "defg"
-    assert keeping.used_bytes <= 5 * FIXED_BYTES
+    assert keeping.used_bytes <= 5 * one.used_bytes
     now = 100.0
     keeping.sweep()
     assert (alive(keeping, "abcdefg"), len(keeping)) == ("", 0)

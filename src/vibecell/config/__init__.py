@@ -1,5 +1,6 @@
 """What an operator may set: ``settings`` what there is, ``reading`` where it comes from,
-``rules`` what a value must keep, ``conversion`` how it is read, ``handover`` how children are told.
+``rules`` what a value must keep, ``conversion`` how it is read, ``handover`` how children are told,
+``garbage`` how they give memory back, of which nothing can be set.
 """
 
 from vibecell.config.handover import pack, unpack

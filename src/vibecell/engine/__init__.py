@@ -14,6 +14,8 @@ recorder.py     what the program says, on its way to the log
 output.py       cutting and keeping bytes of output
 event_log.py    numbered events, replay
 spill.py        older events, in a file
+finished_log.py the log of one that has ended, as bytes
+memory_pages.py where these lie, away from the heap
 keeping.py      their records: owners, idempotency keys, how long they are kept
 verdict.py      what an end is called (pure)
 traces.py       the moments of the latest executions, while tracing is on

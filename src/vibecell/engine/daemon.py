@@ -8,7 +8,6 @@ appears, under its name, when the engine is ready, and not before.
 import asyncio
 import contextlib
 import fcntl
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vibecell.config import Settings
+from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
 from vibecell.engine.link_streams import BACKLOG, leave, start_listening
@@ -31,7 +31,6 @@ from vibecell.sandbox.mechanisms.credentials import peer
 MAX_CONNECTIONS = 4096
 # What a gateway lets one owner hold open, and as many that it has just left.
 FOLLOWERS_PER_PLACE = 2
-GARBAGE_THRESHOLD = 50_000
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -60,15 +59,17 @@ async def run_engine(
             capabilities = await _unless(stop, _opened(backend))
             if capabilities is None:
                 return
-            _settle_garbage()
+            settle_garbage()
             executions = Executions(settings, backend, offer)
             handler = CallHandler(
                 executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
             )
             async with _listening(settings, handler):
-                sweeping = asyncio.create_task(executions.sweep_for_ever())
+                works = (executions.sweep_for_ever(), _give_back_for_ever())
+                tending = [asyncio.create_task(work) for work in works]
                 await stop.wait()
-                sweeping.cancel()
+                for task in tending:
+                    task.cancel()
                 await executions.stop()
         finally:
             await _close(backend)
@@ -100,15 +101,9 @@ async def _close(backend: Backend) -> None:
         _LOG.error("the walls did not end in time; what is left ends with the engine")
 
 
-def _settle_garbage() -> None:
-    """Look no more at what start-up made, and seldom at what executions make.
-
-    An execution leaves a few cycles, all of them small; looking for them at the
-    default pace costs more time than they cost memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+async def _give_back_for_ever() -> None:
+    while True:
+        await asyncio.sleep(give_back())
 
 
 def require_free(run_dir: Path) -> None:

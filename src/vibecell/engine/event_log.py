@@ -6,7 +6,7 @@ any number of readers costs one encoding, and no reader costs none.
 
 The newest events are in memory. Beyond a bound, the older ones lie in a file, as
 messages (``spill.py``), so that a program may print a lot and the engine stays small.
-How long a log is kept is ``keeping.py``'s.
+How long a log is kept, and in what form once it is finished, is ``keeping.py``'s.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from vibecell.wire.link import LENGTH_BYTES, decode_result, encode_message
 
 _OBJECT_BYTES = 64
 _SMALL_EVENT_BYTES = 512
-_MAX_BATCH_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 256 * 1024
 DEFAULT_MEMORY_BYTES = 1024 * 1024
 
 
@@ -130,6 +130,12 @@ class EventLog:
         """The result, once finished; ``None`` before."""
         return decode_result(self._message(-1)[LENGTH_BYTES:]) if self._finished else None
 
+    def all_messages(self) -> list[bytes] | None:
+        """One of each event; ``None`` where some were put aside."""
+        if self._ends_aside:
+            return None
+        return [self._message(at) for at in range(len(self._messages))]
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep what was put aside for a reader, even if the log is forgotten."""
@@ -155,7 +161,7 @@ class EventLog:
         at -= len(self._ends_aside)
         taken: list[bytes] = []
         size_bytes = 0
-        while at < len(self._messages) and size_bytes < _MAX_BATCH_BYTES:
+        while at < len(self._messages) and size_bytes < MAX_BATCH_BYTES:
             message = self._message(at)
             taken.append(message)
             size_bytes += len(message)
@@ -166,7 +172,7 @@ class EventLog:
         ends = self._ends_aside
         assert self._aside is not None
         begin = ends[at - 1] if at else 0
-        upto = max(at + 1, bisect_right(ends, begin + _MAX_BATCH_BYTES, lo=at))
+        upto = max(at + 1, bisect_right(ends, begin + MAX_BATCH_BYTES, lo=at))
         return self._aside.read(begin, ends[upto - 1] - begin), upto
 
     def _put_aside(self) -> None:

@@ -5,22 +5,27 @@ found by its id, or by the idempotency key it came with, from that moment on. Wh
 *live* the record leads to the ``Execution`` that does the work, and is never dropped: how
 many live is bounded by admission, and their size by their output limit. When the work has
 *ended* and nothing is left of its cell, the record lets go of all that but the log, and its
-time to live begins. It is *forgotten* when that is over, or earlier where all logs
-together, in memory and put aside, are larger than their budget: then the one that ended
-first goes first.
+time to live begins. Record and log become one piece of bytes then (``finished_log.py``),
+which lies away from the heap (``memory_pages.py``); only where the log is so large that it
+has a file, both stay as they are. It is *forgotten* when that is over, or earlier where all
+logs together, in memory and put aside, are larger than their budget: then the one that
+ended first goes first.
 
 Owns records, their time and their bytes; refuses to show anybody what is another
 owner's, or that it exists.
 """
 
+import logging
 import math
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
+from vibecell.engine.finished_log import FinishedLog, Label, packed
+from vibecell.engine.memory_pages import Pages
 from vibecell.model.errors import Conflict, UnknownExecution
 from vibecell.model.events import Control, Stdin
 from vibecell.model.execution import Encoding, OnDisconnect, State
@@ -29,6 +34,9 @@ from vibecell.model.status import ExecutionState, Standing
 
 # what an execution costs besides its events: objects, tables, the task
 FIXED_BYTES = 4096
+# what one that has ended costs besides its piece: its name, its place in tables, its key
+ENDED_BYTES = 320
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -39,16 +47,18 @@ class Kept:
         encoding, on_disconnect: what its request said; for whoever takes hold of it.
         key: owner and idempotency key that name it, if it came with one.
         live: does the work, until nothing of that is left.
+        ended_at: seconds, of the clock of ``Keeping``; infinite before the end.
     """
 
     id: str
     owner: str
     encoding: Encoding
     on_disconnect: OnDisconnect
-    log: EventLog
+    log: EventLog | FinishedLog
     live: Execution | None
     key: tuple[str, str] | None = None
     marks: Marks = SILENT
+    ended_at: float = math.inf
 
     @property
     def state(self) -> State:
@@ -92,13 +102,15 @@ class Keeping:
         self._ttl_s = ttl_s
         self._budget_bytes = budget_bytes
         self._clock = clock
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, Kept] = {}  # what lives, and what has a file
+        self._places: dict[str, int] = {}  # where the others lie
+        self._pages = Pages()
         self._keys: dict[tuple[str, str], tuple[bytes, str]] = {}
-        self._ended: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._ended: deque[str] = deque()  # in the order of their ends
         self.used_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._places)
 
     def grown(self, size_bytes: int) -> None:
         """Some log keeps so many bytes more."""
@@ -116,8 +128,27 @@ class Keeping:
     def ended(self, kept: Kept) -> None:
         """Nothing but its log is left of it; its time to live begins."""
         kept.live = None
-        self._ended[kept.id] = (self._clock(), kept.log.size_bytes + FIXED_BYTES)
+        kept.ended_at = self._clock()
+        self._ended.append(kept.id)
+        self._put_away(kept)
         self.sweep()
+
+    def _put_away(self, kept: Kept) -> None:
+        """Make one piece of record and log, where no part of that lies in a file."""
+        assert isinstance(kept.log, EventLog)
+        label = Label(kept.owner, kept.encoding, kept.on_disconnect, kept.key)
+        piece = packed(label, kept.log, kept.ended_at)
+        if piece is None:
+            return
+        try:
+            place = self._pages.put(piece)
+        except OSError as error:  # then it stays as it is
+            _LOG.warning("no memory for a page of finished logs: %s", error)
+            return
+        self._places[kept.id] = place
+        del self._kept[kept.id]
+        kept.log.forget()  # a file that could be opened, and not be written
+        self.used_bytes += len(piece) + ENDED_BYTES - kept.log.size_bytes - FIXED_BYTES
 
     def find(self, execution_id: str, owner: str) -> Kept:
         """The record of this id.
@@ -125,15 +156,10 @@ class Keeping:
         Raises:
             UnknownExecution: none, or not this owner's.
         """
-        kept = self._kept.get(execution_id)
-        if kept is None or kept.owner != owner or self._is_over(execution_id):
+        kept = self._record(execution_id)
+        if kept is None or kept.owner != owner or self._is_over(kept):
             raise UnknownExecution("no such execution")
         return kept
-
-    def _is_over(self, execution_id: str) -> bool:
-        """Whether its time is over, though nobody has forgotten it yet."""
-        ended_at, _ = self._ended.get(execution_id, (math.inf, 0))
-        return self._clock() - ended_at >= self._ttl_s
 
     def named(self, key: tuple[str, str], fingerprint: bytes) -> Kept | None:
         """The record that this owner's idempotency key names, if any.
@@ -146,7 +172,7 @@ class Keeping:
             return None
         if known[0] != fingerprint:
             raise Conflict("the idempotency key was used with another request")
-        return self._kept[known[1]]
+        return self._record(known[1])
 
     def live(self) -> list[Execution]:
         """Those that have not ended."""
@@ -154,17 +180,43 @@ class Keeping:
 
     def sweep(self) -> None:
         """Forget what is too old, then what is too much."""
-        now = self._clock()
         while self._ended:
-            execution_id, (ended_at, size_bytes) = next(iter(self._ended.items()))
-            expired = now - ended_at >= self._ttl_s
-            if not expired and self.used_bytes <= self._budget_bytes:
+            kept = self._record(self._ended[0])
+            assert kept is not None
+            if not self._is_over(kept) and self.used_bytes <= self._budget_bytes:
                 return
-            del self._ended[execution_id]
-            self.used_bytes -= size_bytes
-            self._forget(self._kept.pop(execution_id))
+            self._ended.popleft()
+            self._forget(kept)
+
+    def _record(self, execution_id: str) -> Kept | None:
+        place = self._places.get(execution_id)
+        if place is None:
+            return self._kept.get(execution_id)
+        log = FinishedLog(*self._pages.find(place))
+        said = log.label
+        return Kept(
+            execution_id,
+            said.owner,
+            said.encoding,
+            said.on_disconnect,
+            log,
+            None,
+            said.key,
+            ended_at=log.ended_at,
+        )
+
+    def _is_over(self, kept: Kept) -> bool:
+        """Whether its time is over, though it may not be forgotten yet."""
+        return self._clock() - kept.ended_at >= self._ttl_s
 
     def _forget(self, kept: Kept) -> None:
-        kept.log.forget()
+        if isinstance(kept.log, FinishedLog):
+            del self._places[kept.id]
+            self._pages.forget_oldest()
+            self.used_bytes -= kept.log.piece_bytes + ENDED_BYTES
+        else:
+            del self._kept[kept.id]
+            kept.log.forget()
+            self.used_bytes -= kept.log.size_bytes + FIXED_BYTES
         if kept.key is not None:
             del self._keys[kept.key]

@@ -4,7 +4,6 @@ Owns the signals and the order of the end; refuses to spawn processes, to bind
 addresses (its parent did) and to run without cooperative sockets.
 """
 
-import gc
 import logging
 import signal
 import socket
@@ -13,6 +12,7 @@ import gevent
 from gevent import monkey
 
 from vibecell.config import Settings
+from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.executor import Executor
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
@@ -54,14 +54,18 @@ def run_gateway(
         gevent.signal_handler(number, server.stop_gracefully)
         for number in (signal.SIGTERM, signal.SIGINT)
     ]
-    # What lives now lives to the end; requests leave hardly any cycles behind.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    settle_garbage()
+    giving_back = gevent.spawn(_give_back_for_ever)
     server.start()
     try:
         server.stopped.wait()
     finally:
+        giving_back.kill()
         for watcher in watchers:
             watcher.cancel()
     _log.info("the gateway has stopped")
+
+
+def _give_back_for_ever() -> None:
+    while True:
+        gevent.sleep(give_back())

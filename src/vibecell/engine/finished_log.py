@@ -1,0 +1,98 @@
+"""The log of an execution that has ended, as bytes.
+
+Owns how a finished log and what is known of its execution lie in one piece of bytes, and
+the reading of it; refuses further events. Its messages are those of the engine link, one
+after the other, so that a reader is sent them as they lie.
+"""
+
+import contextlib
+import mmap
+import struct
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+from msgspec import msgpack
+
+from vibecell.engine.event_log import MAX_BATCH_BYTES, EventLog
+from vibecell.model.execution import Encoding, OnDisconnect, Result
+from vibecell.wire.link import LENGTH_BYTES, decode_result, message_bytes
+
+# when it ended, in seconds; bytes of the label, of all messages and of the last one; how many
+_HEAD = struct.Struct("<dIIII")
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of an execution besides its log; see ``Kept``."""
+
+    owner: str
+    encoding: Encoding
+    on_disconnect: OnDisconnect
+    key: tuple[str, str] | None
+
+
+_LABEL = msgpack.Decoder(Label)
+_encode_label = msgpack.Encoder().encode
+
+
+def packed(label: Label, log: EventLog, ended_at: float) -> bytes | None:
+    """A finished log in one piece; ``None`` where part of it lies in a file already."""
+    messages = log.all_messages()
+    if messages is None:
+        return None
+    data, last_bytes = b"".join(messages), len(messages[-1])
+    told = _encode_label(label)
+    return _HEAD.pack(ended_at, len(told), len(data), last_bytes, len(messages)) + told + data
+
+
+class FinishedLog:
+    """The log in a piece; reads as an ``EventLog`` does.
+
+    Args:
+        page: where the piece lies; is held as long as this is.
+        offset: of its first byte.
+
+    Attributes:
+        label: what it is the log of.
+        ended_at: seconds, of the clock that it was packed by.
+        piece_bytes: of all of it.
+        last_seq: number of the last event.
+    """
+
+    def __init__(self, page: mmap.mmap, offset: int) -> None:
+        ended_at, label_bytes, log_bytes, last_bytes, count = _HEAD.unpack_from(page, offset)
+        self._page = page
+        self._begin = offset + _HEAD.size + label_bytes
+        self._end = self._begin + log_bytes
+        self._last_at = self._end - last_bytes
+        self.label = _LABEL.decode(page[offset + _HEAD.size : self._begin])
+        self.ended_at: float = ended_at
+        self.piece_bytes = self._end - offset
+        self.last_seq: int = count
+        self.finished = True
+
+    async def read(self, after: int = 0) -> AsyncIterator[bytes]:
+        """Messages of the events after ``after``, in batches; ends after the last one."""
+        at = self._begin
+        for _ in range(after):
+            at = self._next(at)
+        while at < self._end:
+            begin = at
+            while at < self._end and at - begin < MAX_BATCH_BYTES:
+                at = self._next(at)
+            yield self._page[begin:at]
+
+    async def last_message(self) -> bytes:
+        """The message of the last event."""
+        return self._page[self._last_at : self._end]
+
+    def result(self) -> Result:
+        """The result."""
+        return decode_result(self._page[self._last_at + LENGTH_BYTES : self._end])
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing to do: who has this has the page."""
+        yield
+
+    def _next(self, at: int) -> int:
+        return at + LENGTH_BYTES + message_bytes(self._page[at : at + LENGTH_BYTES])

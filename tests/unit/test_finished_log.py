@@ -1,0 +1,226 @@
+"""A log that is finished reads as it did before, and costs what its bytes are."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vibecell
+from vibecell.engine import memory_pages, spill
+from vibecell.engine.event_log import EventLog
+from vibecell.engine.finished_log import FinishedLog, Label, packed
+from vibecell.engine.keeping import Keeping, Kept
+from vibecell.engine.memory_pages import PAGE_BYTES, Pages
+from vibecell.model.errors import UnknownExecution
+from vibecell.model.events import Finished, NumberedEvent, Started, Stream
+from vibecell.model.execution import Result
+from vibecell.model.verdicts import Verdict
+
+from .descriptors import open_descriptors
+from .link_messages import events as events_of
+
+END = Finished(Result("x", Verdict.ACCEPTED, stdout=b"1\n"))
+LABEL = Label("me", "base64", "continue", ("me", "key"))
+
+
+async def read_all(log: EventLog | FinishedLog, after: int = 0) -> list[NumberedEvent]:
+    return events_of(b"".join([batch async for batch in log.read(after)]))
+
+
+def finished(*sizes: int, log: EventLog | None = None) -> EventLog:
+    log = log or EventLog()
+    log.append(Started("run"))
+    for at, size in enumerate(sizes):
+        log.append(Stream("run", "stdout", bytes([at % 256]) * size))
+    log.append(END)
+    return log
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 3000) | st.integers(100_000, 400_000), max_size=12), st.integers(0, 14)
+)
+def test_a_finished_log_reads_the_same_from_any_number(sizes: list[int], after: int) -> None:
+    async def scenario() -> None:
+        log = finished(*sizes)
+        pages = Pages()
+        pages.put(b"before it")
+        piece = packed(LABEL, log, 12.5)
+        assert piece is not None
+        again = FinishedLog(*pages.find(pages.put(piece)))
+        assert await read_all(again, min(after, log.last_seq)) == await read_all(log, after)
+        assert await again.last_message() == await log.last_message()
+        assert (again.result(), again.last_seq) == (log.result(), log.last_seq)
+        assert (again.label, again.ended_at, again.piece_bytes) == (LABEL, 12.5, len(piece))
+
+    asyncio.run(scenario())
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.none() | st.integers(1, 1000) | st.sampled_from([PAGE_BYTES, PAGE_BYTES + 1]),
+        max_size=20,
+    )
+)
+def test_pieces_are_there_until_they_are_forgotten_in_their_order(steps: list[int | None]) -> None:
+    pages = Pages()
+    there: deque[tuple[int, bytes]] = deque()
+    for step in steps:
+        if step is None and there:
+            pages.forget_oldest()
+            there.popleft()
+        elif step is not None:
+            data = os.urandom(16) * (step // 16 + 1)
+            there.append((pages.put(data), data))
+        for place, data in there:
+            page, offset = pages.find(place)
+            assert page[offset : offset + len(data)] == data
+    for _ in range(len(there)):
+        pages.forget_oldest()
+    assert pages.held_bytes == 0
+
+
+def keep(keeping: Keeping, name: str, *sizes: int) -> None:
+    log = EventLog(keeping.grown)
+    kept = Kept(name, "me", "utf-8", "cancel", log, None, ("me", name))
+    keeping.begun(kept, b"")
+    finished(*sizes, log=log)
+    keeping.ended(kept)
+
+
+def test_who_reads_a_result_reads_it_to_its_end_though_it_is_forgotten() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        keeping = Keeping(10.0, 10**9, lambda: now)
+        keep(keeping, "a", 200_000, 300_000, 400_000)
+        reading = keeping.find("a", "me").log.read()
+        first = await anext(reading)
+        now = 20.0
+        keeping.sweep()
+        with pytest.raises(UnknownExecution):
+            keeping.find("a", "me")
+        keep(keeping, "b", 100_000)
+        rest = b"".join([batch async for batch in reading])
+        events = events_of(first + rest)
+        assert [len(e.event.data) for e in events if isinstance(e.event, Stream)] == [
+            200_000, 300_000, 400_000,
+        ]  # fmt: skip
+        assert isinstance(events[-1].event, Finished)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_kept_is_found_by_its_key_with_all_that_is_known_of_it() -> None:
+    keeping = Keeping(10.0, 10**9)
+    keep(keeping, "a", 10)
+    found = keeping.named(("me", "a"), b"")
+    assert found is not None
+    told = (found.id, found.owner, found.encoding, found.on_disconnect, found.state)
+    assert told == ("a", "me", "utf-8", "cancel", "finished")
+    assert found.inspected().result == END.result
+
+
+def test_without_memory_for_a_page_a_result_is_kept_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    now = 0.0
+    keeping = Keeping(10.0, 10**9, lambda: now)
+    monkeypatch.setattr(memory_pages.mmap, "mmap", none)
+    keep(keeping, "a", 10)
+    monkeypatch.undo()
+    keep(keeping, "b", 10)
+    assert keeping.find("a", "me").log.result() == keeping.find("b", "me").log.result()
+    now = 20.0
+    keeping.sweep()
+    assert (len(keeping), keeping.used_bytes) == (0, 0)
+
+
+def test_a_log_whose_file_was_full_leaves_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spill.os, "pwrite", full)
+    before = open_descriptors()
+    keeping = Keeping(10.0, 10**9)
+    log = EventLog(keeping.grown, memory_bytes=1000, directory=tmp_path)
+    keeping.begun(kept := Kept("a", "me", "utf-8", "cancel", log, None), b"")
+    finished(2000, 2000, log=log)
+    assert log.fault is not None
+    keeping.ended(kept)
+    assert keeping.find("a", "me").log.last_seq == 4
+    assert open_descriptors() <= before
+
+
+MANY_PRINTS = """
+import asyncio, sys
+from pathlib import Path
+from vibecell.config import Settings
+from vibecell.config.garbage import give_back, settle_garbage
+from vibecell.engine.executions import Executions
+from vibecell.model.execution import ExecutionRequest, SourceFile
+from vibecell.model.language import Language, Offer, WarmProfile
+from vibecell.sandbox.fake.scripted_backend import FakeBackend
+
+folder, count, now = Path(sys.argv[1]), int(sys.argv[2]), [0.0]
+python = Language("python", "Python", "3", (), "main.py", "in_place", profiles=(WarmProfile("p"),))
+settings = Settings(state_dir=folder, run_dir=folder, backend="fake", max_concurrent=8)
+one = ExecutionRequest("python", (SourceFile("main.py", b"print(1)"),))
+
+def resident_bytes():
+    give_back()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+async def print_and_forget(executions):
+    before = resident_bytes()
+    for _ in range(count // 8):
+        begun = [executions.admit(one, "me", None)[0] for _ in range(8)]
+        for kept in begun:
+            await kept.log.last_message()
+        await asyncio.sleep(0)
+    while any(kept.live for kept in begun):
+        await asyncio.sleep(0.01)
+    counts = executions.counts()
+    full = resident_bytes()
+    now[0] += 1000
+    executions._keeping.sweep()
+    return before, full, resident_bytes(), counts["kept"], counts["event_log_bytes"]
+
+async def main():
+    backend = FakeBackend()
+    await backend.open()
+    executions = Executions(settings, backend, Offer((python,)))
+    executions._keeping._clock = lambda: now[0]
+    settle_garbage()
+    await print_and_forget(executions)
+    print(*await print_and_forget(executions))
+
+asyncio.run(main())
+"""
+
+
+def test_a_kept_result_of_one_print_costs_a_kilobyte_or_so_and_is_given_back(
+    tmp_path: Path,
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", MANY_PRINTS, str(tmp_path), "3000"],
+        env={**os.environ, "PYTHONPATH": str(Path(vibecell.__file__).parents[1])},
+        capture_output=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    before, full, after, count, counted = map(int, told.split())
+    assert count == 3000
+    assert counted / count < 1500
+    assert full - before < counted * 1.25, "it takes more than it is counted as"
+    assert after < before * 1.05, "what is forgotten is not given back"
