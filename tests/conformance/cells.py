@@ -32,6 +32,7 @@ from vibecell.sandbox.backend import (
     Backend,
     Cell,
     DisplayData,
+    DisplayLeftOut,
     Exit,
     Output,
     Process,
@@ -75,6 +76,7 @@ class Run:
     stdout: bytes = b""
     stderr: bytes = b""
     displays: tuple[bytes, ...] = ()
+    displays_left_out: int = 0
     files: tuple[OutputFile, ...] = ()
 
     @property
@@ -90,6 +92,7 @@ class Gathered:
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     displays: list[bytes] = field(default_factory=list)
+    displays_left_out: int = 0
     exits: list[Exit] = field(default_factory=list)
 
 
@@ -105,6 +108,8 @@ async def gather(process: Process, into: Gathered | None = None) -> Gathered:
                     gathered.stderr += data
                 case DisplayData(data):
                     gathered.displays.append(data)
+                case DisplayLeftOut():
+                    gathered.displays_left_out += 1
                 case Exit():
                     gathered.exits.append(occurrence)
     assert len(gathered.exits) == 1
@@ -250,6 +255,7 @@ class Cells:
             bytes(seen.stdout),
             bytes(seen.stderr),
             tuple(seen.displays),
+            seen.displays_left_out,
             collected.files,
         )
 

@@ -36,7 +36,6 @@ from vibecell.model.execution import SourceFile
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Cell, Collection, Exit, Process
-from vibecell.sandbox.bounds import MAX_DISPLAYS_BYTES
 
 MIB = 1024 * 1024
 PROBED = {
@@ -69,6 +68,18 @@ def cells(request: pytest.FixtureRequest, opened: dict[str, Cells]) -> Cells:
 
 every_backend = pytest.mark.parametrize("cells", KINDS, indirect=True)
 real_backends = pytest.mark.parametrize("cells", REAL_KINDS, indirect=True)
+
+
+def shows(cells: Cells, *sizes: int) -> str:
+    """A program that displays something of each of these sizes, in bytes."""
+    if cells.kind not in REAL_KINDS:
+        return "".join(f"display({size})\n" for size in sizes)
+    return (
+        "import struct\n"
+        f"for size in {sizes}:\n"
+        "    with open('/run/display', 'wb') as fifo:\n"
+        "        fifo.write(struct.pack('!I', size) + b'x' * size)\n"
+    )
 
 
 def limited(**values: int) -> Limits:
@@ -313,19 +324,31 @@ class TestLimits:
         assert run.stdout and run.stderr
         assert len(run.stdout) + len(run.stderr) == 100_000
 
-    def test_displays_are_bounded_in_all(self, cells: Cells) -> None:
-        size_bytes = MAX_DISPLAYS_BYTES // 8
-        real = (
-            "import os, struct\n"
-            f"payload = b'x' * {size_bytes}\n"
-            "for _ in range(9):\n"
-            "    with open('/run/display', 'wb') as fifo:\n"
-            "        fifo.write(struct.pack('!I', len(payload)) + payload)\n"
+    @pytest.mark.parametrize("size_bytes", [0, 30_000, bounds.MAX_DISPLAY_BYTES + 1])
+    def test_a_flood_of_displays_ends_at_the_limit_on_output(
+        self, cells: Cells, size_bytes: int
+    ) -> None:
+        run = cells.run_python(
+            shows(cells, *[size_bytes] * 1100), limits=limited(cpu_time_ms=9_000)
         )
-        fake = f"display('{'x' * size_bytes}')\n" * 9
-        run = cells.run_python(real if cells.kind in REAL_KINDS else fake)
-        assert run.exit.exit_code == 0
-        assert [len(each) for each in run.displays] == [size_bytes] * 8
+        assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
+        assert run.exit.output_bytes > QUICK_LIMITS.output_bytes
+        assert run.displays_left_out > 0
+        cost_bytes = size_bytes + bounds.DISPLAY_COST_BYTES
+        assert len(run.displays) == QUICK_LIMITS.output_bytes // cost_bytes
+
+    def test_output_and_displays_have_one_limit(self, cells: Cells) -> None:
+        source = shows(cells, 60_000) + f"print('{'x' * 50_000}')"
+        run = cells.run_python(source, limits=limited(output_bytes=100_000))
+        assert (run.exit.stopped_by, run.exit.truncated) == ("output", True)
+
+    def test_a_display_after_one_that_is_too_large_arrives(self, cells: Cells) -> None:
+        sizes = (10, bounds.MAX_DISPLAY_BYTES + 1, 20, bounds.MAX_DISPLAY_BYTES, 2 * MIB * 3, 0, 30)
+        run = cells.run_python(shows(cells, *sizes), limits=limited(output_bytes=32 * MIB))
+        assert (run.exit.exit_code, run.exit.truncated) == (0, False)
+        assert [len(each) for each in run.displays] == [10, 20, bounds.MAX_DISPLAY_BYTES, 0, 30]
+        assert run.displays_left_out == 2
+        assert run.exit.output_bytes == sum(sizes) + len(sizes) * bounds.DISPLAY_COST_BYTES
 
     def test_output_exactly_at_the_limit(self, cells: Cells) -> None:
         run = cells.run_python(f"print('{'x' * 99}')", limits=limited(output_bytes=100))
@@ -339,6 +362,19 @@ class TestEnforcement:
         run = cells.run_python("while True: pass", limits=limited(cpu_time_ms=700))
         assert run.exit.stopped_by == "cpu_time"
         assert run.exit.cpu_time_ms is None or 500 < run.exit.cpu_time_ms < 2_500
+
+    def test_work_that_a_program_makes_for_its_cell_is_its_own(self, cells: Cells) -> None:
+        """Many displays cost who writes them little, and who reads them more: it pays for both."""
+        source = (
+            "import time\n"
+            "with open('/run/display', 'wb') as fifo: fifo.write(bytes(4) * 60_000)\n"
+            "time.sleep(0.5)\n"
+            "print(time.process_time() * 1000)\n"
+        )
+        run = cells.run_python(source, limits=limited(output_bytes=64 * MIB))
+        assert len(run.displays) == 60_000
+        assert run.exit.cpu_time_ms is not None
+        assert run.exit.cpu_time_ms > float(run.stdout) + 10
 
     def test_memory(self, cells: Cells) -> None:
         run = cells.run_python(

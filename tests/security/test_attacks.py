@@ -17,6 +17,7 @@ A line ``attack: {…}`` changes what is expected:
     limits        lowered limits; profile: a warm profile
     collected, max_collected, max_collected_bytes, printable_names: of files
     max_wall_ms   an upper bound on the run's reported time
+    max_displays  an upper bound on what was displayed
 """
 
 import asyncio
@@ -54,7 +55,7 @@ ATTACKS = sorted(p for p in (HERE / "attacks").iterdir() if p.suffix in (".py", 
 KEYS = {
     "mode", "stopped_by", "may_die", "exit_code", "forbidden", "for_one_uid_only", "tolerated",
     "limits", "profile", "collected", "max_collected", "max_collected_bytes", "printable_names",
-    "max_wall_ms",
+    "max_wall_ms", "max_displays",
 }  # fmt: skip
 ENGINE_SECRET = "canary-of-the-engine-environment"
 PROFILES = {".py": "python-light", ".js": "node", ".sh": "shell"}
@@ -147,6 +148,8 @@ def _judge(run: Run, expected: dict[str, Any]) -> None:
         assert expected["for_one_uid_only"].encode() not in output
     if "forbidden" in expected:
         assert expected["forbidden"].encode() not in output
+    if "max_displays" in expected:
+        assert len(run.displays) <= expected["max_displays"]
     if "max_wall_ms" in expected:
         assert run.exit.wall_time_ms < expected["max_wall_ms"], run.exit
 

@@ -1,13 +1,14 @@
 """Between agent and program: what is held, what is told, and where a reader keeps its place."""
 
 import importlib
+import json
 import os
 import select
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -31,21 +32,42 @@ class Program:
     """The far ends of what the streams hold, and what the engine is told."""
 
     def __init__(self, module: ModuleType) -> None:
-        self.sent: list[tuple[int, Any]] = []
+        self.sent: list[tuple[int, bytes]] = []
         self.poll = select.poll()
         self.stdin, stdin = os.pipe()
         stdout, self.stdout = os.pipe()
         stderr, self.stderr = os.pipe()
-        self.shown, self.display = os.pipe()
-        os.set_blocking(self.shown, False)
+        self.fifo, self.display = os.pipe()
+        os.set_blocking(self.fifo, False)
         os.set_blocking(self.stdin, False)
-        self.streams = module.Streams(self.poll, self._tell, self._tell)
-        self.streams.connect(self.shown)
+        self._parser = frames.FrameParser(frames.TO_ENGINE)
+        self.streams = module.Streams(self.poll, self._tell, self._tell_whole)
+        self.streams.connect(self.fifo)
         ends = SimpleNamespace(stdin=stdin, stdout=stdout, stderr=stderr)
         self.streams.attach(ends, None)
 
-    def _tell(self, kind: int, what: Any) -> None:
-        self.sent.append((kind, what))
+    def again(self) -> None:
+        """This program ends and another begins."""
+        for fd in (self.stdout, self.stderr, self.stdin):
+            os.close(fd)
+        self.streams.finish()
+        self.stdin, stdin = os.pipe()
+        stdout, self.stdout = os.pipe()
+        stderr, self.stderr = os.pipe()
+        self.streams.attach(SimpleNamespace(stdin=stdin, stdout=stdout, stderr=stderr), None)
+
+    def _tell(self, kind: int, payload: bytes) -> None:
+        self.sent.append((kind, payload))
+
+    def _tell_whole(self, data: bytes) -> None:
+        self.sent += [(kind, payload) for kind, _, payload in self._parser.feed(data)]
+
+    def show(self, *pieces: bytes) -> None:
+        """Write to the FIFO, as fast as it is read."""
+        for piece in pieces:
+            for at in range(0, len(piece), 32 * 1024):
+                os.write(self.display, piece[at : at + 32 * 1024])
+                self.turn()
 
     def turn(self) -> None:
         """Let the streams do what is to be done now."""
@@ -65,13 +87,21 @@ class Program:
         return read
 
     def taken(self) -> list[int]:
-        return [what["bytes"] for kind, what in self.sent if kind == frames.TAKEN]
+        return [json.loads(what)["bytes"] for kind, what in self.sent if kind == frames.TAKEN]
+
+    def shown(self) -> list[bytes]:
+        return [what for kind, what in self.sent if kind == frames.DISPLAY]
+
+    def omitted(self) -> tuple[int, int]:
+        """How many displays were passed over, and bytes of them."""
+        said = [json.loads(what) for kind, what in self.sent if kind == frames.OMITTED]
+        return sum(each["displays"] for each in said), sum(each["bytes"] for each in said)
 
     def close(self) -> None:
         for fd in (self.stdout, self.stderr):
             os.close(fd)
         self.streams.finish()
-        for fd in (self.stdin, self.shown, self.display):
+        for fd in (self.stdin, self.fifo, self.display):
             os.close(fd)
 
 
@@ -125,3 +155,54 @@ def test_input_that_nobody_can_read_makes_room(program: Program, when: str) -> N
         program.streams.push_stdin(piece)
         sent += len(piece)
     program.streams.end_stdin()
+
+
+def display(content: bytes) -> bytes:
+    return struct.pack("!I", len(content)) + content
+
+
+TOO_LARGE = frames.MAX_DISPLAY_BYTES + 1
+
+
+def test_displays_arrive_however_they_are_cut(program: Program) -> None:
+    contents = [b"", b"a", b"x" * 100_000, b"b" * 65_532, b""]
+    written = b"".join(map(display, contents))
+    program.show(*(written[at : at + 7919] for at in range(0, len(written), 7919)))
+    assert program.shown() == contents
+    for byte in display(b"one by one"):
+        program.show(bytes([byte]))
+    assert program.shown()[-1] == b"one by one"
+    assert program.omitted() == (0, 0)
+
+
+def test_exactly_what_is_too_large_is_passed_over_and_told(program: Program) -> None:
+    largest = os.urandom(frames.MAX_DISPLAY_BYTES)
+    program.show(
+        display(b"before"), display(b"z" * TOO_LARGE) + display(b"after"), display(largest)
+    )
+    assert program.shown() == [b"before", b"after", largest]
+    assert program.omitted() == (1, TOO_LARGE)
+
+
+def test_what_is_passed_over_is_told_as_it_comes_and_is_not_held(program: Program) -> None:
+    program.show(struct.pack("!I", 2**32 - 1))
+    for count in range(1, 101):
+        program.show(b"z" * 30_000)
+        assert program.omitted() == (1, count * 30_000)
+    assert all(len(what) < 100 for _, what in program.sent)
+
+
+def test_a_display_left_unfinished_is_not_the_next_programs(program: Program) -> None:
+    for unfinished in (display(b"half a display")[:9], struct.pack("!I", TOO_LARGE) + b"zz", b"\0"):
+        program.show(unfinished)
+        program.again()
+        program.show(display(b"whole"))
+        assert program.shown()[-1] == b"whole"
+
+
+def test_what_was_displayed_before_the_end_arrives(program: Program) -> None:
+    contents = [bytes([n]) * 5_000 for n in range(10)]
+    for content in contents:
+        os.write(program.display, display(content))
+    program.again()
+    assert program.shown() == contents

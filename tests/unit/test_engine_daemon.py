@@ -225,6 +225,31 @@ def test_a_page_is_shown(shared: Engine) -> None:
     assert result_of(events).verdict is Verdict.ACCEPTED
 
 
+def test_a_display_after_one_that_is_too_large_arrives_and_that_one_is_told_of(
+    shared: Engine,
+) -> None:
+    shown = '{"text/plain": "small"}'
+    code = f"display('{shown}')\ndisplay(5_000_000)\ndisplay('{shown}')\ndisplay('[]')"
+    events = run(shared.client, code, limits=Limits(output_bytes=8_000_000))
+    displays = [dict(e.event.data) for e in events if isinstance(e.event, Display)]
+    assert displays == [{"text/plain": "small"}] * 2
+    result = result_of(events)
+    assert (result.verdict, result.truncated) == (Verdict.ACCEPTED, True)
+    assert result.displays_left_out == 2
+
+
+def test_a_program_that_floods_displays_ends_with_the_output_limits_verdict(
+    shared: Engine,
+) -> None:
+    shown = '{"text/plain": ""}'
+    events = run(shared.client, f"display('{shown}')\n" * 2000)
+    result = result_of(events)
+    assert result.verdict is Verdict.OUTPUT_LIMIT_EXCEEDED
+    assert result.truncated
+    assert result.displays_left_out > 0
+    assert result.usage.output_bytes > Limits().output_bytes
+
+
 def test_input_arrives_as_it_is_sent(shared: Engine) -> None:
     with shared.client.submit_and_follow(
         request("print(input())\necho()", interactive=True), ME

@@ -1,5 +1,7 @@
 """What is read of a cell's cgroup, and no longer than it is the cell's."""
 
+import subprocess
+import sys
 from typing import cast
 
 from vibecell.model.limits import Limits
@@ -65,6 +67,42 @@ def test_processor_time_counts_from_the_start() -> None:
     cgroup.used_ns += 2_000_000
     assert cgroup.limits == [(11, 2)]
     assert read(meters) == [True, 2.0, 7, 3, True, True]
+
+
+def test_the_agents_work_counts_from_the_start_of_its_program() -> None:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-Sc",
+            "import sys\nfor line in sys.stdin: sum(range(3_000_000)), print(flush=True)",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as agent:
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+
+        def work() -> None:
+            print(file=agent.stdin, flush=True)
+            agent.stdout.readline()  # type: ignore[union-attr]
+
+        meters = Meters(cast(Cgroup, CountedCgroup()), None, agent.pid)
+        meters.set_limits(Limits())
+        work()
+        meters.count_agent()
+        before_ms = meters.cpu_time_ms()
+        assert before_ms is not None
+        assert before_ms < 5
+        work()
+        after_ms = meters.cpu_time_ms()
+        assert after_ms is not None
+        assert after_ms > before_ms + 5
+        agent.stdin.close()
+        agent.wait()
+        last_ms = meters.cpu_time_ms()
+        assert last_ms is not None
+        assert last_ms >= after_ms, "what it has used is not forgotten when it has died"
 
 
 def test_what_may_be_another_cells_is_neither_read_nor_bounded_nor_listened_to() -> None:

@@ -12,7 +12,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
-from vibecell.sandbox.backend import DisplayData, Exit, Occurrence, Output
+from vibecell.sandbox.backend import DisplayData, DisplayLeftOut, Exit, Occurrence, Output
 
 from .framed_bench import SPEC, Bench, everything, exit_frame, run
 
@@ -24,7 +24,8 @@ def test_an_honest_agent() -> None:
         said = await bench.said(SPEC, out, err, shown, exit_frame(exit_code=3))
         assert said[:3] == [Output("stdout", b"a"), Output("stderr", b"b"), DisplayData(b"{}")]
         assert isinstance(said[3], Exit)
-        assert (said[3].exit_code, said[3].signal, said[3].output_bytes) == (3, None, 2)
+        assert (said[3].exit_code, said[3].signal) == (3, None)
+        assert said[3].output_bytes == 4 + bounds.DISPLAY_COST_BYTES
 
     run(test)
 
@@ -155,13 +156,63 @@ def test_a_flood_of_empty_frames_still_meets_the_wall(monkeypatch: pytest.Monkey
     run(test)
 
 
-def test_displays_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MAX_DISPLAYS_BYTES", 10)
+def omitted(displays: object, size_bytes: object) -> bytes:
+    return frames.encode_control(frames.OMITTED, {"displays": displays, "bytes": size_bytes})
 
+
+def test_displays_and_output_have_one_limit() -> None:
     async def test(bench: Bench) -> None:
         shown = frames.encode(frames.DISPLAY, b"123456")
-        said = await bench.said(SPEC, shown, shown, exit_frame())
-        assert [type(x) for x in said] == [DisplayData, Exit]
+        out = frames.encode(frames.STDOUT, b"x" * 10)
+        spec = replace(SPEC, limits=Limits(output_bytes=bounds.DISPLAY_COST_BYTES + 10))
+        *said, end = await bench.said(spec, shown, out, shown, exit_frame())
+        assert said == [DisplayData(b"123456"), Output("stdout", b"xxxx"), DisplayLeftOut()]
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.truncated) == ("output", True)
+        assert end.output_bytes == 22 + 2 * bounds.DISPLAY_COST_BYTES
+
+    run(test)
+
+
+def test_what_is_passed_over_is_paid_for() -> None:
+    async def test(bench: Bench) -> None:
+        spec = replace(SPEC, limits=Limits(output_bytes=10_000))
+        pieces = [omitted(1, 0), omitted(0, 5000), omitted(0, 5000)]
+        *said, end = await bench.said(spec, *pieces, exit_frame())
+        assert said == [DisplayLeftOut()]
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.truncated) == ("output", True)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("displays", "size_bytes"),
+    [(2, 0), (-1, 0), (True, 0), (None, 0), (0, -1), (0, 2**63), (0, "1"), (0, None), (0, 0.5)],
+    ids=str,
+)
+def test_what_is_passed_over_is_said_in_whole_numbers(displays: object, size_bytes: object) -> None:
+    async def test(bench: Bench) -> None:
+        process = await bench.started(SPEC, omitted(displays, size_bytes))
+        with pytest.raises(SandboxFailure, match="passed over"):
+            await everything(process)
+
+    run(test)
+
+
+def test_what_comes_with_the_end_is_kept_for_who_collects() -> None:
+    """A fast agent sends its end and its files at once."""
+
+    async def test(bench: Bench) -> None:
+        head = frames.encode_control(frames.FILE, {"path": "a", "size_bytes": 3})
+        content = frames.encode(frames.FILE_DATA, b"abc")
+        done = frames.encode_control(frames.COLLECTED, {"skipped": 1})
+        spec = replace(SPEC, collects=(5, 100))
+        (end,) = await bench.said(spec, exit_frame(), head, content, done)
+        assert isinstance(end, Exit)
+        collected = await bench.cell.collect(5, 100)
+        assert [(f.path, f.content) for f in collected.files] == [("a", b"abc")]
+        assert collected.left_out == 1
 
     run(test)
 

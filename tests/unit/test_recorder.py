@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vibecell.engine.event_log import EventLog
-from vibecell.engine.recorder import MAX_ONE_DISPLAY_BYTES, Recorder
+from vibecell.engine.recorder import MAX_DISPLAYS_BYTES, MAX_ONE_DISPLAY_BYTES, Recorder
 from vibecell.model.events import Display, NumberedEvent
 
 
@@ -24,6 +24,8 @@ def displays(*contents: bytes) -> list[object]:
     recorder = Recorder(log)
     for content in contents:
         recorder.display(content)
+    assert recorder.displays_left_out == len(contents) - len(log.seen), "nothing vanishes unsaid"
+    assert recorder.truncated == bool(recorder.displays_left_out)
     return log.seen
 
 
@@ -60,6 +62,11 @@ def test_a_flat_object_of_texts_is_shown(content: dict[str, str]) -> None:
 )
 def test_anything_else_is_left_out(content: bytes) -> None:
     assert displays(content) == []
+
+
+def test_all_displays_together_are_bounded() -> None:
+    one = b'{"a/b":"' + b"x" * (MAX_ONE_DISPLAY_BYTES - 10) + b'"}'
+    assert len(displays(*[one] * 9)) == MAX_DISPLAYS_BYTES // MAX_ONE_DISPLAY_BYTES
 
 
 def test_what_is_refused_is_paid_for_too() -> None:

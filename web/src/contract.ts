@@ -66,13 +66,15 @@ export interface ExecuteReply {
   /** the execution's, 128 random bits or more */
   id: string;
   verdict: Verdict;
-  /** whether output was cut at the limit */
+  /** whether output was cut at the limit, or a display left out */
   truncated: boolean;
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
+  /** how many displays are not among the events: too large, too many, or none */
+  displays_left_out: number;
 }
 
 /** State of an execution, and its result once finished. */
@@ -148,7 +150,7 @@ export interface LimitsBody {
   open_files?: number | null;
   /** bytes of files in the workspace; the same again in /tmp */
   workspace_bytes?: number | null;
-  /** bytes of stdout and stderr together */
+  /** bytes of stdout, stderr and displays together; each display counts 1 KiB besides */
   output_bytes?: number | null;
 }
 
@@ -198,13 +200,15 @@ export interface Result {
   stderr: string;
   /** both, in order of arrival */
   output: string;
-  /** whether output was cut at the limit */
+  /** whether output was cut at the limit, or a display left out */
   truncated: boolean;
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
+  /** how many displays are not among the events: too large, too many, or none */
+  displays_left_out: number;
   /** what the platform did to the program; empty if nothing */
   message: string;
 }
@@ -250,6 +254,7 @@ export interface Usage {
   cpu_time_ms: number | null;
   memory_bytes: number | null;
   processes: number | null;
+  /** of stdout, stderr and displays, each display with 1 KiB besides */
   output_bytes: number;
 }
 

@@ -81,5 +81,10 @@ export function message(result: Result): string {
   // "time limit exceeded: stopped after 10.0 s" stands beside those very words.
   const prefix = `${result.verdict.replaceAll("_", " ")}: `;
   const rest = said.toLowerCase().startsWith(prefix) ? said.slice(prefix.length) : said;
-  return [rest.charAt(0).toUpperCase() + rest.slice(1), result.truncated ? "Output was cut at its limit." : ""].filter(Boolean).join(" ");
+  return [rest.charAt(0).toUpperCase() + rest.slice(1), leftOut(result)].filter(Boolean).join(" ");
+}
+
+function leftOut({ displays_left_out: count, truncated }: Result): string {
+  if (count) return count === 1 ? "One display was left out." : `${count} displays were left out.`;
+  return truncated ? "Output was cut at its limit." : "";
 }

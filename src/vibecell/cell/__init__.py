@@ -17,7 +17,8 @@ confine.py           the steps, one for each mechanism of the kernel
 mounts.py            the cell's own file systems
 kernel.py            system calls, recorded once and replayed in every cell
 
-streams.py           standard streams, terminal and displays
+streams.py           standard streams, terminal, and the way of displays
+displays.py          where one display ends and the next begins
 workspace.py         files in and out
 watch.py             samples of what is used, where no cgroup counts
 ending.py            the short way out of an interpreter

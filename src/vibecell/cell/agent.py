@@ -56,7 +56,7 @@ class Agent:
         self._runner: runner.Runner | None = None
         self._is_warm_program = False
         self._start: messages.Start | None = None
-        self._streams = streams.Streams(self._poll, self._send, self._send_control)
+        self._streams = streams.Streams(self._poll, self._send, self._send_all)
         self._exit_status: int | None = None
         self._stopped_by: str | None = None
         self._process_limit_hit = False
@@ -64,6 +64,7 @@ class Agent:
         self._peak = watch.Sample(0, 0.0, 0)
         self._next_sample_s = 0.0
         self._cpu_base_ms = 0.0
+        self._relayed_ms = 0.0
 
     def live(self, request: messages.ForkRequest, fds: list[int]) -> bool:
         """Be the agent of one cell; returns (true) only in a program run in place."""
@@ -120,6 +121,10 @@ class Agent:
                         return True
                 elif fd == self._wakeup:
                     os.read(self._wakeup, 4096)
+                elif self._setup.watch:
+                    began_s = time.process_time()
+                    self._streams.handle(fd)
+                    self._relayed_ms += (time.process_time() - began_s) * 1000
                 else:
                     self._streams.handle(fd)
             self._reap()
@@ -189,6 +194,7 @@ class Agent:
         self._start = start
         confine.prlimit(self._runner.pid, start.rlimits)
         self._cpu_base_ms = runner.children_cpu_time_ms() + runner.cpu_time_ms(self._runner.pid)
+        self._relayed_ms = 0.0
         self._runner.start(message, slave)
         self._send_all(STARTED)
         if slave is not None:
@@ -254,7 +260,7 @@ class Agent:
             return
         self._next_sample_s = now_s + watch.INTERVAL_MS / 1000
         sample = watch.sample()
-        cpu_ms = runner.children_cpu_time_ms() + sample.cpu_time_ms - self._cpu_base_ms
+        cpu_ms = self._ended_cpu_time_ms() + sample.cpu_time_ms
         self._peak = watch.Sample(
             max(self._peak.memory_bytes, sample.memory_bytes),
             max(self._peak.cpu_time_ms, cpu_ms),
@@ -268,6 +274,10 @@ class Agent:
             self._stopped_by = "cpu_time"
             confine.kill_others()
 
+    def _ended_cpu_time_ms(self) -> float:
+        """Of the program's processes that were reaped, and of our work for all of them."""
+        return runner.children_cpu_time_ms() + self._relayed_ms - self._cpu_base_ms
+
     def _finish(self, status: int) -> None:
         """Kill the rest, drain at most what pipes hold, report."""
         self._next_sample_s = 0.0
@@ -280,7 +290,7 @@ class Agent:
             "stopped_by": self._stopped_by,
             "process_limit_hit": self._process_limit_hit,
             "workspace_limit_hit": mounts.is_full(),
-            "cpu_time_ms": max(0.0, runner.children_cpu_time_ms() - self._cpu_base_ms),
+            "cpu_time_ms": max(0.0, self._ended_cpu_time_ms()),
             "memory_bytes": self._peak.memory_bytes or None,
             "processes": self._peak.processes or None,
         }

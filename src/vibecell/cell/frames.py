@@ -56,11 +56,13 @@ FILE_DATA = 0x48  # data
 COLLECTED = 0x49  # control {skipped}
 FAILURE = 0x4A  # control {step, detail}: the cell is unusable
 TAKEN = 0x4B  # control {bytes}: so much more input has left the agent
+OMITTED = 0x4C  # control {displays, bytes}: of displays that are too large, so much was passed over
 
 DATA_TYPES = frozenset({STDIN, DATA, STDOUT, STDERR, DISPLAY, FILE_DATA})
 TO_AGENT = frozenset({START, STDIN, EOF, RESIZE, SIGNAL, WRITE, DATA, COLLECT, KILL})
 TO_ENGINE = frozenset(
-    {HELLO, STARTED, STDOUT, STDERR, DISPLAY, EXIT, FILE, FILE_DATA, COLLECTED, FAILURE, TAKEN}
+    {HELLO, STARTED, STDOUT, STDERR, DISPLAY, EXIT, FILE, FILE_DATA, COLLECTED, FAILURE}
+    | {TAKEN, OMITTED}
 )
 
 

@@ -15,6 +15,7 @@ import struct
 import termios
 from collections.abc import Callable
 
+import displays
 import frames
 import runner
 
@@ -22,7 +23,6 @@ CHUNK_BYTES = 64 * 1024
 READ_EVENTS = select.POLLIN | select.POLLHUP | select.POLLERR
 _MAX_DRAINED_CHUNKS = 16
 _END_OF_TRANSMISSION = b"\x04"
-_LENGTH = struct.Struct("!I")
 
 
 class Streams:
@@ -31,20 +31,20 @@ class Streams:
     Args:
         poll: the agent's; descriptors come and go in it.
         send: sends one frame to the engine, blocking.
-        tell: the same for a control frame.
+        send_whole: the same for frames that are made already.
     """
 
     def __init__(
         self,
         poll: select.poll,
         send: Callable[[int, bytes], None],
-        tell: Callable[[int, dict[str, object]], None],
+        send_whole: Callable[[bytes], None],
     ) -> None:
         self._poll = poll
         self._display = -1
         self._send = send
-        self._tell = tell
-        self._display_buffer = bytearray()
+        self._send_whole = send_whole
+        self._displays = displays.Displays()
         self._outputs: dict[int, int] = {}
         self._stdin: int | None = None
         self._pending_stdin = bytearray()
@@ -130,7 +130,7 @@ class Streams:
         self._untold_bytes += size_bytes
         if self._untold_bytes > frames.INPUT_UNTOLD_BYTES:
             told, self._untold_bytes = self._untold_bytes, 0
-            self._tell(frames.TAKEN, {"bytes": told})
+            self._send_whole(frames.encode_control(frames.TAKEN, {"bytes": told}))
 
     def _end_input(self, stdin: int) -> None:
         if self._terminal is not None:
@@ -159,18 +159,14 @@ class Streams:
         self._send(self._outputs[fd], data)
         return True
 
-    def _relay_display(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._display_buffer += os.read(self._display, CHUNK_BYTES)
-        while len(self._display_buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._display_buffer)
-            end = _LENGTH.size + length
-            if length > frames.MAX_DISPLAY_BYTES:
-                self._display_buffer.clear()
-            if len(self._display_buffer) < end:
-                return
-            self._send(frames.DISPLAY, bytes(self._display_buffer[_LENGTH.size : end]))
-            del self._display_buffer[:end]
+    def _relay_display(self) -> bool:
+        """Pass on what is displayed in one piece; false when there is nothing now."""
+        try:
+            data = os.read(self._display, CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        self._send_whole(self._displays.feed(data))
+        return True
 
     # the terminal
 
@@ -195,7 +191,10 @@ class Streams:
             left = _MAX_DRAINED_CHUNKS
             while left and self._relay(fd):
                 left -= 1
-        self._relay_display()
+        left = _MAX_DRAINED_CHUNKS
+        while left and self._relay_display():
+            left -= 1
+        self._displays.reset()
         for fd in (*self._outputs, *([] if self._stdin is None else [self._stdin])):
             self._forget(fd)
             os.close(fd)

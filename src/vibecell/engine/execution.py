@@ -55,6 +55,7 @@ from vibecell.sandbox.backend import (
     CellDied,
     Collection,
     DisplayData,
+    DisplayLeftOut,
     Exit,
     Output,
     Process,
@@ -300,6 +301,8 @@ class Execution:
                     ended = occurrence
                 case DisplayData(data):
                     self._recorder.display(data)
+                case DisplayLeftOut():
+                    self._recorder.display_left_out()
             if self.log.fault is not None:
                 raise self.log.fault
         if ended is None:
@@ -347,6 +350,7 @@ class Execution:
             usage=total_usage(self._stages),
             files=collected.files,
             files_left_out=collected.left_out,
+            displays_left_out=self._recorder.displays_left_out,
             message=message,
         )
 

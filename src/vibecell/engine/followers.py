@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vibecell.engine.event_log import EventLog
+from vibecell.engine.finished_log import FinishedLog
 from vibecell.model.errors import QueueFull
 
 # Most results come sooner, and cost no more than this timer; who waits longer is
@@ -48,7 +49,7 @@ class Followers:
                 del self._held[owner]
 
 
-async def last_message(log: EventLog, reader: asyncio.StreamReader) -> bytes | None:
+async def last_message(log: EventLog | FinishedLog, reader: asyncio.StreamReader) -> bytes | None:
     """The message of the last event; ``None`` where the client left or spoke before."""
     try:
         async with asyncio.timeout(SHORT_WAIT_S):

@@ -8,7 +8,6 @@ not cost an event each.
 """
 
 import asyncio
-import logging
 import re
 from types import MappingProxyType
 
@@ -26,15 +25,13 @@ MAX_PIECE_BYTES = 64 * 1024
 MAX_PIECES = 64
 BRISK_EVENTS = 2000
 MAX_DISPLAYS = 256
-# Half of what comes at most: it is cut here, where it is also told.
-MAX_DISPLAYS_BYTES = bounds.MAX_DISPLAYS_BYTES // 2
+MAX_DISPLAYS_BYTES = 8 * 1024 * 1024
 # six times as much when every character is escaped, as JSON for a client may be
 MAX_ONE_DISPLAY_BYTES = bounds.MAX_DISPLAY_BYTES // 2
 _MIME = re.compile(r"[a-z]+/[A-Za-z0-9.+\-]{1,100}\Z")
 _FLAT_OBJECT = re.compile(
     rb'\s*\{(?:\s*"(?:[^"\\]++|\\.)*+"\s*:\s*"(?:[^"\\]++|\\.)*+"\s*[,}]){1,16}\s*\Z', re.DOTALL
 )
-_LOG = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -58,6 +55,7 @@ class Recorder:
         self._displays_left = MAX_DISPLAYS
         self._display_bytes_left = MAX_DISPLAYS_BYTES
         self._cut = False
+        self._displays_left_out = 0
 
     @property
     def truncated(self) -> bool:
@@ -67,6 +65,11 @@ class Recorder:
     @truncated.setter
     def truncated(self, value: bool) -> None:
         self._cut = value
+
+    @property
+    def displays_left_out(self) -> int:
+        """How many displays are not among the events."""
+        return self._displays_left_out
 
     @property
     def kept(self) -> OutputKeeper:
@@ -109,15 +112,20 @@ class Recorder:
         """A display as the program wrote it: one JSON object of texts."""
         most_bytes = min(MAX_ONE_DISPLAY_BYTES, self._display_bytes_left)
         if not self._displays_left or len(data) > most_bytes:
-            self._cut = True
+            self.display_left_out()
             return
         self._displays_left -= 1
         self._display_bytes_left -= len(data)
         content = _display_content(data)
         if content is None:
-            _LOG.info("a display that is none was left out")
+            self.display_left_out()
             return
         self.event(Display(MappingProxyType(content)))
+
+    def display_left_out(self) -> None:
+        """A display that cannot be shown, which the result tells."""
+        self._cut = True
+        self._displays_left_out += 1
 
     def event(self, event: Event) -> None:
         """Any other event, after all output that came before it."""

@@ -152,7 +152,11 @@ class ExecutionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was used; ``None`` where this host cannot measure it."""
+    """What was used; ``None`` where this host cannot measure it.
+
+    Attributes:
+        output_bytes: of stdout, stderr and displays, each display with 1 KiB besides.
+    """
 
     wall_time_ms: Measured = 0.0
     cpu_time_ms: Measured | None = None
@@ -210,10 +214,12 @@ class Result:
         id: the execution's, 128 random bits or more.
         stdout, stderr: kept up to 2 MiB of both and the output limit, whatever the verdict.
         output: both, in order of arrival.
-        truncated: whether output was cut at the limit.
+        truncated: whether output was cut at the limit, or a display left out.
         usage: summed over the stages (memory and processes: the highest).
         files: new or changed files, bounded in number and size.
         files_left_out: how many others were new or changed and did not fit these bounds.
+        displays_left_out: how many displays are not among the events: too large, too many,
+            or none.
         message: what the platform did to the program; empty if nothing.
     """
 
@@ -227,6 +233,7 @@ class Result:
     usage: Usage = Usage()
     files: tuple[OutputFile, ...] = ()
     files_left_out: int = 0
+    displays_left_out: int = 0
     message: str = ""
 
     @property

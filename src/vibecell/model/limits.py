@@ -28,7 +28,8 @@ class Limits:
         processes: processes and threads alive at once.
         open_files: descriptors per process.
         workspace_bytes: bytes of files in the workspace; the same again in /tmp.
-        output_bytes: bytes of stdout and stderr together.
+        output_bytes: bytes of stdout, stderr and displays together; each display counts
+            1 KiB besides.
 
     Raises:
         InvalidRequest: a value is below 1, or above 2**53 - 1.

@@ -69,7 +69,7 @@ class ProcessSpec:
 class Output:
     """Bytes the process wrote, as many as came at once.
 
-    All of one process come to no more than its ``Limits.output_bytes``.
+    All of one process, its displays included, come to no more than its ``Limits.output_bytes``.
     """
 
     name: Literal["stdout", "stderr"]
@@ -80,10 +80,19 @@ class Output:
 class DisplayData:
     """One JSON object (MIME type to content) the program displays; hostile bytes.
 
-    At most ``bounds.MAX_DISPLAY_BYTES``, and ``MAX_DISPLAYS_BYTES`` of one process.
+    At most ``bounds.MAX_DISPLAY_BYTES``. Costs ``bounds.DISPLAY_COST_BYTES`` of the limit on
+    output besides its own bytes.
     """
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayLeftOut:
+    """A display that is too large, or one too many for the limit on output: it is not brought.
+
+    Costs what it would have cost.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,9 @@ class Exit:
         workspace_limit_hit: no byte or inode was left in workspace or /tmp
             when it ended.
         wall_time_ms: from start to end, measured outside the cell.
-        output_bytes: of stdout and stderr, before any cut.
+        cpu_time_ms: of all its processes, and of what works for them within the cell.
+        output_bytes: of stdout, stderr and displays, and ``bounds.DISPLAY_COST_BYTES`` of
+            each display, before any cut.
         truncated: output was cut at the limit.
     """
 
@@ -118,7 +129,7 @@ class Exit:
     truncated: bool = False
 
 
-Occurrence = Output | DisplayData | Exit
+Occurrence = Output | DisplayData | DisplayLeftOut | Exit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from vibecell.model import stopping
 
 # One display: both ends refuse (``cell/frames.py``).
 MAX_DISPLAY_BYTES = frames.MAX_DISPLAY_BYTES
-# All displays of one process; what comes later is not shown (``framed/process.py``).
-MAX_DISPLAYS_BYTES = 16 * 1024 * 1024
+# What a display costs of ``Limits.output_bytes`` besides its own bytes, so that many are dear too,
+# however small (``framed/process.py``).
+DISPLAY_COST_BYTES = 1024
 # The path of a collected file; a longer one is cut (``framed/cell_reports.py``).
 MAX_PATH_CHARACTERS = 1024
 

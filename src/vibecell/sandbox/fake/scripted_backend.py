@@ -23,6 +23,7 @@ from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
     Collection,
     DisplayData,
+    DisplayLeftOut,
     Exit,
     Occurrence,
     Output,
@@ -30,7 +31,7 @@ from vibecell.sandbox.backend import (
     TellPosition,
     Undelivered,
 )
-from vibecell.sandbox.bounds import MAX_DISPLAY_BYTES, MAX_DISPLAYS_BYTES, MAX_PATH_CHARACTERS
+from vibecell.sandbox.bounds import DISPLAY_COST_BYTES, MAX_DISPLAY_BYTES, MAX_PATH_CHARACTERS
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
 
 CHUNK_BYTES = 64 * 1024
@@ -57,7 +58,6 @@ class FakeProcess:
     def __init__(self, spec: ProcessSpec, left: list[OutputFile]) -> None:
         self._spec = spec
         self._left = left
-        self._display_bytes = 0
         self._occurrences: asyncio.Queue[Occurrence | SandboxFailure] = asyncio.Queue()
         self._stdin = bytearray(spec.stdin)
         self._stdin_ended = not spec.interactive
@@ -195,15 +195,20 @@ class FakeProcess:
                 self._left.append(OutputFile(path[:MAX_PATH_CHARACTERS], text.encode()))
             case Call("deaf", ()):
                 self._is_deaf = True
+            case Call("display", (int(size_bytes),)):
+                await self._display(b"x" * size_bytes)
             case Call("display", (str(text),)):
                 await self._display(text.encode())
             case _:
                 self._end(call, self._spec.limits)
 
     async def _display(self, data: bytes) -> None:
-        self._display_bytes += len(data)
-        if len(data) <= MAX_DISPLAY_BYTES and self._display_bytes <= MAX_DISPLAYS_BYTES:
-            await self._tell(DisplayData(data))
+        self._output_bytes += len(data) + DISPLAY_COST_BYTES
+        fits = self._output_bytes <= self._spec.limits.output_bytes
+        shown = fits and len(data) <= MAX_DISPLAY_BYTES
+        await self._tell(DisplayData(data) if shown else DisplayLeftOut())
+        if not fits:
+            raise _Ended(Exit(None, signal.SIGKILL, stopped_by="output", truncated=True))
 
     def _end(self, call: Call, limits: Limits) -> None:
         """The calls that end the program, or the cell under it."""

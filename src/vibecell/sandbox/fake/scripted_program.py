@@ -13,6 +13,7 @@ one after another. Refuses everything else, with a line number.
     signal(11)             ends by a signal
     leave("a.txt", "b")    leaves a file behind
     display('{"text/html": "<b>x</b>"}')
+    display(5_000_000)     one of so many bytes, which is none
     use_memory() use_cpu() use_processes() use_workspace()
                            end as the limit would
     die()                  the cell dies

@@ -48,11 +48,12 @@ class FramedCell:
         start_message: Callable[[ProcessSpec], dict[str, object]],
         on_destroyed: Callable[[], None],
         zygote_is_alive: Callable[[], bool] = lambda: True,
+        agent_pid: int | None = None,
     ) -> None:
         self.identity = identity
         self._zygote_is_alive = zygote_is_alive
         self._channel = Channel(link)
-        self._meters = Meters(identity.cgroup, identity.oom_alarm)
+        self._meters = Meters(identity.cgroup, identity.oom_alarm, agent_pid)
         self._pidfd = pidfd
         self._start_message = start_message
         self._on_destroyed = on_destroyed

@@ -124,6 +124,19 @@ def taken(payload: bytes) -> int:
     return _whole(control(payload).get("bytes"), frames.INPUT_WINDOW_BYTES) or 0
 
 
+def omitted(payload: bytes) -> tuple[int, int]:
+    """How many displays an OMITTED frame says begin to be passed over (0 or 1), and bytes of them.
+
+    Raises:
+        SandboxFailure: it does not say so.
+    """
+    facts = control(payload)
+    displays, size_bytes = _whole(facts.get("displays"), 1), _whole(facts.get("bytes"), _MAX_COUNT)
+    if displays is None or size_bytes is None:
+        raise SandboxFailure("read from the cell", "it does not say what it has passed over")
+    return displays, size_bytes
+
+
 def _whole(value: object, highest: int) -> int | None:
     """A whole number from 0 on; ``True`` is none."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -1,10 +1,14 @@
 """What the kernel counts of one cell's program, from outside the cell.
 
-Owns the reading of the cell's cgroup, for as long as that is the cell's; refuses to
+Owns the reading of the cell's cgroup, for as long as that is the cell's, and of its agent's
+clock: the agent is in no cgroup of the cell's, so that it outlives its program, but it works
+for that alone, and what a program makes it do is the program's. Refuses to
 enforce a limit: who is told may. Where the host grants no cgroup nothing is known,
 and the agent's own figures stand alone.
 """
 
+import contextlib
+import time
 from collections.abc import Callable
 
 from vibecell.model.limits import Limits
@@ -18,12 +22,16 @@ class Meters:
     Args:
         cgroup: ``None`` where the host grants none.
         oom_alarm: rings when the kernel kills for memory (cgroup v1).
+        agent_pid: the agent's, as we see it; ``None``: its work is not counted.
     """
 
-    def __init__(self, cgroup: Cgroup | None, oom_alarm: OomAlarm | None) -> None:
+    def __init__(
+        self, cgroup: Cgroup | None, oom_alarm: OomAlarm | None, agent_pid: int | None = None
+    ) -> None:
         self._cgroup = cgroup
         self._oom_alarm = oom_alarm
-        self._cpu_base_ns = 0
+        self._agent_pid = agent_pid
+        self._cpu_base_ns = self._agent_base_ns = self._agent_ns = 0
 
     @property
     def exist(self) -> bool:
@@ -40,10 +48,28 @@ class Meters:
             self._cgroup.set_limits(memory_bytes=limits.memory_bytes, processes=limits.processes)
             self._cpu_base_ns = self._cgroup.cpu_time_ns()
 
+    def count_agent(self) -> None:
+        """Count the agent's processor time from here: what it did before was not for a program."""
+        if self._cgroup is not None:
+            self._agent_base_ns = self._agent_time_ns()
+
     def cpu_time_ms(self) -> float | None:
-        """Processor time since the start of the process; ``None`` without cgroup."""
-        cgroup = self._cgroup
-        return None if cgroup is None else (cgroup.cpu_time_ns() - self._cpu_base_ns) / 1e6
+        """Processor time since the process started, the agent's too; ``None`` without cgroup."""
+        if self._cgroup is None:
+            return None
+        agent_ns = self._agent_time_ns() - self._agent_base_ns
+        return (self._cgroup.cpu_time_ns() - self._cpu_base_ns + agent_ns) / 1e6
+
+    def _agent_time_ns(self) -> int:
+        """What the agent has used in all; of one that has died what was last seen.
+
+        Source: clock_getcpuclockid(3), whose id is this complement of the pid
+        """
+        if self._agent_pid is not None:
+            with contextlib.suppress(OSError):
+                used_ns = time.clock_gettime_ns((~self._agent_pid << 3) | 2)
+                self._agent_ns = max(self._agent_ns, used_ns)
+        return self._agent_ns
 
     def memory_peak_bytes(self) -> int | None:
         """Highest use of memory; ``None`` without cgroup."""

@@ -17,6 +17,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import (
     DisplayData,
+    DisplayLeftOut,
     Exit,
     Occurrence,
     Output,
@@ -60,7 +61,6 @@ class FramedProcess:
         self._loop = asyncio.get_running_loop()
         self._started_s = 0.0
         self._output_bytes = 0
-        self._display_bytes = 0
         self._truncated = False
         self._stopped_by: str | None = None
         self._ended = False
@@ -72,6 +72,7 @@ class FramedProcess:
     def run_clocks(self) -> None:
         """Run until its end; called once the agent has said STARTED."""
         self._started_s = time.monotonic()
+        self._meters.count_agent()
         self._marks.note("started")
         self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")
         if self._meters.exist:
@@ -124,9 +125,12 @@ class FramedProcess:
             name = "stdout" if kind == frames.STDOUT else "stderr"
             return Output(name, data) if data else None  # type: ignore[arg-type]
         if kind == frames.DISPLAY:
-            self._display_bytes += len(payload)
-            fits = self._display_bytes <= bounds.MAX_DISPLAYS_BYTES
-            return DisplayData(payload) if fits else None
+            fits = self._charge(len(payload) + bounds.DISPLAY_COST_BYTES)
+            return DisplayData(payload) if fits else DisplayLeftOut()
+        if kind == frames.OMITTED:
+            displays, size_bytes = cell_reports.omitted(payload)
+            self._charge(size_bytes + displays * bounds.DISPLAY_COST_BYTES)
+            return DisplayLeftOut() if displays else None
         if kind == frames.TAKEN:
             self._credit.taken(cell_reports.taken(payload))
             return None
@@ -137,12 +141,16 @@ class FramedProcess:
 
     def _within_output_limit(self, data: bytes) -> bytes:
         left = self._limits.output_bytes - self._output_bytes
-        self._output_bytes += len(data)
-        if len(data) <= left:
-            return data
+        return data if self._charge(len(data)) else data[: max(0, left)]
+
+    def _charge(self, size_bytes: int) -> bool:
+        """Count it as output, shown or not; false once that is too much, which ends the program."""
+        self._output_bytes += size_bytes
+        if self._output_bytes <= self._limits.output_bytes:
+            return True
         self._truncated = True
         self._stop("output")
-        return data[: max(0, left)]
+        return False
 
     def _exit(self, facts: EndFacts) -> Exit:
         cpu_ms = self._meters.cpu_time_ms()

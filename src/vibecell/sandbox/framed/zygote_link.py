@@ -119,6 +119,7 @@ class ZygoteLink:
             self._start_message,
             self._cell_destroyed,
             lambda: self.is_alive,
+            pid,
         )
         cell.birth_ns = (asked_ns, time.monotonic_ns())
         return cell
