@@ -37,7 +37,7 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _engine(stack: ExitStack) -> Path:
+def _engine(stack: ExitStack) -> tuple[Path, subprocess.Popen[bytes]]:
     run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vibecell-test-")))
     command = [sys.executable, str(PROGRAM), "engine", str(run_dir)]
     process = subprocess.Popen(command, env=ENVIRONMENT)
@@ -47,7 +47,7 @@ def _engine(stack: ExitStack) -> Path:
         assert process.poll() is None, "the engine has ended"
         assert time.monotonic() < deadline, "the engine does not start"
         time.sleep(0.02)
-    return run_dir
+    return run_dir, process
 
 
 def _gateway(stack: ExitStack, run_dir: Path, changes: dict[str, Any]) -> Service:
@@ -66,7 +66,7 @@ def _gateway(stack: ExitStack, run_dir: Path, changes: dict[str, Any]) -> Servic
 @pytest.fixture(scope="session")
 def engine_run_dir() -> Iterator[Path]:
     with ExitStack() as stack:
-        yield _engine(stack)
+        yield _engine(stack)[0]
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +99,16 @@ def _making(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
 def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
     """Services of the test's own, with other rules: ``make_service(policy={…})``."""
     yield from _making(request)
+
+
+@pytest.fixture
+def doomed_engine() -> Iterator[tuple[Service, subprocess.Popen[bytes]]]:
+    """A service of the test's own, with its engine, to be killed."""
+    if os.environ.get("VIBECELL_TEST_URL"):
+        pytest.skip("needs an engine of its own, not a live one")
+    with ExitStack() as stack:
+        run_dir, process = _engine(stack)
+        yield _gateway(stack, run_dir, {"policy": {}, "server": {}, "websocket": {}}), process
 
 
 @pytest.fixture(scope="module")

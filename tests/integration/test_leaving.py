@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -383,3 +384,26 @@ def test_only_the_last_to_leave_cancels(
     assert look(service, execution)["verdict"] == "running"
     is_killed(second)
     until(lambda: look(service, execution)["verdict"] == "cancelled")
+
+
+def test_an_engine_that_is_lost_is_told_to_who_has_not_left(
+    doomed_engine: tuple[Service, subprocess.Popen[bytes]], arrive: Callable[..., Client]
+) -> None:
+    served, engine = doomed_engine
+    client = arrive(served, BODY)
+    websocket(client)
+    engine.kill()
+    client.hear(b'"type":"finished".*"verdict":"internal_error"')
+    until(lambda: count(served, 'vibecell_executions_total{verdict="internal_error"}') == 1)
+
+
+def test_an_end_that_the_gateway_made_itself_is_counted_as_none(
+    served: Service, arrive: Callable[..., Client]
+) -> None:
+    for way in (is_killed, half_closes):
+        client = arrive(served, BODY)
+        websocket(client)
+        way(client)
+    until(lambda: count(served, "vibecell_websockets") == 0)
+    text = requests.get(f"{served.url}/metrics", timeout=10).text
+    assert 'verdict="internal_error"' not in text

@@ -34,6 +34,7 @@ from vibecell.wire.views import encode_event
 
 MAX_WAITING_INPUT_BYTES = 512 * 1024
 INPUT_WAIT_S = 5.0
+STOP_WAIT_S = 0.5
 
 
 class _Refused(HTTPException):
@@ -202,14 +203,7 @@ class _Relay:
         """Pass controls on; input waits aside, so that a cancel is always heard."""
         try:
             while True:
-                value = strict_json_loads(self._websocket.receive())
-                if isinstance(value, dict) and value.get("type") == "execute":
-                    raise Conflict("this connection has its execution already")
-                control = decode_control(value)
-                if isinstance(control, ASIDE):
-                    self._conversation.send(control)
-                else:
-                    self._put(control)
+                self._pass_on(_control(self._websocket.receive()))
         except WebSocketClosed:
             self._hang_up()
         except Exception as error:
@@ -219,13 +213,20 @@ class _Relay:
     def _hang_up(self) -> None:
         """Have what came passed on, then leave the conversation."""
         self._watches_no_more()  # a program that does not read puts off no cancel
+        wait_s = STOP_WAIT_S if self._websocket.is_going_away else INPUT_WAIT_S
         if self._inputs is not None and self._feeder is not None:
             self._inputs.end()
-            self._feeder.join(INPUT_WAIT_S)
+            self._feeder.join(wait_s)
         self._conversation.end_controls()
-        self._heard_all.wait(INPUT_WAIT_S)
+        self._heard_all.wait(wait_s)
         # wakes the other direction, which may be waiting for the engine
         self._conversation.close()
+
+    def _pass_on(self, control: Control) -> None:
+        if isinstance(control, ASIDE):
+            self._conversation.send(control)
+        else:
+            self._put(control)
 
     def _put(self, control: Control) -> None:
         if self._inputs is None:  # not before there is input: most never have any
@@ -240,6 +241,14 @@ class _Relay:
     def _feed(self, inputs: "Inbox[Control]") -> None:
         while (control := inputs.get()) is not None:
             self._conversation.send(control)
+
+
+def _control(message: bytes) -> Control:
+    """What a client says, once it has its execution; raises ``RequestError``."""
+    value = strict_json_loads(message)
+    if isinstance(value, dict) and value.get("type") == "execute":
+        raise Conflict("this connection has its execution already")
+    return decode_control(value)
 
 
 def _text(message: dict[str, object]) -> str:

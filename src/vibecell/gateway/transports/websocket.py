@@ -116,6 +116,7 @@ class WebSocket:
 
     Attributes:
         hold: of all that was received and is not used yet, whoever has it.
+        is_going_away: it was closed because the server stops.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class WebSocket:
         self._fragments: bytearray | None = None
         largest_bytes = limits.message_bytes + _CHUNK_BYTES
         self._arriving = Arriving(self.hold, limits.free_bytes, largest_bytes)
+        self.is_going_away = False
         self._discards = False
         self._is_broken = False
         self._heard_at = time.monotonic()
@@ -261,6 +263,7 @@ class WebSocket:
 
     def go_away(self) -> None:
         """Close because the server stops (code 1001)."""
+        self.is_going_away = True
         self.close(GOING_AWAY, "server is stopping")
 
     def fail(self, code: int, reason: str) -> None:
@@ -310,9 +313,8 @@ class WebSocket:
             self._inbox.end()
 
     def _take_in(self, data: bytes) -> None:
-        if not self._discards and not self._waited(
-            self._arriving.grow, self._left_bytes() + len(data)
-        ):
+        arrived_bytes = self._left_bytes() + len(data)
+        if not (self._discards or self._waited(self._arriving.grow, arrived_bytes)):
             return
         for at in range(0, len(data), _PARSED_BYTES):
             self._protocol.receive_data(data[at : at + _PARSED_BYTES])
@@ -344,6 +346,7 @@ class WebSocket:
             self.fail(POLICY_VIOLATION, "too many fragments for what they carry")
             return
         self._fragments += frame.data
+        frame.data = b""  # others have the frame: a second copy would be held uncounted
         if not frame.fin:
             return
         whole, self._fragments = bytes(self._fragments), None
