@@ -48,6 +48,9 @@ def frame(opcode: Opcode, data: bytes = b"", fin: bool = True) -> bytes:
     return Frame(opcode, data, fin=fin).serialize(mask=True)
 
 
+EXECUTE = json.dumps(
+    {"type": "execute", "code": "import time\ntime.sleep(20)", "interactive": True}
+).encode()
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 #: What each sends first, and then again and again.
 HOGS: dict[str, tuple[bytes, bytes]] = {
@@ -68,6 +71,10 @@ HOGS: dict[str, tuple[bytes, bytes]] = {
     "fragments of one byte": (
         handshake() + frame(Opcode.TEXT, b"{", fin=False),
         frame(Opcode.CONT, b" ", fin=False),
+    ),
+    "controls": (
+        handshake() + frame(Opcode.TEXT, EXECUTE),
+        frame(Opcode.TEXT, b'{"type":"resize","columns":80,"rows":24}'),
     ),
     "connections": (b"nonsense\r\n\r\n", b"x"),
 }

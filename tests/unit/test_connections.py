@@ -1,13 +1,16 @@
 """A gateway's connections: which end early, which answers end where, who is held back."""
 
+import errno
 import logging
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import gevent
 import pytest
 from gevent import socket
+from gevent.server import StreamServer
 
 from unit.served_gateway import HANDSHAKE, HOST, LIMITS, Served, got
 from vibecell.gateway.http import idle_connections
@@ -134,6 +137,22 @@ class TestRoom:
             assert answered(each, got("/healthz")).startswith(b"HTTP/1.1 200 ")
         assert sum(has_ended(each) for each in idle) == 2
 
+    def test_where_no_file_can_be_opened_any_more_idle_ones_make_room(
+        self, crowded: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        idle = [opened(crowded) for _ in range(3)]
+        accept = StreamServer.do_read
+        failures = [OSError(errno.EMFILE, "too many open files")]
+
+        def failing(server: StreamServer) -> object:
+            if failures:
+                raise failures.pop()
+            return accept(server)
+
+        monkeypatch.setattr(StreamServer, "do_read", failing)
+        assert answered(opened(crowded), got("/healthz")).startswith(b"HTTP/1.1 200 ")
+        assert [has_ended(each) for each in idle] == [True, False, False]
+
 
 class TestEnds:
     """Networks end connections: that is counted, and no incident."""
@@ -173,6 +192,37 @@ class TestEnds:
         assert capfd.readouterr().err == ""
         if not wait_s:  # otherwise the gateway may have ended it before
             assert served.endings() == {"reset": 1}
+
+    def test_a_client_that_resets_before_it_is_accepted(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        accept = StreamServer.do_read
+        failures = [ConnectionAbortedError(errno.ECONNABORTED, "aborted")]
+
+        def failing(server: StreamServer) -> object:
+            if failures:
+                raise failures.pop()
+            return accept(server)
+
+        monkeypatch.setattr(StreamServer, "do_read", failing)
+        assert answered(served.open(), got("/healthz")).startswith(b"HTTP/1.1 200 ")
+        assert capfd.readouterr().err == ""
+        assert served.endings() == {"reset": 1}
+
+    def test_one_that_takes_nothing(self) -> None:
+        served = Served(replace(LIMITS, stall_s=0.1))
+        client = served.open()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asked = got("/openapi.json")
+        end = time.monotonic() + 10
+        while not served.endings() and time.monotonic() < end:
+            try:
+                client.settimeout(0.2)
+                client.sendall(asked * 20)
+            except OSError:  # nobody reads any more
+                gevent.sleep(0.05)
+        assert served.endings() == {"stalled": 1}
+        served.end()
 
     def test_one_that_is_silent(self) -> None:
         served = Served(replace(LIMITS, idle_s=0.05))

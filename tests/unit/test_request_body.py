@@ -133,7 +133,9 @@ def test_a_declared_length() -> None:
 
 
 def test_lines_as_wsgi_asks_for() -> None:
-    assert list(body(io.BytesIO(b"a\nb\nc" + NEXT), length=5)) == [b"a\n", b"b\n", b"c"]
+    for lines in (list, Body.readlines):
+        assert lines(body(io.BytesIO(b"a\nb\nc" + NEXT), length=5)) == [b"a\n", b"b\n", b"c"]
+    assert body(io.BytesIO(b"abc"), length=3).readline(2) == b"ab"
 
 
 def test_one_that_breaks_off() -> None:

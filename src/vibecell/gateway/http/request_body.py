@@ -7,8 +7,8 @@ request be read as the next one, and pieces that carry next to nothing.
 Source: RFC 9112 sections 6.2 and 7.1; RFC 9110 section 10.1.1 (100 Continue).
 """
 
-import io
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from vibecell.gateway.http.connection import Connection
@@ -30,7 +30,7 @@ class WrongBody(OSError):
     """The body is framed wrongly: nothing that follows can be trusted."""
 
 
-class Body(io.RawIOBase):
+class Body:
     """A request's body, as WSGI has it; leftovers are discarded up to a bound.
 
     Args:
@@ -42,6 +42,18 @@ class Body(io.RawIOBase):
         discard_bytes: the bound on leftovers.
     """
 
+    __slots__ = (
+        "_broken",
+        "_chunked",
+        "_connection",
+        "_discard_bytes",
+        "_expected",
+        "_extension_bytes",
+        "_left",
+        "_pieces",
+        "stream",
+    )
+
     def __init__(
         self,
         stream: Any,
@@ -51,20 +63,15 @@ class Body(io.RawIOBase):
         expected: bool,
         discard_bytes: int,
     ) -> None:
-        super().__init__()
         self.stream = stream
         self._connection = connection
         self._left = length or 0  # of the body, or of the chunk under way
         self._chunked = chunked  # and the last chunk is still to come
         self._expected = expected
         self._discard_bytes = discard_bytes
-        self._pieces = Pieces()
+        self._pieces = Pieces() if chunked else None
         self._extension_bytes = 0
         self._broken = False
-
-    def readable(self) -> bool:
-        """True: this is an input stream."""
-        return True
 
     @property
     def complete(self) -> bool:
@@ -94,6 +101,23 @@ class Body(io.RawIOBase):
                 wanted -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def readline(self, size: int | None = -1) -> bytes:
+        """A line with its end, or so many bytes of it; raises what ``read`` does."""
+        line = bytearray()
+        most = -1 if size is None else size
+        while len(line) != most and not line.endswith(b"\n") and (byte := self.read(1)):
+            line += byte
+        return bytes(line)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        """All lines, whatever the hint; raises what ``read`` does."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Line by line; raises what ``read`` does."""
+        while line := self.readline():
+            yield line
+
     def _taken(self, size: int) -> bytes:
         size = min(size, _PIECE_BYTES)
         piece: bytes = self.stream.read(size)
@@ -120,7 +144,7 @@ class Body(io.RawIOBase):
             self._skip_trailers()
             self._chunked = False
             return False
-        if self._pieces.too_many(size):
+        if self._pieces is not None and self._pieces.too_many(size):
             raise self._wrong("too many chunks for what they carry")
         self._left = size
         return True

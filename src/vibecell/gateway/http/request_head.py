@@ -8,6 +8,7 @@ Source: RFC 9112 sections 2.3, 3, 3.2, 6.1, 6.3 and 9.3; RFC 9110 sections 4.2.1
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 
 from vibecell.gateway.http.header_fields import Fields
@@ -63,12 +64,17 @@ def body_length(method: str, version: str, fields: Fields) -> int | None:
         raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
     if len(hosts) > 1 or (not hosts and version == "HTTP/1.1"):
         raise BadRequest(HTTPStatus.BAD_REQUEST)
-    if hosts and not _HOST.match(hosts[0]):
+    if hosts and not _is_host(hosts[0]):
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     length = int(lengths[0]) if lengths else None
     if length and method == "HEAD":
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     return length
+
+
+@lru_cache(64)
+def _is_host(text: str) -> bool:
+    return _HOST.match(text) is not None
 
 
 def closes(version: str, fields: Fields) -> bool:

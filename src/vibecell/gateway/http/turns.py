@@ -21,7 +21,7 @@ from collections import deque
 from gevent.hub import Waiter, get_hub
 
 #: Of one iteration, for all connections of a peer together.
-SLICE_S = 0.002
+SLICE_S = 0.005
 SLICE_BYTES = 256 * 1024
 #: Of a slice, for a connection on which no owner has ever asked.
 UNKNOWN_FRACTION = 0.25
@@ -58,24 +58,25 @@ class Share:
 
     Attributes:
         connections: of this peer, open.
+        loop: gevent's; its ``iteration`` counts how often it has looked at all sockets.
     """
 
     __slots__ = (
         "_bytes",
         "_iteration",
-        "_loop",
         "_pipelined",
         "_queue",
         "_second_began_s",
         "_spent_s",
         "_timer",
         "connections",
+        "loop",
     )
 
     def __init__(self) -> None:
         self.connections = 0
-        self._loop = get_hub().loop
-        self._timer = self._loop.timer(0.0)
+        self.loop = get_hub().loop
+        self._timer = self.loop.timer(0.0)
         self._queue: deque[Waiter] = deque()
         self._iteration = -1
         self._spent_s = 0.0
@@ -83,42 +84,39 @@ class Share:
         self._second_began_s = 0.0
         self._pipelined = 0
 
-    @property
-    def iteration(self) -> int:
-        """How often the loop has looked at all sockets."""
-        return int(self._loop.iteration)
-
-    def spend(self, iteration: int, spent_s: float, size_bytes: int, fraction: float) -> None:
+    def spend(self, iteration: int, spent_s: float, size_bytes: int, known: bool) -> None:
         """Charge for one step; waits for the next turn where this one is over.
 
         Args:
             iteration: the present one.
             spent_s: by the step.
             size_bytes: moved by it.
-            fraction: of a slice, which may be taken.
+            known: it was an owner's.
         """
         if iteration != self._iteration:
-            self._iteration, self._spent_s, self._bytes = iteration, 0.0, 0
-        self._spent_s += spent_s
-        self._bytes += size_bytes
-        if self._queue or self._is_over(fraction):  # nobody overtakes
-            if not self._queue:
-                self._timer.start(self._resume)
-            waiter = Waiter()
-            self._queue.append(waiter)
-            waiter.get()
+            self._iteration, self._spent_s, self._bytes = iteration, spent_s, size_bytes
+        else:
+            self._spent_s += spent_s
+            self._bytes += size_bytes
+        part = 1.0 if known else UNKNOWN_FRACTION
+        if self._queue or self._spent_s >= SLICE_S * part or self._bytes >= SLICE_BYTES * part:
+            self._wait()  # where others do, too: nobody overtakes
 
-    def _is_over(self, fraction: float) -> bool:
-        return self._spent_s >= SLICE_S * fraction or self._bytes >= SLICE_BYTES * fraction
+    def _wait(self) -> None:
+        if not self._queue:
+            self._timer.start(self._resume)
+        waiter = Waiter()
+        self._queue.append(waiter)
+        waiter.get()
 
     def _resume(self) -> None:
         """In the loop: those who waited, in their order, for a slice together."""
-        self._iteration, self._spent_s, self._bytes = self.iteration, 0.0, 0
+        self._iteration, self._spent_s, self._bytes = self.loop.iteration, 0.0, 0
         began_s = time.perf_counter()
         for _ in range(len(self._queue)):
             self._queue.popleft().switch(None)
             self._spent_s = max(self._spent_s, time.perf_counter() - began_s)
-            if self._is_over(1.0):
+            if self._spent_s >= SLICE_S or self._bytes >= SLICE_BYTES:
                 break
         if self._queue:
             self._timer.start(self._resume)
@@ -151,8 +149,8 @@ class Turn:
             size_bytes: moved by the step.
             known: whether an owner has asked on this connection.
         """
-        iteration, now_s = self._share.iteration, time.perf_counter()
+        iteration, now_s = self._share.loop.iteration, time.perf_counter()
         # what came before the loop has looked is nobody's any more
         spent_s = now_s - self._since_s if iteration == self._iteration else 0.0
         self._iteration, self._since_s = iteration, now_s
-        self._share.spend(iteration, spent_s, size_bytes, 1.0 if known else UNKNOWN_FRACTION)
+        self._share.spend(iteration, spent_s, size_bytes, known)
