@@ -13,7 +13,8 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from unit.served_gateway import HANDSHAKE, HOST, LIMITS, Served, got
-from vibecell.gateway.http import idle_connections
+from vibecell.gateway.http import idle_connections, turns
+from vibecell.gateway.http.connection import network_of
 
 KEY = "0123456789abcdef-key"
 OWNED = b"Authorization: Bearer " + KEY.encode() + b"\r\n"
@@ -306,6 +307,36 @@ class TestHeaderBound:
                 piece = client.recv(65536)
                 assert piece, told
                 told += piece
+
+
+def test_requests_before_the_answer_are_read_so_many_a_second(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PIPELINED_PER_S", 3)
+    began_s = time.monotonic()
+    with served.open() as client:
+        client.sendall(got("/healthz") * 8)  # one, three, three and one
+        told = b""
+        while told.count(b"HTTP/1.1 200 ") < 8:
+            piece = client.recv(65536)
+            assert piece, told
+            told += piece
+    assert time.monotonic() - began_s >= 2.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("unix", "unix", True),
+    ],
+)
+def test_who_is_one_peer(one: str, other: str, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same
 
 
 class TestRefusals:

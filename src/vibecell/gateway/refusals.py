@@ -8,6 +8,7 @@ others may come from the same address.
 import math
 
 from vibecell.gateway.http.answer_chain import Answer
+from vibecell.gateway.http.connection import network_of
 from vibecell.gateway.moving_window import MovingWindow
 
 
@@ -30,8 +31,9 @@ class Refusals:
         connection = answer.connection
         if not 400 <= answer.status < 500 or connection.owner is not None:
             return 0
-        wait_s = self._window.wait_s(connection.peer)
+        network = network_of(connection.peer)
+        wait_s = self._window.wait_s(network)
         if wait_s > 0.0:
             return math.ceil(wait_s)
-        self._window.count(connection.peer)
+        self._window.count(network)
         return 0

@@ -16,6 +16,8 @@ import socket
 import time
 from collections import Counter
 from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from gevent import monkey
@@ -28,6 +30,21 @@ _log = logging.getLogger(__name__)
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 # gevent's own would wait in its loop, if only for a turn of it
 _poll = monkey.get_original("select", "poll")
+
+
+@lru_cache(256)
+def network_of(peer: str) -> str:
+    """Whom all bounds by address hold to be one: an address, or a network of IPv6.
+
+    There a single subscriber has 2**64 addresses at least. Source: RFC 4291 section
+    2.5.4, RFC 6177.
+    """
+    if ":" not in peer:
+        return peer
+    address = IPv6Address(peer)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 class Ending(StrEnum):

@@ -21,7 +21,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
-from vibecell.gateway.http.connection import Connection, Ending
+from vibecell.gateway.http.connection import Connection, Ending, network_of
 from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.gateway.http.serving import Closable, ServerLimits
@@ -77,7 +77,10 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         if isinstance(address, tuple):
             # without it Nagle and delayed acknowledgement cost 40 ms per reply
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        share = self._shares.setdefault(peer, Share())
+        network = network_of(peer)
+        share = self._shares.get(network)
+        if share is None:
+            share = self._shares[network] = Share()
         share.connections += 1
         connection = Connection(sock, peer, self.limits.stall_s, self.trace, share, self.endings)
         try:
@@ -90,7 +93,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
             self.idle.ended(connection)
             share.connections -= 1
             if not share.connections:
-                del self._shares[peer]
+                del self._shares[network]
 
     def _keep_room(self) -> None:
         wanted = self._free - self.pool.free_count()
