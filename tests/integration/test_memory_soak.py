@@ -16,7 +16,9 @@ from vibecell.gateway.auth import ANONYMOUS
 from vibecell.wire import link as wire
 
 MIB = 1024 * 1024
-ROUND = (100, 10, 60)  # who attach; with half a call; with WebSockets
+# how many attach, come with half a call, come with a WebSocket
+ROUND = (100, 10, 60)
+WARM_UP = (10, 1, 6)
 SETTLE_S = 20.0
 _RESET = struct.pack("ii", 1, 0)
 
@@ -74,9 +76,9 @@ def open_websocket(service: Service, path: str) -> socket.socket:
     return link
 
 
-def storm(service: Service, run_dir: Path, execution_id: str) -> None:
-    """One round: clients of the engine's and of the gateway's that all leave in the middle."""
-    attached, halves, websockets = ROUND
+def storm(service: Service, run_dir: Path, execution_id: str, counts: tuple[int, int, int]) -> None:
+    """Clients of the engine's and of the gateway's that all leave in the middle."""
+    attached, halves, websockets = counts
     for _ in range(attached):
         leave_with_unread_events(run_dir, execution_id)
     for _ in range(halves):
@@ -107,11 +109,11 @@ def test_five_hundred_clients_that_leave_in_the_middle_leave_no_memory_behind(
     assert service.gateway is not None
     processes = {"engine": engine_pid(engine_run_dir), "gateway": service.gateway.pid}
     execution_id = finished_flood(service)
-    storm(service, engine_run_dir, execution_id)
+    storm(service, engine_run_dir, execution_id, WARM_UP)
     time.sleep(6)  # a little more than the daemons' pace of giving back
     before = {name: resident_bytes(pid) for name, pid in processes.items()}
     for _ in range(3):  # 510 clients
-        storm(service, engine_run_dir, execution_id)
+        storm(service, engine_run_dir, execution_id, ROUND)
     for name, pid in processes.items():
         assert settled_below(lambda pid=pid: resident_bytes(pid), 1.1 * before[name]), name
     assert service.is_unharmed()
