@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import host
-from vibecell.engine import daemon, execution, link_streams
+from vibecell.engine import call_handler, daemon, execution, link_streams
 from vibecell.model.errors import MalformedRequest, PlatformError
 from vibecell.model.events import EndOfInput, Stdin
 from vibecell.model.limits import Limits
@@ -95,6 +95,15 @@ def test_half_a_control_is_not_waited_for_for_ever(
         link.sendall(announced(MIB) + b"x" * (MIB // 2))
         until(lambda: is_hung_up(link))
     assert shared.client.inspect(execution_id, ME).standing.state == "running"
+
+
+def test_half_a_call_is_not_waited_for_for_ever(
+    shared: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_handler, "CALL_TIMEOUT_S", 0.2)
+    with shared.raw() as link:
+        link.sendall(announced(8 * MIB) + b"x" * MIB)
+        until(lambda: is_hung_up(link))
 
 
 def test_a_message_in_many_pieces_arrives(shared: Engine) -> None:

@@ -230,6 +230,7 @@ class Execution:
                 # Nothing was heard of the program, and a cell has no other way
                 # to be noticed: whatever it did is gone with its cell.
                 _LOG.warning("execution %s begins again in another cell: %s", self.id, error)
+                forget_frames(error)
                 await cell.destroy()
                 self._cell = None
                 cell = await self._take_cell(backend, self._plan.profile)
@@ -333,6 +334,7 @@ class Execution:
             return await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
         except SandboxFailure as error:
             _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
+            forget_frames(error)
             return NOTHING_LEFT
 
     def _make_result(
