@@ -131,7 +131,8 @@ class Keeping:
         kept.ended_at = self._clock()
         self._ended.append(kept.id)
         self._put_away(kept)
-        self.sweep()
+        if self.used_bytes > self._budget_bytes:
+            self.sweep()
 
     def _put_away(self, kept: Kept) -> None:
         """Make one piece of record and log, where no part of that lies in a file."""
@@ -167,6 +168,7 @@ class Keeping:
         Raises:
             Conflict: it came with another request.
         """
+        self.sweep()  # a key is free again as soon as its result is too old
         known = self._keys.get(key)
         if known is None:
             return None
