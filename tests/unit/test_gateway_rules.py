@@ -6,7 +6,13 @@ from typing import Any, ClassVar
 
 import gevent
 import pytest
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import (
+    Forbidden,
+    RequestEntityTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 
 from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
@@ -20,7 +26,17 @@ from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
-from vibecell.model.errors import EngineUnavailable, UnknownExecution, VibecellError
+from vibecell.model.errors import (
+    Conflict,
+    EngineUnavailable,
+    FieldProblem,
+    InvalidRequest,
+    MalformedRequest,
+    QueueFull,
+    UnknownExecution,
+    UnsupportedLanguage,
+    VibecellError,
+)
 from vibecell.model.events import Cancel, Control
 from vibecell.model.execution import OnDisconnect
 from vibecell.model.status import Standing
@@ -69,7 +85,7 @@ class TestAuthenticator:
 
 
 def test_a_policy_grants_what_the_settings_say_and_defines_none_of_it_again() -> None:
-    granted = Access(7, 6, 5, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
+    granted = Access(7, 6, 5, 4, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
     policy = Policy.from_settings(Settings(gateway=granted))
     names = {each.name for each in fields(Access)}
     assert {name: getattr(policy, name) for name in names} == asdict(granted)
@@ -110,6 +126,46 @@ class TestQuota:
         quota.count_begun("a")
         with pytest.raises(TooManyRequests):
             quota.count_begun("a")
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            MalformedRequest("not valid JSON"),
+            InvalidRequest(FieldProblem("code", "is required")),
+            UnsupportedLanguage("no such language"),
+            RequestEntityTooLarge("a body has at most 2 bytes"),
+            UnsupportedMediaType("the body must be application/json"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_who_is_refused_again_and_again_has_to_wait(
+        self, refusal: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now_s = [1000.0]
+        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
+        quota = Quota(Policy(refused_per_minute=2))
+        for _ in range(2):
+            with pytest.raises(type(refusal)), quota.place("a"):
+                raise refusal
+            now_s[0] += 10
+        with pytest.raises(TooManyRequests) as caught, quota.place("a"):
+            pytest.fail("it is not even read")
+        assert caught.value.retry_after == 40
+        with quota.place("b"):
+            assert quota.open == 1
+        now_s[0] += 40
+        with quota.place("a"):
+            pass
+        assert quota.open == 0
+
+    @pytest.mark.parametrize(
+        "error", [Conflict("ended"), UnknownExecution("no such"), QueueFull("x"), OSError()]
+    )
+    def test_what_does_not_blame_the_message_is_not_counted(self, error: Exception) -> None:
+        quota = Quota(Policy(refused_per_minute=1))
+        for _ in range(3):
+            with pytest.raises(type(error)), quota.judging("a"):
+                raise error
 
 
 class TestMovingWindow:

@@ -2,7 +2,8 @@
 
 Owns rates and the count of what is open; refuses with 429 and a hint. The
 engine's own queue bounds everything together; this keeps one owner from
-taking it all.
+taking it all. A request that is refused takes this process's one thread as well,
+and no place in any queue: hence refusals have a rate of their own.
 """
 
 import math
@@ -10,10 +11,24 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from werkzeug.exceptions import TooManyRequests
+from werkzeug.exceptions import (
+    RequestEntityTooLarge,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
 
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
+from vibecell.model.errors import InvalidRequest, MalformedRequest, UnsupportedLanguage
+
+#: What says of a message that nothing will come of it, however often it is sent.
+_REFUSALS = (
+    MalformedRequest,
+    InvalidRequest,
+    UnsupportedLanguage,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
 
 class Lease:
@@ -37,6 +52,7 @@ class Quota:
 
     def __init__(self, policy: Policy) -> None:
         self._begun = MovingWindow(policy.begun_per_minute)
+        self._refused = MovingWindow(policy.refused_per_minute)
         self._concurrent = policy.concurrent
         self._held: Counter[str] = Counter()
 
@@ -46,10 +62,7 @@ class Quota:
         Raises:
             TooManyRequests: the owner's rate is used up.
         """
-        wait_s = self._begun.wait_s(owner)
-        if wait_s > 0:
-            wait_s = max(1, math.ceil(wait_s))
-            raise TooManyRequests("too many executions begun", retry_after=wait_s)
+        _require_room(self._begun, owner, "too many executions begun")
         self._begun.count(owner)
 
     def lease(self, owner: str) -> Lease:
@@ -65,14 +78,35 @@ class Quota:
 
     @contextmanager
     def place(self, owner: str) -> Iterator[None]:
-        """``lease`` for the time of a block."""
+        """``lease`` for the time of a block, in which a message of the owner is judged."""
         lease = self.lease(owner)
         try:
-            yield
+            with self.judging(owner):
+                yield
         finally:
             lease.release()
+
+    @contextmanager
+    def judging(self, owner: str) -> Iterator[None]:
+        """A block that reads a message and may refuse it, which is counted.
+
+        Raises:
+            TooManyRequests: too many of the owner's were refused within a minute.
+        """
+        _require_room(self._refused, owner, "too many requests that were refused")
+        try:
+            yield
+        except _REFUSALS:
+            self._refused.count(owner)
+            raise
 
     @property
     def open(self) -> int:
         """Places taken by all owners together."""
         return sum(self._held.values())
+
+
+def _require_room(window: MovingWindow, owner: str, otherwise: str) -> None:
+    wait_s = window.wait_s(owner)
+    if wait_s > 0:
+        raise TooManyRequests(otherwise, retry_after=max(1, math.ceil(wait_s)))

@@ -3,16 +3,16 @@
 Owns the numbers and names an operator may set for it; refuses values that mean
 nothing.
 
-Three numbers bound one owner, each enforced in one place. The gateway
+Four numbers bound one owner, each enforced in one place. The gateway
 (``gateway/quota.py``) counts what it serves: requests that are open
-(``concurrent``), and those that begin an execution (``begun_per_minute``); beyond
-either it answers 429. The engine (``engine/executions.py``) counts what runs or
-waits, whoever began it and whether or not somebody still watches:
-``max_per_owner`` of the settings, which is no grant of a gateway's; beyond it,
-503. As a defence it also bounds the connections that follow, by ``concurrent``
-(``engine/followers.py``). A peer who is no owner yet is bounded by address: in connections by the
-server (``gateway/http/server.py``), in refusals by ``gateway/refusals.py``, in wrong
-keys by ``gateway/auth.py``.
+(``concurrent``), those that begin an execution (``begun_per_minute``), and those it
+refused to read (``refused_per_minute``); beyond any it answers 429. The engine
+(``engine/executions.py``) counts what runs or waits, whoever began it and whether
+or not somebody still watches: ``max_per_owner`` of the settings, which is no grant
+of a gateway's; beyond it, 503. As a defence it also bounds the connections that
+follow, by ``concurrent`` (``engine/followers.py``). A peer who is no owner yet is
+bounded by address: in connections by the server (``gateway/http/server.py``), in
+refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/auth.py``.
 """
 
 from dataclasses import dataclass, fields
@@ -29,8 +29,9 @@ class Access:
         connections_per_peer: open at once from one address.
         concurrent: requests, streams and WebSockets one owner may hold open.
         begun_per_minute: requests of one owner that begin an execution.
+        refused_per_minute: messages of one owner that were malformed, too large or wrong;
+            requests from one address that were refused, and that no owner made.
         wrong_keys_per_minute: from one address.
-        refused_per_minute: requests from one address that no owner made.
         disconnect_grace_s: in which a client may come back to its run.
         first_message_s: from a WebSocket's opening to its ``execute``.
         heartbeat_s: between two bytes of a silent event stream.
@@ -44,8 +45,8 @@ class Access:
     connections_per_peer: int = 256
     concurrent: int = 256
     begun_per_minute: int = 60_000
+    refused_per_minute: int = 1_200
     wrong_keys_per_minute: int = 20
-    refused_per_minute: int = 600
     disconnect_grace_s: float = 5.0
     first_message_s: float = 30.0
     heartbeat_s: float = 8.0

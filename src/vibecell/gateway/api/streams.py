@@ -27,7 +27,7 @@ from vibecell.gateway.transports.websocket import (
 )
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
 from vibecell.model.events import ASIDE, Control, Finished, Stdin
-from vibecell.model.execution import Encoding
+from vibecell.model.execution import Encoding, ExecutionRequest
 from vibecell.wire.json_text import compact_json, strict_json_loads
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_event
@@ -126,17 +126,24 @@ def _refuse(websocket: WebSocket, error: Exception) -> None:
 
 def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
     try:
-        first = strict_json_loads(websocket.receive(gateway.policy.first_message_s))
+        asked = _asked(gateway, websocket, owner)
     except TimeoutError:
         websocket.close(4408, "no execute message came")
         return
-    if not isinstance(first, dict) or first.pop("type", None) != "execute":
-        raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
-    asked = gateway.execution_request(first)
     gateway.quota.count_begun(owner)
     with gateway.executor.submit_and_follow(asked, owner) as conversation:
         gateway.remember_page(conversation.id, asked)
         _Relay(gateway, websocket, conversation, owner).run(False)
+
+
+def _asked(gateway: Gateway, websocket: WebSocket, owner: str) -> ExecutionRequest:
+    """What the first message asks for; raises ``TimeoutError`` where none comes."""
+    message = websocket.receive(gateway.policy.first_message_s)
+    with gateway.quota.judging(owner):
+        first = strict_json_loads(message)
+        if not isinstance(first, dict) or first.pop("type", None) != "execute":
+            raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
+        return gateway.execution_request(first)
 
 
 class _Relay:
@@ -203,7 +210,7 @@ class _Relay:
         """Pass controls on; input waits aside, so that a cancel is always heard."""
         try:
             while True:
-                self._pass_on(_control(self._websocket.receive()))
+                self._pass_on(self._judged(self._websocket.receive()))
         except WebSocketClosed:
             self._hang_up()
         except Exception as error:
@@ -221,6 +228,10 @@ class _Relay:
         self._heard_all.wait(wait_s)
         # wakes the other direction, which may be waiting for the engine
         self._conversation.close()
+
+    def _judged(self, message: bytes) -> Control:
+        with self._gateway.quota.judging(self._owner):
+            return _control(message)
 
     def _pass_on(self, control: Control) -> None:
         if isinstance(control, ASIDE):
