@@ -1,5 +1,7 @@
 """Settings: where they come from and what they refuse."""
 
+import math
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -87,6 +89,27 @@ def test_file_named_by_the_environment(tmp_path: Path) -> None:
         ({"VIBECELL_HOST": "0.0.0.0"}, "host"),
         ({"VIBECELL_HOST": "example.org"}, "host"),
         ({"VIBECELL_CONFIG": "/nonexistent.toml"}, "nonexistent"),
+        ({"VIBECELL_STATE_DIR": "~nosuchuser/x"}, "state_dir: names somebody's home"),
+        ({"VIBECELL_RUN_DIR": "/a\0b"}, "run_dir: must be an absolute path"),
+        ({"VIBECELL_PLACES": "[" * 100_000}, "places: must be a table"),
+        ({"VIBECELL_PLACES": '{"a":' * 100_000}, "places: must be a table"),
+        ({"VIBECELL_PLACES": "9" * 5000}, "places: must"),
+        ({"VIBECELL_PLACES": '{"a":{},"a":{}}'}, "places: a is there twice"),
+        (
+            {"VIBECELL_PLACES": '{"a":{"wall":"fresh","wall":"shared"}}'},
+            "places: wall is there twice",
+        ),
+        ({"VIBECELL_PORT": "9" * 5000}, "port: must be a whole number"),
+        ({"VIBECELL_PORT": "8_0"}, "port: must be a whole number"),
+        ({"VIBECELL_ZYGOTE_MAX_FORKS": "0"}, "zygote_max_forks: must be at least 1"),
+        ({"VIBECELL_ZYGOTE_MAX_FORKS": "-1"}, "zygote_max_forks: must be at least 1"),
+        ({"VIBECELL_ZYGOTE_MAX_AGE_S": "nan"}, "zygote_max_age_s: must be a finite number"),
+        ({"VIBECELL_ZYGOTE_MAX_AGE_S": "inf"}, "zygote_max_age_s: must be a finite number"),
+        ({"VIBECELL_ZYGOTE_MAX_AGE_S": "1e999"}, "zygote_max_age_s: must be a finite number"),
+        ({"VIBECELL_ZYGOTE_MAX_AGE_S": "0"}, "zygote_max_age_s: must be above 0"),
+        ({"VIBECELL_ZYGOTE_MAX_AGE_S": "-1"}, "zygote_max_age_s: must be above 0"),
+        ({"VIBECELL_UID_BASE": "4294967294"}, "uid_base: must be at most 4293918718"),
+        ({"VIBECELL_GATEWAY_UID": "4294967295"}, "gateway_uid: must be at most 4294967294"),
     ],
 )
 def test_wrong_settings_are_named(environ: dict[str, str], named: str) -> None:
@@ -103,6 +126,10 @@ def test_wrong_settings_are_named(environ: dict[str, str], named: str) -> None:
         ("port = true", "port"),
         ('api_keys = ["x", 1]', "api_keys"),
         ("port =", "vibecell.toml"),
+        (f"port = {'[' * 5000}", "vibecell.toml"),
+        ("zygote_max_age_s = nan", "zygote_max_age_s"),
+        (f"zygote_max_age_s = 1{'0' * 400}", "zygote_max_age_s: must be a number"),
+        ("cell_cpus = inf", "cell_cpus: must be a finite number"),
     ],
 )
 def test_wrong_file_settings_are_named(tmp_path: Path, text: str, named: str) -> None:
@@ -119,6 +146,24 @@ def test_open_to_the_network_with_keys() -> None:
 def test_settings_built_by_hand_are_judged_too() -> None:
     with pytest.raises(ConfigError, match="max_concurrent"):
         Settings(max_concurrent=0)
+
+
+def test_what_is_no_number_is_refused_in_settings_built_by_hand() -> None:
+    for name in ("zygote_max_age_s", "cell_cpus", "result_ttl_s"):
+        for value in (math.nan, math.inf, -1.0):
+            with pytest.raises(ConfigError, match=name):
+                Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_whoever_has_no_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(Path, "home", homeless)
+    for environ in ({}, {"HOME": "relative"}):
+        with pytest.raises(ConfigError, match="HOME: must be set"):
+            load(environ)
 
 
 def test_what_the_gateway_grants_can_be_set(tmp_path: Path) -> None:

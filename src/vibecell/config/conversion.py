@@ -6,6 +6,7 @@ repeating it: it may be a key. What a value must keep is ``rules.py``'s.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ def members(base: _T, table: object) -> _T:
 
 def _mapping(kind: Any, value: object) -> Mapping[str, object]:
     """A table of a file, or in a variable the same as JSON."""
-    table = json.loads(value) if isinstance(value, str) else value
+    table = _json(value) if isinstance(value, str) else value
     if not isinstance(table, dict):
         raise ValueError("must be a table")
     values = {}
@@ -94,6 +95,24 @@ def _mapping(kind: Any, value: object) -> Mapping[str, object]:
     return MappingProxyType(values)
 
 
+def _json(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_named_once)
+    except WrongMember:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ValueError("must be a table, in a variable as JSON") from error
+
+
+def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table: dict[str, object] = {}
+    for name, value in pairs:
+        if name in table:  # for which a file is refused as well
+            raise WrongMember(name, "is there twice")
+        table[name] = value
+    return table
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("must be text")
@@ -105,14 +124,19 @@ def _maybe_empty(value: object) -> str:
 
 
 def _path(value: object) -> Path:
-    path = Path(_text(value)).expanduser()
-    if not path.is_absolute():
+    try:
+        path = Path(_text(value)).expanduser()
+    except RuntimeError as error:
+        raise ValueError("names somebody's home, who is not known or has none") from error
+    if not path.is_absolute() or "\0" in str(path):
         raise ValueError("must be an absolute path")
     return path
 
 
 def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be a whole number")
+    if isinstance(value, str) and "_" in value:  # which is Python's affair
         raise ValueError("must be a whole number")
     try:
         return int(value)
@@ -124,9 +148,12 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("must be a number")
     try:
-        return float(value)
-    except ValueError as error:
+        number = float(value)
+    except (ValueError, OverflowError) as error:
         raise ValueError("must be a number") from error
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number
 
 
 def _switch(value: object) -> bool:

@@ -69,7 +69,10 @@ def _default_directories(environ: Mapping[str, str]) -> tuple[Path, Path]:
     """
     if os.geteuid() == 0:
         return Path("/var/lib/vibecell"), Path("/run/vibecell")
-    home = Path(environ.get("HOME") or Path.home())
+    try:
+        home = _absolute(environ.get("HOME")) or Path.home()
+    except RuntimeError as error:
+        raise ConfigError("HOME: must be set, as this user has no home") from error
     state = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
     runtime = _absolute(environ.get("XDG_RUNTIME_DIR"))
     run_dir = runtime / "vibecell" if runtime else state / "vibecell" / "run"
@@ -97,6 +100,8 @@ def _from_toml(kind: type[Settings], path: Path | None) -> dict[str, object]:
             table = tomllib.load(file)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deep") from error
     _check_names(table, kind, f"{path}: ")
     for name, member in types_of(kind).items():
         if name in table and is_dataclass(member):

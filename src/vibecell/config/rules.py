@@ -36,6 +36,11 @@ def at_most(most: int) -> Rule:
     return Rule(lambda number: number <= most, f"must be at most {most}")
 
 
+def above(least: float) -> Rule:
+    """A number of more than ``least``, and neither infinite nor none."""
+    return Rule(lambda number: least < number < float("inf"), f"must be above {least:g}")
+
+
 def types_of(kind: type) -> Mapping[str, Any]:
     """The fields of a dataclass and their types, rules included."""
     return get_type_hints(kind, include_extras=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from vibecell.config.rules import MaybeEmpty, Rule, at_least, at_most, broken
+from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, broken
 from vibecell.model.access import DEFAULT_ACCESS, Access
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
@@ -26,6 +26,8 @@ DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_BASE_IMAGE = "python:3-slim"  # what runtime images of containers are built on
 MIN_API_KEY_CHARACTERS = 16
 MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
+HIGHEST_UID = 2**32 - 2  # the one above it means nobody's; source: setresuid(2)
+UIDS = 1024 * 1024  # of all blocks that are taken above the base
 _DEFAULT_WALLS: Mapping[str, Wall] = {"docker": "fresh"}
 _PLACE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 
@@ -146,13 +148,13 @@ class Settings:
     pool_min_idle: Annotated[int, at_least(0)] = 2
     pool_max_idle: Annotated[int, at_least(0)] = field(default_factory=_default_max_idle)
     pool_parallel: Annotated[int, at_least(1)] = field(default_factory=_default_parallel)
-    zygote_max_forks: int = 2_000
-    zygote_max_age_s: float = 1_800.0
+    zygote_max_forks: Annotated[int, at_least(1)] = 2_000
+    zygote_max_age_s: Annotated[float, above(0)] = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
     api_keys: Annotated[tuple[str, ...], _API_KEYS] = field(default=(), repr=False)
     cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
-    uid_base: Annotated[int, at_least(100_000)] = 1_900_000_000
-    gateway_uid: Annotated[int, at_least(1)] = 65534
+    uid_base: Annotated[int, at_least(100_000), at_most(HIGHEST_UID - UIDS)] = 1_900_000_000
+    gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID)] = 65534
     result_ttl_s: Annotated[float, _RESULT_TTL_S] = 300.0
     body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
