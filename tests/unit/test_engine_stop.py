@@ -44,12 +44,15 @@ def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _stopped(
-    folder: Path, backend: FakeBackend, use: Callable[[], Awaitable[None]] | None = None
+    folder: Path,
+    backend: FakeBackend,
+    use: Callable[[], Awaitable[None]] | None = None,
+    give_up: Callable[[], None] = lambda: None,
 ) -> float:
     """Run an engine, use it, stop it; how long the stop took, in seconds."""
     settings = Settings(run_dir=folder, state_dir=folder, backend="fake")
     stop = asyncio.Event()
-    engine = asyncio.create_task(run_engine(settings, backend, Offer((PYTHON,)), stop))
+    engine = asyncio.create_task(run_engine(settings, backend, Offer((PYTHON,)), stop, give_up))
     if use is None:
         await asyncio.sleep(0.1)
     else:
@@ -100,9 +103,12 @@ def test_walls_that_do_not_end_are_left_and_told(
     async def use() -> None:
         await asyncio.sleep(0)
 
+    given_up: list[bool] = []
     with caplog.at_level(logging.ERROR):
-        assert asyncio.run(_stopped(folder, ClosesNever(), use)) < 5.0
+        took_s = asyncio.run(_stopped(folder, ClosesNever(), use, lambda: given_up.append(True)))
+    assert took_s < 5.0
     assert "the walls did not end in time" in caplog.text
+    assert given_up == [True], "threads that hang end with the process only"
 
 
 @pytest.mark.parametrize("stuck", ["program", "cell"])

@@ -136,7 +136,8 @@ def _engine(settings: Settings) -> None:
     from vibecell.engine.daemon import run_engine
 
     deployment = deploy(settings)
-    asyncio.run(run_engine(settings, deployment.backend(), deployment.offer))
+    backend, offer = deployment.backend(), deployment.offer
+    asyncio.run(run_engine(settings, backend, offer, give_up=lambda: os._exit(EXIT_FAILED)))
 
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +40,7 @@ async def run_engine(
     backend: Backend,
     offer: Offer,
     stop: asyncio.Event | None = None,
+    give_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
 
@@ -48,6 +49,8 @@ async def run_engine(
         backend: not yet open; is closed at the end.
         offer: what can be run, where the backend has the profiles of it.
         stop: ends the engine when set, for a caller in the same process.
+        give_up: ends the process, called where the backend does not close in its time. A
+            thread that waits for a Docker engine that is frozen ends with nothing less.
 
     Raises:
         SandboxFailure: a required layer is missing; names all of them.
@@ -72,7 +75,8 @@ async def run_engine(
                     task.cancel()
                 await executions.stop()
         finally:
-            await _close(backend)
+            if not await _closes(backend):
+                give_up()
 
 
 async def _opened(backend: Backend) -> Capabilities:
@@ -92,13 +96,15 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
     return None
 
 
-async def _close(backend: Backend) -> None:
-    """Give back what the backend has of the host; what takes too long ends with the engine."""
+async def _closes(backend: Backend) -> bool:
+    """Whether it gives back in time what it has of the host."""
     try:
         async with asyncio.timeout(BACKEND_STOP_S):
             await backend.close()
     except TimeoutError:
         _LOG.error("the walls did not end in time; what is left ends with the engine")
+        return False
+    return True
 
 
 async def _give_back_for_ever() -> None:
