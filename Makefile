@@ -14,6 +14,7 @@ PYTEST_ARGS ?=
 CASE ?=
 QUICK ?=
 AGAINST ?=
+ONLY ?=
 SECONDS ?=
 
 help: ## say what there is
@@ -41,10 +42,13 @@ page: $(STAMPS)/run $(STAMPS)/web ## write the page's types from the model, and 
 flame: $(STAMPS)/bench $(STAMPS)/image ## draw what each process is busy with, under load: SECONDS=20 for longer
 	@$(BIN)/python -m bench.flame $(if $(SECONDS),--seconds $(SECONDS))
 
+mutants: ready-to-test ## put faults into a copy, and see which the tests notice: ONLY=engine/ for some
+	@$(BIN)/python -m mutants $(addprefix --only ,$(ONLY))
+
 lint: $(STAMPS)/test ## style, types and the import graph
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src bench
+	$(BIN)/mypy src bench mutants
 	cd src/vibecell/cell && $(CURDIR)/$(BIN)/mypy --strict --python-version 3.11 \
 		--cache-dir $(CURDIR)/.mypy_cache/cell *.py
 	$(BIN)/lint-imports --no-cache
@@ -107,5 +111,5 @@ $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 
-.PHONY: help serve doctor image test bench page flame lint format unit conformance languages integration \
+.PHONY: help serve doctor image test bench page flame mutants lint format unit conformance languages integration \
 	security e2e ready-to-test clean

@@ -152,6 +152,7 @@ HEADS = [
     "bench/__init__.py",
     "deploy/README.md",
     "docs/README.md",
+    "mutants/__init__.py",
     "tests/README.md",
     "web/README.md",
     *(str(p.relative_to(ROOT)) for p in sorted(PACKAGE.glob("*/**/__init__.py"))),

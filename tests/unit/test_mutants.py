@@ -1,0 +1,144 @@
+"""The lists of mutants are true, and the command tells what the tests noticed and what not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mutants import table
+from mutants.listed import ListError, Mutant, faults, mutated, read_lists
+from mutants.tree_copy import TreeCopy, tree_copy
+from mutants.trial import Examiner, Trial
+
+SOURCE = "def half(x):\n    return x // 2\n"
+TESTS = """
+import time
+from vibecell.halves import half
+
+def test_half():
+    assert half(4) == 2
+
+def test_that_never_passes():
+    assert half(4) == 5
+
+def test_that_waits():
+    time.sleep(half(4) * 0.01)
+"""
+
+
+def test_every_mutant_still_applies_and_its_tests_are_there() -> None:
+    assert faults(read_lists()) == []
+
+
+def mutant(old: str = "x // 2", new: str = "x // 3", tests: str = "::test_half") -> Mutant:
+    return Mutant("a-half", "halves.py", "Halves are no halves.", old, new, (f"tests.py{tests}",))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    package = tmp_path / "checkout/src/vibecell"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "halves.py").write_text(SOURCE)
+    (tmp_path / "checkout/tests.py").write_text(TESTS)
+    (tmp_path / "checkout/pytest.ini").write_text("[pytest]\n")
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def copy(tree: Path) -> Iterator[TreeCopy]:
+    with tree_copy(tree) as copy:
+        copy.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # these tests need none
+        yield copy
+
+
+def test_a_fault_that_a_test_notices_is_killed_and_the_test_is_named(
+    copy: TreeCopy, tree: Path
+) -> None:
+    trial = Examiner(copy).try_mutant(mutant())
+    assert (trial.fate, trial.why) == ("killed", "tests.py::test_half")
+    assert (tree / "src/vibecell/halves.py").read_text() == SOURCE
+    assert (copy.root / "src/vibecell/halves.py").read_text() == SOURCE
+
+
+def test_faults_of_one_size_in_one_second_are_each_tried(copy: TreeCopy) -> None:
+    examiner = Examiner(copy)
+    fates = [
+        examiner.try_mutant(mutant(new=new)).fate for new in ("x // 3", "2 * x // 4", "x // 1")
+    ]
+    assert fates == ["killed", "survived", "killed"]
+
+
+def test_tests_that_do_not_end_have_noticed(
+    copy: TreeCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mutants.trial.SLACK_S", 0.5)
+    endless = mutant(new="x * 99_999", tests="::test_that_waits")
+    trial = Examiner(copy).try_mutant(endless)
+    assert trial.fate == "killed"
+    assert trial.why.startswith("not done in")
+
+
+def test_tests_that_fail_anyhow_or_are_not_there_tell_nothing(copy: TreeCopy) -> None:
+    examiner = Examiner(copy)
+    assert examiner.try_mutant(mutant(tests="::test_that_never_passes")).fate == "not tried"
+    assert examiner.try_mutant(mutant(tests="::test_of_nothing")).fate == "not tried"
+    unimportable = mutant(old="def half", new="def other")
+    assert examiner.try_mutant(unimportable).fate == "not tried"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("x // 4", "x", "0 times"),
+        ("x", "y", "2 times"),
+        ("x // 2", "x // 2", "changes nothing"),
+        ("x // 2", "x //", "is no Python"),
+    ],
+)
+def test_a_mutant_that_does_not_apply_is_an_error(tree: Path, old: str, new: str, why: str) -> None:
+    with pytest.raises(ListError, match=why):
+        mutated(mutant(old, new), tree)
+
+
+def test_tests_that_are_gone_are_an_error(tree: Path) -> None:
+    assert faults([mutant(tests="::test_gone")], tree) == [
+        "a-half: there is no tests.py::test_gone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ('id = "a-b"', "has file, id"),
+        ('id = "a-b"\nfile = "y/x.py"\nmeans = ""\nold = "1"\nnew = "2"\ntests = ["t"]', "of room"),
+        ('id = "A"\nfile = "room/x.py"\nmeans = ""\nold = "1"\nnew = "2"\ntests = ["t"]', "an id"),
+        ('id = "a-b"\nfile = "room/x.py"\nmeans = ""\nold = 1\nnew = "2"\ntests = []', "texts"),
+    ],
+)
+def test_an_entry_that_is_not_whole_is_an_error(tmp_path: Path, entry: str, why: str) -> None:
+    (tmp_path / "room.toml").write_text(f"[[mutant]]\n{entry}\n")
+    with pytest.raises(ListError, match=why):
+        read_lists(tmp_path)
+
+
+def test_two_mutants_have_two_names(tmp_path: Path) -> None:
+    entry = 'id = "a-b"\nfile = "{0}/x.py"\nmeans = ""\nold = "1"\nnew = "2"\ntests = ["t"]'
+    for room in ("one", "two"):
+        (tmp_path / f"{room}.toml").write_text("[[mutant]]\n" + entry.format(room))
+    with pytest.raises(ListError, match="more than one mutant is called a-b"):
+        read_lists(tmp_path)
+
+
+def test_the_table_counts_by_module_and_names_what_survived(tmp_path: Path) -> None:
+    document = tmp_path / "mutants.md"
+    document.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
+    trials = [Trial(mutant(), "killed", "t", 1.0), Trial(mutant(), "survived", "", 1.0)]
+    table.write(trials, document)
+    text = document.read_text()
+    assert "| `halves.py` | 1 | 2 |" in text
+    assert "- `a-half` survived. Halves are no halves." in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert table.score(trials) == 0.5
