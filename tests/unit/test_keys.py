@@ -1,0 +1,53 @@
+"""What counts as trying a key, and what is no key at all."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from werkzeug.exceptions import TooManyRequests, Unauthorized
+
+from vibecell.gateway.auth import Authenticator
+from vibecell.gateway.policy import Policy
+
+KEY = "0123456789abcdef-key"
+MOST = 5
+
+
+def asked_by(address: str, **fields: str) -> dict[str, Any]:
+    return {
+        "vibecell.handler": SimpleNamespace(connection=SimpleNamespace(peer=address)),
+        **fields,
+    }
+
+
+@pytest.fixture
+def door() -> Authenticator:
+    return Authenticator(Policy(api_keys=(KEY,), wrong_keys_per_minute=MOST))
+
+
+def test_a_page_that_is_opened_without_a_key_tries_none(door: Authenticator) -> None:
+    for _ in range(10 * MOST):
+        with pytest.raises(Unauthorized):
+            door.owner(asked_by("192.0.2.1"))
+    with pytest.raises(Unauthorized):
+        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+
+
+def test_who_guesses_is_turned_away_and_nobody_at_another_address_is(door: Authenticator) -> None:
+    for _ in range(MOST):
+        with pytest.raises(Unauthorized):
+            door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+    with pytest.raises(TooManyRequests):
+        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+    with pytest.raises(Unauthorized):
+        door.owner(asked_by("192.0.2.2", HTTP_AUTHORIZATION="Bearer wrong"))
+
+
+@pytest.mark.parametrize("offered", ["Bearer", "Bearer ", f"Bearer {KEY},Bearer {KEY}", f"{KEY}"])
+def test_what_is_no_key_counts_as_a_wrong_one(door: Authenticator, offered: str) -> None:
+    for _ in range(MOST):
+        with pytest.raises(Unauthorized):
+            door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
+    with pytest.raises(TooManyRequests):
+        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
+    assert door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=f"Bearer {KEY}"))
