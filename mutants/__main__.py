@@ -2,7 +2,7 @@
 
 Owns the choice of mutants and the exit status: 0 where at least nine in ten are killed
 and every one was tried, 1 where not, 2 where nothing could be tried. Refuses to write
-into ``docs/mutants.md`` what was not tried whole.
+into ``docs/mutants.md`` of a module that was not tried whole.
 """
 
 import argparse
@@ -42,11 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VibecellError as error:
         _say(f"there is no runtime image to copy: {error}")
         return 2
-    print(table.as_markdown(trials))
+    print(table.as_markdown(table.rows_of(trials)))
+    for trial in (t for t in trials if t.fate != "killed"):
+        why = f" ({trial.why})" if trial.why else ""
+        _say(f"{trial.fate}: {trial.mutant.id}{why}: {trial.mutant.means}")
+    table.write(trials, listed, DOCUMENTATION)
     tried = all(t.fate != "not tried" for t in trials)
-    if len(chosen) == len(listed) and tried:
-        table.write(trials, DOCUMENTATION)
-        _say(f"written to {DOCUMENTATION}")
     return 0 if tried and table.score(trials) >= table.GOAL else 1
 
 

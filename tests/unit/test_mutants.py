@@ -130,15 +130,24 @@ def test_two_mutants_have_two_names(tmp_path: Path) -> None:
         read_lists(tmp_path)
 
 
-def test_the_table_counts_by_module_and_names_what_survived(tmp_path: Path) -> None:
+def test_a_row_is_written_anew_when_its_module_was_tried_whole(tmp_path: Path) -> None:
     document = tmp_path / "mutants.md"
-    document.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
+    row = "| `{}` | 3 | {} | `x-y` |\n"
+    before = row.format("halves.py", 2) + row.format("other.py", 3) + row.format("gone.py", 3)
+    document.write_text(f"before\n<!-- table -->\n{before}<!-- end of table -->\nafter\n")
+    other = [Mutant(f"other-{n}", "other.py", "", "a", "b", ("t",)) for n in range(3)]
+    listed = [mutant(), mutant(), *other]
     trials = [Trial(mutant(), "killed", "t", 1.0), Trial(mutant(), "survived", "", 1.0)]
-    table.write(trials, document)
-    text = document.read_text()
-    assert "| `halves.py` | 1 | 2 |" in text
-    assert "- `a-half` survived. Halves are no halves." in text
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
-    assert "old" not in text
+    table.write([*trials, Trial(other[0], "killed", "t", 1.0)], listed, document)
+    assert document.read_text().splitlines() == [
+        "before", "<!-- table -->", "",
+        "| module | killed | of | not killed |",
+        "|---|---|---|---|",
+        "| `halves.py` | 1 | 2 | `a-half` |",
+        "| `other.py` | 3 | 3 | `x-y` |",
+        "| all | 4 | 5 | |",
+        "", "<!-- end of table -->", "after",
+    ]  # fmt: skip
     assert table.score(trials) == 0.5
+    table.write([Trial(mutant(), "killed", "t", 1.0)] * 2, listed, document)
+    assert "| `halves.py` | 2 | 2 | |" in document.read_text()
