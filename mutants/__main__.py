@@ -7,6 +7,7 @@ into ``docs/mutants.md`` of a module that was not tried whole.
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -88,4 +89,6 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    # however it is told to end, the copy goes, and what the tests have started
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
