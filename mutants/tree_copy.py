@@ -43,6 +43,7 @@ class TreeCopy:
             "PYTHONPATH": str(self.root / "src"),
             "TMPDIR": str(temporary),
             "VIBECELL_STATE_DIR": str(self._state),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "CI": "true",  # a mutant does not survive because a test was skipped
         }
 

@@ -48,7 +48,6 @@ def tree(tmp_path: Path) -> Path:
 @pytest.fixture
 def copy(tree: Path) -> Iterator[TreeCopy]:
     with tree_copy(tree) as copy:
-        copy.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # these tests need none
         yield copy
 
 
