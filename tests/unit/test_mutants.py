@@ -7,7 +7,7 @@ import pytest
 
 from mutants import table
 from mutants.listed import ListError, Mutant, faults, mutated, read_lists
-from mutants.tree_copy import TreeCopy, tree_copy
+from mutants.tree_copy import tree_copy
 from mutants.trial import Examiner, Trial
 
 SOURCE = "def half(x):\n    return x // 2\n"
@@ -34,52 +34,46 @@ def mutant(old: str = "x // 2", new: str = "x // 3", tests: str = "::test_half")
     return Mutant("a-half", "halves.py", "Halves are no halves.", old, new, (f"tests.py{tests}",))
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    package = tmp_path / "checkout/src/vibecell"
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    top = tmp_path_factory.mktemp("checkout")
+    package = top / "src/vibecell"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "halves.py").write_text(SOURCE)
-    (tmp_path / "checkout/tests.py").write_text(TESTS)
-    (tmp_path / "checkout/pytest.ini").write_text("[pytest]\n")
-    return tmp_path / "checkout"
+    (top / "tests.py").write_text(TESTS)
+    (top / "pytest.ini").write_text("[pytest]\n")
+    return top
 
 
-@pytest.fixture
-def copy(tree: Path) -> Iterator[TreeCopy]:
+@pytest.fixture(scope="module")
+def examiner(tree: Path) -> Iterator[Examiner]:
+    """One for all: each set of tests runs once without a mutant."""
     with tree_copy(tree) as copy:
-        yield copy
+        yield Examiner(copy)
+    assert not copy.root.exists()
 
 
 def test_a_fault_that_a_test_notices_is_killed_and_the_test_is_named(
-    copy: TreeCopy, tree: Path
+    examiner: Examiner, tree: Path
 ) -> None:
-    trial = Examiner(copy).try_mutant(mutant())
-    assert (trial.fate, trial.why) == ("killed", "tests.py::test_half")
+    # of one size, and within one second: what is compiled of one must not pass for another
+    tried = [examiner.try_mutant(mutant(new=new)) for new in ("x // 3", "2 * x // 4", "x // 1")]
+    assert [trial.fate for trial in tried] == ["killed", "survived", "killed"]
+    assert [trial.why for trial in tried] == ["tests.py::test_half", "", "tests.py::test_half"]
     assert (tree / "src/vibecell/halves.py").read_text() == SOURCE
-    assert (copy.root / "src/vibecell/halves.py").read_text() == SOURCE
-
-
-def test_faults_of_one_size_in_one_second_are_each_tried(copy: TreeCopy) -> None:
-    examiner = Examiner(copy)
-    fates = [
-        examiner.try_mutant(mutant(new=new)).fate for new in ("x // 3", "2 * x // 4", "x // 1")
-    ]
-    assert fates == ["killed", "survived", "killed"]
 
 
 def test_tests_that_do_not_end_have_noticed(
-    copy: TreeCopy, monkeypatch: pytest.MonkeyPatch
+    examiner: Examiner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mutants.trial.SLACK_S", 0.5)
-    endless = mutant(new="x * 99_999", tests="::test_that_waits")
-    trial = Examiner(copy).try_mutant(endless)
+    trial = examiner.try_mutant(mutant(new="x * 99_999", tests="::test_that_waits"))
     assert trial.fate == "killed"
     assert trial.why.startswith("not done in")
 
 
-def test_tests_that_fail_anyhow_or_are_not_there_tell_nothing(copy: TreeCopy) -> None:
-    examiner = Examiner(copy)
+def test_tests_that_fail_anyhow_or_are_not_there_tell_nothing(examiner: Examiner) -> None:
     assert examiner.try_mutant(mutant(tests="::test_that_never_passes")).fate == "not tried"
     assert examiner.try_mutant(mutant(tests="::test_of_nothing")).fate == "not tried"
     unimportable = mutant(old="def half", new="def other")
