@@ -41,7 +41,7 @@ def test_a_result_cannot_be_read_after_its_time(now: Callable[..., float]) -> No
     kept.log.append(END)
     keeping.ended(kept)
     now(9.9)
-    assert keeping.find("x", "me") is kept
+    assert keeping.find("x", "me").log.result() == END.result
     now(0.1)
     with pytest.raises(UnknownExecution):
         keeping.find("x", "me")
@@ -52,7 +52,9 @@ def test_a_key_may_be_used_anew_after_its_time(now: Callable[..., float]) -> Non
     kept = kept_of(keeping)
     kept.log.append(END)
     keeping.ended(kept)
-    assert keeping.named(("me", "key"), b"one") is kept
+    named = keeping.named(("me", "key"), b"one")
+    assert named is not None
+    assert named.id == "x"
     now(10.0)
     keeping.sweep()
     assert keeping.named(("me", "key"), b"another") is None
@@ -71,3 +73,4 @@ def test_the_file_of_a_log_goes_with_it(now: Callable[..., float], tmp_path: Pat
     now(10.0)
     keeping.sweep()
     assert not of_the_log & open_descriptors()
+    assert (len(keeping), keeping.used_bytes) == (0, 0)
