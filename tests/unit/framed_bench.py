@@ -19,6 +19,7 @@ from vibecell.sandbox.backend import Occurrence, ProcessSpec
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.host.identity import CellIdentity
+from vibecell.sandbox.mechanisms.cgroup import Cgroup
 
 from .descriptors import open_descriptors
 
@@ -80,8 +81,13 @@ def body_of_agent() -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def run(test: Callable[[Bench], Awaitable[None]]) -> None:
-    """Run a test; whatever it did, the cell ends and gives everything back."""
+def run(test: Callable[[Bench], Awaitable[None]], cgroup: Cgroup | None = None) -> None:
+    """Run a test; whatever it did, the cell ends and gives everything back.
+
+    Args:
+        test: is given the bench.
+        cgroup: of the cell; ``None`` where the host grants none.
+    """
 
     async def whole() -> None:
         before = open_descriptors()
@@ -96,7 +102,8 @@ def run(test: Callable[[Bench], Awaitable[None]]) -> None:
             def gone() -> None:
                 bench.destroyed += 1
 
-            identity = CellIdentity(7, None, None, uid_back)
+            remove = Cgroup.remove if cgroup is None else type(cgroup).remove
+            identity = CellIdentity(7, cgroup, None, uid_back, remove, remove)
             pidfd = os.pidfd_open(body.pid)
             cell = FramedCell(here, pidfd, identity, lambda spec: {"x": spec.mode}, gone)
             bench = Bench(cell, Agent(there), body)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,15 @@ def test_reseeding_leaves_nothing_shared() -> None:
     forking.reseed()
     assert random.random() != first
     assert vars(tempfile)["_name_sequence"] is None
+
+
+def test_no_two_forks_have_the_clock_of_uuids_in_common() -> None:
+    """A zygote that was ahead of time would give the same time to all its programs."""
+    node = 0x5E_00_00_00_00_01
+    ahead = uuid.uuid1(node, clock_seq=1).time + 10**12  # a day, in units of 100 ns
+    vars(uuid)["_last_timestamp"] = ahead
+    forking.reseed()
+    assert uuid.uuid1(node, clock_seq=1).time < ahead
 
 
 def test_collapsing_memory_keeps_what_is_in_it() -> None:

@@ -55,6 +55,30 @@ def test_root_is_read_only_and_devices_are_not_made() -> None:
         assert rights_at(spec, path) & (landlock.MAKE_CHAR | landlock.MAKE_BLOCK) == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/dev", landlock.WRITE_FILE | landlock.IOCTL_DEV),  # its devices are written to
+        ("/run/display", landlock.WRITE_FILE),
+        ("/", 0),
+    ],
+)
+def test_where_nothing_is_to_be_made_nothing_can_be_changed(path: str, more: int) -> None:
+    look = landlock.EXECUTE | landlock.READ_FILE | landlock.READ_DIR
+    for abi in ALL_ABIS:
+        assert rights_at(landlock.ruleset(abi), path) & ~(look | more) == 0
+
+
+def test_only_what_is_a_cells_own_is_its_to_change() -> None:
+    rules = landlock.ruleset(7)["rules"]
+    assert isinstance(rules, list)
+    assert {path for path, rights in rules if rights & landlock.MAKE_REG} == {
+        "/workspace",
+        "/tmp",
+        "/dev/shm",
+    }
+
+
 def test_no_network_right_is_handled_so_that_loopback_works() -> None:
     assert all("net" not in key for key in landlock.ruleset(7))
 

@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from host import lacking
+from vibecell.sandbox.mechanisms import landlock
+
 Attempt = Callable[[str], "subprocess.CompletedProcess[str]"]
 pytestmark = pytest.mark.kernel
 
@@ -200,5 +203,103 @@ if spy == 0:
 code = os.waitpid(spy, 0)[1]
 os.kill(pid, 9); os.waitpid(pid, 0)
 assert code == 0
+""",
+    )
+
+
+def test_who_becomes_another_is_in_no_group_of_before(attempt: Attempt, as_root: None) -> None:
+    passes(
+        attempt,
+        """
+os.setgroups([4, 27, 4242])
+confine.change_identity(4343)
+assert os.getgroups() == [], os.getgroups()
+assert os.getresuid() == os.getresgid() == (4343, 4343, 4343)
+""",
+    )
+
+
+def test_securebits_are_locked_for_whoever_might_change_them(
+    attempt: Attempt, as_root: None
+) -> None:
+    """A process with uid 0 and the capability for it makes no root of itself again."""
+    passes(
+        attempt,
+        """
+PR_GET_SECUREBITS, PR_SET_SECUREBITS, CAP_SETPCAP = 27, 28, 8
+confine.drop_capabilities(frozenset({CAP_SETPCAP}))
+assert int(status()['CapEff'], 16) == 1 << CAP_SETPCAP
+set_bits = libc.prctl(PR_GET_SECUREBITS, 0, 0, 0, 0)
+assert set_bits == 0b11001111, bin(set_bits)  # capabilities(7): all but "keep caps", each locked
+for bit in (0, 1, 2, 3, 6, 7):
+    assert libc.prctl(PR_SET_SECUREBITS, set_bits & ~(1 << bit), 0, 0, 0) == -1, bit
+    assert ctypes.get_errno() == errno.EPERM
+assert libc.prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == set_bits
+""",
+    )
+
+
+def test_ambient_capabilities_are_gone_though_they_were_raised(
+    attempt: Attempt, as_root: None
+) -> None:
+    passes(
+        attempt,
+        """
+import struct
+PR_CAP_AMBIENT, RAISE = 47, 2
+header, data = struct.pack('Ii', 0x20080522, 0), ctypes.create_string_buffer(24)
+assert libc.capget(header, data) == 0
+low, permitted, _, high, permitted_high, _ = struct.unpack('6I', data.raw)
+wanted = struct.pack('6I', low, permitted, permitted, high, permitted_high, permitted_high)
+assert libc.capset(header, wanted) == 0
+for number in (6, 7):
+    assert libc.prctl(PR_CAP_AMBIENT, RAISE, number, 0, 0) == 0
+assert int(status()['CapAmb'], 16) == 1 << 6 | 1 << 7
+confine.drop_capabilities(frozenset({6, 7}))
+kept = status()
+assert int(kept['CapAmb'], 16) == int(kept['CapInh'], 16) == 0, kept
+assert int(kept['CapEff'], 16) == 1 << 6 | 1 << 7
+""",
+    )
+
+
+def test_under_the_rules_of_programs_devices_are_used_and_none_is_made_or_removed(
+    attempt: Attempt, as_root: None
+) -> None:
+    """Even where the mount that a cell has there was made wrongly, and can be written to."""
+    if not landlock.supported_abi():
+        lacking("Landlock")
+    passes(
+        attempt,
+        """
+from vibecell.sandbox.mechanisms import landlock
+confine.unshare(0x20000)
+confine.mount('none', '/', None, 1 << 14 | 1 << 18, None)
+confine.mount('tmpfs', '/dev', 'tmpfs', 2, 'size=64k,mode=777')
+os.mknod('/dev/null', 0o20666, os.makedev(1, 3)); os.chmod('/dev/null', 0o666)
+os.mkdir('/dev/shm'); os.mkdir('/dev/empty'); open('/dev/plain', 'w').close()
+confine.set_no_new_privs()
+confine.restrict_landlock(landlock.ruleset(landlock.supported_abi()))
+assert os.write(os.open('/dev/null', os.O_RDWR), b'x') == 1
+assert 'null' in os.listdir('/dev')
+open('/dev/shm/mine', 'w').write('x')
+for what, forbidden in {
+    'make a file': lambda: os.open('/dev/new', os.O_CREAT | os.O_WRONLY),
+    'make a folder': lambda: os.mkdir('/dev/folder'),
+    'make a link': lambda: os.symlink('null', '/dev/link'),
+    'make a fifo': lambda: os.mkfifo('/dev/fifo'),
+    'make a device': lambda: os.mknod('/dev/zero', 0o20666, os.makedev(1, 5)),
+    'remove a device': lambda: os.unlink('/dev/null'),
+    'remove a folder': lambda: os.rmdir('/dev/empty'),
+    'rename a device': lambda: os.rename('/dev/null', '/dev/zero'),
+    'move into it': lambda: os.rename('/dev/shm/mine', '/dev/mine'),
+}.items():
+    try:
+        forbidden()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EXDEV):
+            continue
+        raise
+    sys.exit(f'not refused: {what}')
 """,
     )
