@@ -20,6 +20,7 @@ from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
+from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 
 from .descriptors import open_descriptors
 
@@ -81,12 +82,17 @@ def body_of_agent() -> Iterator["subprocess.Popen[bytes]"]:
             process.kill()
 
 
-def run(test: Callable[[Bench], Awaitable[None]], cgroup: Cgroup | None = None) -> None:
+def run(
+    test: Callable[[Bench], Awaitable[None]],
+    cgroup: Cgroup | None = None,
+    alarm: OomAlarm | None = None,
+) -> None:
     """Run a test; whatever it did, the cell ends and gives everything back.
 
     Args:
         test: is given the bench.
         cgroup: of the cell; ``None`` where the host grants none.
+        alarm: of that cgroup.
     """
 
     async def whole() -> None:
@@ -103,7 +109,7 @@ def run(test: Callable[[Bench], Awaitable[None]], cgroup: Cgroup | None = None) 
                 bench.destroyed += 1
 
             remove = Cgroup.remove if cgroup is None else type(cgroup).remove
-            identity = CellIdentity(7, cgroup, None, uid_back, remove, remove)
+            identity = CellIdentity(7, cgroup, alarm, uid_back, remove, remove)
             pidfd = os.pidfd_open(body.pid)
             cell = FramedCell(here, pidfd, identity, lambda spec: {"x": spec.mode}, gone)
             bench = Bench(cell, Agent(there), body)

@@ -218,35 +218,6 @@ def test_a_v1_limit_below_use_is_set_as_low_as_it_goes(
     assert int(limit.read_text()) == 8192 + 4096
 
 
-@pytest.mark.parametrize("with_swap", [True, False], ids=["swap is counted", "it is not"])
-def test_a_limit_that_use_has_forced_up_is_set_again_for_the_next_program(
-    root: Path, monkeypatch: pytest.MonkeyPatch, with_swap: bool
-) -> None:
-    """Or that would have more than it was granted, whoever was in the cgroup before."""
-    cgroups = manager(root, hosted(root, "v1"))
-    assert cgroups.usable(), cgroups.reason
-    cell = cgroups.create("cell")
-    (memory,) = root.glob("memory/test.*/cell")
-    used = memory / "memory.usage_in_bytes"
-    if not with_swap:
-        (memory / "memory.memsw.limit_in_bytes").unlink()
-    real = cgroup_files.write
-
-    def refusing(path: Path, value: int | str) -> None:
-        if path.name == "memory.limit_in_bytes" and int(value) < int(used.read_text()):
-            raise OSError(errno.EBUSY, "busy")
-        real(path, value)
-
-    monkeypatch.setattr(cgroup_files, "write", refusing)
-    monkeypatch.setattr("vibecell.sandbox.mechanisms.cgroup_cell.write", refusing)
-    used.write_text(str(8 << 20))
-    cell.set_limits(4 << 20, 7)
-    assert int((memory / "memory.limit_in_bytes").read_text()) > 8 << 20
-    used.write_text("4096")
-    cell.set_limits(4 << 20, 7)
-    assert int((memory / "memory.limit_in_bytes").read_text()) == 4 << 20
-
-
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_hits_are_counted_from_the_last_limits(root: Path, version: str) -> None:
     cgroups = manager(root, hosted(root, version))

@@ -99,6 +99,31 @@ def test_lies_about_files(answer: list[bytes]) -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [frames.encode_control(frames.FILE, {"path": f"f{i}"}) for i in range(4)],
+        [
+            frames.encode_control(frames.FILE, {"path": "a"}),
+            frames.encode(frames.FILE_DATA, b"x" * 60),
+            frames.encode_control(frames.FILE, {"path": "b"}),
+            frames.encode(frames.FILE_DATA, b"x" * 41),
+        ],
+    ],
+    ids=["one file too many", "one byte too many in all"],
+)
+def test_more_than_was_asked_for_is_not_taken_though_it_ends_well(answer: list[bytes]) -> None:
+    async def test(bench: Bench) -> None:
+        await bench.said(SPEC, exit_frame())
+        collecting = asyncio.create_task(bench.cell.collect(3, 100))
+        await bench.agent.hear(frames.COLLECT)
+        await bench.agent.send(*answer, frames.encode_control(frames.COLLECTED, {"skipped": 0}))
+        with pytest.raises(SandboxFailure, match="more than was asked for"):
+            await collecting
+
+    run(test)
+
+
 def test_a_claimed_size_is_not_believed() -> None:
     async def test(bench: Bench) -> None:
         await bench.said(SPEC, exit_frame())
@@ -182,6 +207,26 @@ def test_a_cell_that_says_something_unasked_is_not_warm() -> None:
         assert not bench.cell.is_alive
 
     run(test)
+
+
+def test_a_cell_under_a_zygote_that_has_ended_is_not_warm() -> None:
+    """Its agent outlives the zygote for a moment, and says nothing of it."""
+
+    async def test() -> None:
+        here, there = socket.socketpair()
+        here.setblocking(False)
+        with body_of_agent() as body, there:
+            zygote = [True]
+            identity = CellIdentity(7, None, None, lambda: None)
+            cell = FramedCell(
+                here, os.pidfd_open(body.pid), identity, lambda _: {}, zygote.pop, lambda: zygote[0]
+            )
+            assert cell.is_alive
+            zygote[0] = False
+            assert not cell.is_alive
+            await cell.destroy()
+
+    asyncio.run(test())
 
 
 def test_a_cell_that_cannot_be_ended_keeps_its_uid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from vibecell.sandbox.backend import Exit
 from vibecell.sandbox.framed import process as framed_process
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
+from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 
 from .framed_bench import SPEC, Bench, everything, exit_frame, run
 
@@ -62,6 +63,13 @@ class Counted:
         return
 
 
+class Alarm:
+    """What the kernel rings when memory runs out, and who listens."""
+
+    def __init__(self) -> None:
+        self.call: Callable[[], None] | None = None
+
+
 class Clock:
     """The loop's clock, which stands still but for what a test lets pass."""
 
@@ -84,9 +92,12 @@ class Clock:
 class Started:
     """A program that has begun on a bench, by whose clock and counters it lives."""
 
-    def __init__(self, bench: Bench, counted: Counted, clock: Clock, process: FramedProcess):
+    def __init__(
+        self, bench: Bench, counted: Counted, alarm: Alarm, clock: Clock, process: FramedProcess
+    ) -> None:
         self.bench = bench
         self.counted = counted
+        self.alarm = alarm
         self.process = process
         self._clock = clock
         self._start_s = clock.now_s
@@ -117,14 +128,17 @@ def begun(
     """Run a test with a program that has just begun; who is told to end is killed after a grace."""
     monkeypatch.setattr(bounds, "END_GRACE_S", grace_s)
     monkeypatch.setattr(framed_process, "CPUS", cpus)
-    counted = Counted()
+    counted, alarm = Counted(), Alarm()
+    faults: list[dict[str, Any]] = []
 
     async def whole(bench: Bench) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         clock = Clock()
         process = await bench.started(replace(SPEC, limits=LIMITS))
-        await test(Started(bench, counted, clock, process))
+        await test(Started(bench, counted, alarm, clock, process))
 
-    run(whole, cast(Cgroup, counted))
+    run(whole, cast(Cgroup, counted), cast(OomAlarm, alarm))
+    assert not faults
 
 
 @pytest.mark.parametrize("cpus", [1, 4])
@@ -223,3 +237,45 @@ def test_who_does_not_end_when_told_is_ended_after_a_grace(
         assert (await program.ended()).stopped_by == "cancel"
 
     begun(monkeypatch, test, grace_s=0.5)
+
+
+def test_who_has_used_up_memory_is_ended_when_the_kernel_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Version 1 of cgroups kills one process of many (cgroup-v1/memory.rst)."""
+
+    async def test(program: Started) -> None:
+        assert program.alarm.call is not None
+        program.alarm.call()
+        assert await program.at(wall_ms=1, cpu_ms=1)
+        end = await program.ended()
+        assert (end.stopped_by, end.memory_limit_hit) == ("memory", True)
+        assert program.alarm.call is None, "nobody listens after the end"
+
+    begun(monkeypatch, test)
+
+
+def test_who_reads_late_is_told_nothing_of_the_next_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cgroup may be another's by then."""
+
+    async def test(program: Started) -> None:
+        program.process.kill()
+        await program.bench.cell.destroy()
+        program.counted.cpu_ms, program.counted.has_oom_kill = 99_000.0, True
+        *_, end = await everything(program.process)
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.cpu_time_ms, end.memory_bytes) == ("cancel", None, None)
+        assert not end.memory_limit_hit
+
+    begun(monkeypatch, test)
+
+
+def test_no_clock_of_a_destroyed_cell_kills_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its descriptors' numbers and its cgroup may be another's by then."""
+
+    async def test(program: Started) -> None:
+        await program.bench.cell.destroy()
+        for wall_ms in (1_001, 5_001, 7_000):
+            assert not await program.at(wall_ms, cpu_ms=9_000)
+
+    begun(monkeypatch, test)

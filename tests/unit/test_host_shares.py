@@ -139,6 +139,7 @@ def test_a_wall_whose_cgroup_does_not_empty_gives_nothing_back(
         (members,) = root.rglob("wall-*/cgroup.procs")
         members.write_text("1234\n")
         share.close()
+        assert (members.parent / "cgroup.kill").read_text() == "1", "whoever is left is ended"
         assert host.share("shared", maps_uids=True).uids != share.uids
         members.write_text("")
         share.close()
@@ -191,6 +192,24 @@ def test_a_used_cgroup_stays_with_the_wall_it_was_used_behind(
         await again.release()
         one.close()
         assert len(list(root.rglob("cell-*"))) == 1, "that of the other wall"
+        host.close()
+
+    run(test)
+
+
+def test_a_cell_whose_cgroup_cannot_be_made_leaves_its_uid_to_the_next(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        share = host.share("shared", maps_uids=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(CgroupManager, "create", refusing)
+            for _ in range(3):
+                with pytest.raises(SandboxFailure, match="make a cgroup"):
+                    share.new_identity()
+        identity = share.new_identity()
+        assert identity.uid == 1
+        await identity.release()
         host.close()
 
     run(test)
