@@ -12,8 +12,9 @@ General layout::
     trial           the tests nearest to a mutant, run against it
     table           what is printed, and written into ``docs/mutants.md``
 
-The lists, one for each room, with the mutants of its modules alone: ``cli.toml``,
-``config.toml``, ``engine.toml``, ``gateway.toml``, ``model.toml``, ``wire.toml``.
+The lists, one for each room, with the mutants of its modules alone: ``cell.toml``,
+``cli.toml``, ``config.toml``, ``engine.toml``, ``gateway.toml``, ``model.toml``,
+``sandbox.toml``, ``wire.toml``.
 
 Nothing of Vibecell imports it. It borrows one program of the benchmark, the topmost
 process (``bench/reaper.py``), so that nothing which tests start outlives them.
