@@ -1,6 +1,7 @@
 """What walls of bubblewrap need, and what is left where one does not come to stand."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -150,9 +151,14 @@ def test_whatever_was_started_for_a_wall_that_does_not_stand_is_ended(
         walls = await prepared(tmp_path, script.format(pids=pids))
         with pytest.raises(SandboxFailure):
             await walls.build(WarmProfile("any"), share_of([]))
+        pid = int(pids.read_text())
+        try:
+            assert await asyncio.to_thread(gone, pid)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     asyncio.run(scenario())
-    assert gone(int(pids.read_text()))
 
 
 def test_a_wall_that_nobody_waits_for_any_more_is_ended() -> None:

@@ -170,6 +170,17 @@ def test_an_alarm_of_before_is_not_told_to_who_comes_next(root: Path) -> None:  
     run(root, "v1", scenario)
 
 
+def test_nobody_listens_to_an_alarm_that_is_given_out_again(root: Path) -> None:  # noqa: F811
+    async def scenario(stock: CgroupStock, root: Path) -> None:
+        first, alarm = used(root, stock), next(iter(stock._alarms.values()))
+        alarm.call = lambda: None
+        stock.give_back(first)
+        assert stock.take() == (first, alarm)
+        assert alarm.call is None
+
+    run(root, "v1", _and_give_back(scenario))
+
+
 def test_what_nobody_wants_is_removed_soon(
     root: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,

@@ -166,6 +166,64 @@ def test_a_container_that_was_born_while_the_daemon_thought_is_no_stray(
     run(test)
 
 
+def test_what_was_begun_before_the_first_place_opened_is_not_cleared_away(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with roster_of(daemon, tmp_path, "place") as containers:
+            containers.born("vibecell-one")
+            for name in ("one", "left"):
+                (containers.folder / name).mkdir()
+            daemon.containers = [
+                entry(f"vibecell-{name}", containers.owner) for name in ("one", "left")
+            ]
+            await containers.open()
+            assert names(daemon) == ["vibecell-one"]
+            assert {path.name for path in containers.folder.iterdir()} == {"owner", "one"}
+
+    run(test)
+
+
+def test_a_container_that_was_given_up_is_removed_wherever_it_is_found(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon has not done what it was asked to."""
+    monkeypatch.setattr(roster, "SWEEP_INTERVAL_S", 0.01)
+
+    async def test() -> None:
+        async with roster_of(daemon, tmp_path, "place") as containers:
+            containers.born("vibecell-one")
+            await containers.open()
+            daemon.containers = [entry("vibecell-one", containers.owner, 60)]
+            await asked_again(daemon, 2)
+            assert names(daemon) == ["vibecell-one"]
+            containers.gone("vibecell-one")
+            await until(lambda: not names(daemon))
+
+    run(test)
+
+
+def test_a_daemon_that_does_not_answer_holds_up_nobodys_end(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "CONTAINERS_STOP_S", 0.05)
+
+    async def test() -> None:
+        containers = Roster(daemon.host, tmp_path, threads=2)
+        containers.join("place")
+        await containers.info()
+        await containers.open()
+
+        async def never(*_: object) -> frozenset[str]:
+            await asyncio.Event().wait()
+            return frozenset()
+
+        monkeypatch.setattr(strays, "reap", never)
+        await containers.leave("place")
+
+    run(test)
+
+
 def test_the_token_outlives_its_engine(daemon: Daemon, tmp_path: Path) -> None:
     """A container that a slow daemon makes after our end is found by whoever comes next."""
 

@@ -16,6 +16,7 @@ def test_no_core_no_locked_memory_no_queues_no_real_time() -> None:
     for name in ("CORE", "MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"):
         assert constant_rlimits()[f"RLIMIT_{name}"] == (0, 0)
     assert constant_rlimits()["RLIMIT_STACK"] == (8 * MIB, 64 * MIB)
+    assert constant_rlimits()["RLIMIT_SIGPENDING"] == (256, 256), "each is memory of the kernel"
 
 
 def test_a_request_decides_files_processes_sizes_and_seconds() -> None:
