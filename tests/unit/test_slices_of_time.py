@@ -28,22 +28,22 @@ def share(monkeypatch: pytest.MonkeyPatch) -> Iterator[Share]:
     made._timer.stop()
 
 
-def steps_until_it_waits(share: Share, spent_s: float, size_bytes: int, fraction: float) -> int:
+def steps_until_it_waits(share: Share, spent_s: float, size_bytes: int, known: bool) -> int:
     for step in range(1, 1000):
-        share.spend(share.iteration, spent_s, size_bytes, fraction)
+        share.spend(share.loop.iteration, spent_s, size_bytes, known)
         if _Waiter.waited:
             return step
     raise AssertionError("it never waits")
 
 
 def test_work_without_bytes_has_an_end(share: Share) -> None:
-    assert 10 <= steps_until_it_waits(share, LITTLE_S, 0, 1.0) <= 11
+    assert 10 <= steps_until_it_waits(share, LITTLE_S, 0, known=True) <= 11
 
 
 def test_a_stranger_has_a_smaller_one(share: Share) -> None:
-    steps = steps_until_it_waits(share, LITTLE_S, 0, UNKNOWN_FRACTION)
+    steps = steps_until_it_waits(share, LITTLE_S, 0, known=False)
     assert 10 * UNKNOWN_FRACTION <= steps <= 10 * UNKNOWN_FRACTION + 1
 
 
 def test_bytes_without_work_have_an_end(share: Share) -> None:
-    assert steps_until_it_waits(share, 0.0, SLICE_BYTES // 8, 1.0) == 8
+    assert steps_until_it_waits(share, 0.0, SLICE_BYTES // 8, known=True) == 8
