@@ -14,7 +14,8 @@ from gevent.server import StreamServer
 
 from unit.served_gateway import HANDSHAKE, HOST, LIMITS, Served, got
 from vibecell.gateway.http import idle_connections, turns
-from vibecell.gateway.http.connection import network_of
+from vibecell.gateway.http.connection import Connection, network_of
+from vibecell.gateway.http.idle_connections import IdleConnections
 
 KEY = "0123456789abcdef-key"
 OWNED = b"Authorization: Bearer " + KEY.encode() + b"\r\n"
@@ -123,12 +124,25 @@ class TestRoom:
             opened(crowded, begun)
         assert answered(opened(crowded), got("/healthz")).startswith(b"HTTP/1.1 200 ")
 
+    def test_a_stranger_whose_request_is_whole_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(idle_connections, "LATE_S", 0.0)
+        near, far = socket.socketpair()
+        asking, idle = Connection(near, "192.0.2.1", 1.0), IdleConnections()
+        with near, far:
+            idle.waits(asking)
+            idle.begins(asking)
+            idle.is_busy(asking)
+            assert idle.make_room(1) == 0
+            idle.begins(asking)
+            assert idle.make_room(1) == 1
+
     def test_one_that_was_just_sent_a_request_stays(self, crowded: Served) -> None:
         busy = opened(crowded)
         for _ in range(4):
             opened(crowded)
         busy.sendall(got("/healthz"))  # and nobody has looked yet
         assert crowded.server.idle.make_room(1) == 1
+        assert crowded.server.idle.make_room(1) == 0  # that one is about to leave
         assert busy.recv(65536).startswith(b"HTTP/1.1 200 ")
 
     def test_a_burst_ends_no_more_than_it_needs(self, crowded: Served) -> None:
@@ -377,3 +391,11 @@ class TestRefusals:
             told = strict.told(owned("/v1/executions/unknown"))
             assert told.startswith(b"HTTP/1.1 404 ")
         assert strict.told(got("/nowhere")).startswith(b"HTTP/1.1 404 ")
+
+    def test_an_owner_on_the_same_connection_does_not_excuse_it(self, strict: Served) -> None:
+        with strict.open() as client:
+            client.sendall(owned("/v1/languages") + got("/v1/languages") * 10)
+            told = b""
+            while piece := client.recv(65536):
+                told += piece
+        assert told.count(b"HTTP/1.1 401 ") == 3 and told.count(b"HTTP/1.1 429 ") == 1
