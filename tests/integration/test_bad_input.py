@@ -110,9 +110,10 @@ def test_every_wrong_field_is_named(service: Service) -> None:
     assert {"code", "language", "nonsense"} <= {e["path"] for e in errors}
 
 
-def test_ten_thousand_files(service: Service) -> None:
-    files = [{"path": f"f{i}.py", "content": ""} for i in range(10_000)]
-    refused(post(service, json.dumps({"files": files}).encode()), 422)
+@pytest.mark.parametrize(("count", "status"), [(257, 422), (1000, 422), (10_000, 400)])
+def test_too_many_files(service: Service, count: int, status: int) -> None:
+    files = [{"path": f"f{i}.py", "content": ""} for i in range(count)]
+    refused(post(service, json.dumps({"files": files}).encode()), status)
 
 
 class TestSize:

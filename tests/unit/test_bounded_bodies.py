@@ -5,6 +5,7 @@ Nothing here is timed: where the work is bounded, it can be counted.
 
 import base64
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from vibecell.model.errors import FieldProblem, InvalidRequest, MalformedRequest
 from vibecell.model.execution import MAX_ARGS, MAX_ENV, MAX_FILES
+from vibecell.model.limits import Limits
 from vibecell.wire import json_text, judging, requests
 from vibecell.wire.fields import MAX_PROBLEMS
 from vibecell.wire.json_text import MAX_ENTRIES, strict_json_loads
@@ -127,7 +129,8 @@ def refusal(value: object) -> tuple[FieldProblem, ...]:
     return caught.value.problems
 
 
-WRONG = {"no": 1}
+WRONG = 1.5
+LIMITS = [each.name for each in fields(Limits)]
 BODIES: list[dict[str, Any]] = [
     {"code": "1", **{f"a{at}": 1 for at in range(MAX_ENTRIES)}},
     {"code": "1", "limits": {f"a{at}": 1 for at in range(MAX_ENTRIES)}},
@@ -138,6 +141,14 @@ BODIES: list[dict[str, Any]] = [
     {"code": "1", "args": [1] * 1000},
     {"code": "1", "env": {f"a{at}": 1 for at in range(1000)}},
     dict.fromkeys(requests.ExecuteBody.model_fields, WRONG),
+    {
+        **dict.fromkeys(requests.ExecuteBody.model_fields, WRONG),
+        "files": [{"path": 1, "content": 1, "content_base64": 1}],
+        "args": [1],
+        "env": {"A": 1},
+        "limits": dict.fromkeys(LIMITS, 0),
+        **{f"a{at}": 1 for at in range(8)},
+    },
     {
         **dict.fromkeys(requests.ExecuteBody.model_fields, WRONG),
         "files": [{"path": 1, "content": 1, "content_base64": 1}] * MAX_FILES,
@@ -152,20 +163,20 @@ BODIES: list[dict[str, Any]] = [
 def test_no_more_is_found_wrong_than_is_told(
     body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    names, findings = [0], [0]
     path_of, problems_of = judging.path_of, judging.problems_of
 
     def told(loc: Any) -> str:
-        made.append(1)
+        names[0] += 1
         return path_of(loc)
 
     def found(error: Any) -> list[FieldProblem]:
-        made.append(error.error_count())
+        findings[0] += error.error_count()
         return problems_of(error)
 
     monkeypatch.setattr(judging, "path_of", told)
     monkeypatch.setattr(judging, "problems_of", found)
-    assert 0 < len(refusal(body)) <= sum(made) <= MAX_PROBLEMS
+    assert 0 < len(refusal(body)) <= max(*names, *findings) <= MAX_PROBLEMS
 
 
 def test_the_first_wrong_item_of_each_list_is_told_and_where_it_is() -> None:
@@ -173,12 +184,22 @@ def test_the_first_wrong_item_of_each_list_is_told_and_where_it_is() -> None:
     assert {each.path for each in refusal(body)} == {"args.1", "env.B", "stdin"}
 
 
-def test_unknown_fields_are_told_of_every_object_and_before_anything_else() -> None:
+def test_unknown_fields_are_told_of_every_object_and_with_all_else() -> None:
     body = {"no": 1, "code": 5, "limits": {"cores": 1}, "files": [{"path": "a", "mode": 1}]}
     assert {(each.path, each.message) for each in refusal(body)} == {
         ("no", "unknown field"),
         ("limits.cores", "unknown field"),
         ("files.0.mode", "unknown field"),
+        ("code", "should be a valid string"),
+    }
+
+
+def test_where_many_fields_are_unknown_they_alone_are_told() -> None:
+    many = {f"a{at}": 1 for at in range(9)}
+    body = {"code": 5, "limits": many, "files": [{"path": "a", "mode": 1}]}
+    assert {each.path for each in refusal(body)} == {
+        *(f"limits.{name}" for name in many),
+        "files.0.mode",
     }
 
 

@@ -56,6 +56,8 @@ def problems_of(error: ValidationError) -> list[FieldProblem]:
 
 def _problem(loc: tuple[int | str, ...], kind: str, message: str) -> FieldProblem:
     path = path_of(loc)
+    if kind == "extra_forbidden":
+        return FieldProblem(path, "unknown field")
     if kind == "missing":
         return FieldProblem(path, "is required")
     if kind == "model_type":

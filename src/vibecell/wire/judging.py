@@ -1,10 +1,9 @@
 """A value of JSON, judged by a shape.
 
-Owns the order of judgement: names that a shape does not know first, then what the
-others hold. Refuses to find more than can be told, since each finding costs time and
-whoever sends a value decides how much is wrong with it: of unknown names the first
-``MAX_PROBLEMS`` are looked for; of the others there are no more than a shape has fields,
-as a list or a table tells its first wrong item alone (``bodies.judged_type``).
+Refuses to find more than can be told, since each finding costs time and whoever sends a
+value decides how much is wrong with it. A shape finds no more wrong in the fields it knows
+than it has, as a list or a table tells its first wrong item alone (``bodies.judged_type``);
+names it does not know are looked for here, before, and where they are many, nothing else is.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.wire.fields import MAX_PROBLEMS, path_of, problems_of
 
+#: Unknown names that are told with all else: with them a shape finds ``MAX_PROBLEMS`` at most.
+_FEW = 8
 _B = TypeVar("_B", bound=BaseModel)
 _Where = tuple[int | str, ...]
 _Look = Callable[[object, _Where], Iterator[FieldProblem]]
@@ -27,10 +28,10 @@ def judged(shape: type[_B], value: object) -> _B:
     """The value, as its shape has it.
 
     Raises:
-        InvalidRequest: names each unknown field, or else what is wrong with known ones.
+        InvalidRequest: names each wrong field, or of many unknown ones the first.
     """
     unknown = tuple(islice(_unknown_names(shape, value, ()), MAX_PROBLEMS))
-    if unknown:
+    if len(unknown) > _FEW:
         raise InvalidRequest(*unknown)
     try:
         return shape.model_validate(value)
