@@ -304,6 +304,20 @@ class TestPageFiles:
             pages.remember(name, "index.html", self.FILES)
         assert [name for name in "abc" if pages.find(name)] == ["b", "c"]
 
+    def test_one_that_comes_again_when_it_is_too_old_counts_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now_s = [1000.0]
+        monkeypatch.setattr("vibecell.gateway.page_files.time.monotonic", lambda: now_s[0])
+        pages = PageFiles(60.0, bytes_in_all=250)
+        for _ in range(5):
+            pages.remember("a", "index.html", self.FILES)
+            now_s[0] += 61
+        pages.remember("a", "index.html", self.FILES)
+        pages.remember("b", "index.html", self.FILES)
+        assert pages.find("a") is not None
+        assert pages.find("b") is not None
+
 
 @pytest.mark.parametrize(
     ("page", "before"),

@@ -50,7 +50,8 @@ class PageFiles:
         """Note a page that was just begun; one that is known stays as it is."""
         if self.find(execution_id) is not None:
             return
-        self._sweep()  # what is too old and not yet dropped
+        if execution_id in self._pages:  # too old, and not yet dropped
+            self._forget(execution_id)
         page = Page(entry, files, time.monotonic() + self._ttl_s)
         self._pages[execution_id] = page
         self._bytes += page.size_bytes

@@ -53,7 +53,7 @@ def fields_of(kind: type, **instead: Any) -> tuple[dict[str, Any], list[Check]]:
     for member in members.members_of(kind):
         if member.name in instead:
             fields[member.name] = instead[member.name]
-        elif members.plain(member.hint)[0] is bytes:
+        elif members.is_bytes(member.hint):
             fields |= _bytes_fields(member)
             checks.append(_one_of(member))
         else:
@@ -144,7 +144,7 @@ def _readers_of(kind: type) -> tuple[tuple[str, Callable[[Mapping[str, Any], str
     """How each member is made of what has passed; found out once, since it is on the path."""
     found: list[tuple[str, Callable[[Mapping[str, Any], str, str], Any]]] = []
     for member in members.members_of(kind):
-        if members.plain(member.hint)[0] is bytes:
+        if members.is_bytes(member.hint):
             found.append((member.name, _read_bytes))
         else:
             found.append((member.name, partial(_read_value, _converter(member.hint))))

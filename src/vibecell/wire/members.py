@@ -90,6 +90,11 @@ def is_object(kind: Any) -> bool:
     )
 
 
+def is_bytes(hint: Any) -> bool:
+    """Whether a type is that of bytes, whatever is annotated."""
+    return plain(hint)[0] is bytes
+
+
 def plain(hint: Any) -> tuple[Any, Meta | None]:
     """A type without its annotation, and the bounds that were annotated."""
     if get_origin(hint) is not Annotated:
