@@ -14,6 +14,7 @@ from typing import Any
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from vibecell.gateway.http.connection import network_of
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
 from vibecell.model.loopback import is_loopback
@@ -50,10 +51,11 @@ class Authenticator:
         presented = self._presented(environ)
         if presented is not None and (owner := self._known(presented)) is not None:
             return owner  # others behind the same proxy may be guessing; a right key passes
-        if self._wrong.wait_s(peer) > 0:
+        network = network_of(peer)
+        if self._wrong.wait_s(network) > 0:
             raise TooManyRequests("too many wrong keys from this address", retry_after=60)
         if presented is not None:
-            self._wrong.count(peer)
+            self._wrong.count(network)
         raise Unauthorized(
             "an API key is required: Authorization: Bearer <key>",
             www_authenticate=WWWAuthenticate("bearer", {"realm": "vibecell"}),
