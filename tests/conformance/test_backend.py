@@ -303,11 +303,11 @@ class TestControlsBesideInput:
 class TestLimits:
     def test_wall_time(self, cells: Cells) -> None:
         run = cells.run_python(
-            "print('kept')\nimport time\ntime.sleep(60)", limits=limited(wall_time_ms=700)
+            "print('kept')\nimport time\ntime.sleep(60)", limits=limited(wall_time_ms=1_500)
         )
         assert (run.exit.stopped_by, run.exit.exit_code) == ("wall_time", None)
         assert run.stdout == b"kept\n"
-        assert 600 < run.exit.wall_time_ms < 2_500
+        assert 1_500 <= run.exit.wall_time_ms <= 1_500 * 1.5
 
     def test_output(self, cells: Cells) -> None:
         source = "while True: print('x' * 999)" if cells.kind in REAL_KINDS else "flood(3000000)"
@@ -361,7 +361,8 @@ class TestEnforcement:
     def test_cpu_time(self, cells: Cells) -> None:
         run = cells.run_python("while True: pass", limits=limited(cpu_time_ms=700))
         assert run.exit.stopped_by == "cpu_time"
-        assert run.exit.cpu_time_ms is None or 500 < run.exit.cpu_time_ms < 2_500
+        assert run.exit.cpu_time_ms is not None
+        assert 700 <= run.exit.cpu_time_ms <= 700 * 1.5  # as the kernel counts it
 
     def test_work_that_a_program_makes_for_its_cell_is_its_own(self, cells: Cells) -> None:
         """Many displays cost who writes them little, and who reads them more: it pays for both."""
