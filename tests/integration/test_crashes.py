@@ -155,14 +155,17 @@ def test_killed_gateway_leaves_the_engine_whole(
     os.kill(live.marked("mark-gateway").pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("wish", "verdict"), [("cancel", "cancelled"), ("continue", "accepted")])
+@pytest.mark.parametrize(
+    ("wish", "verdict", "runs_s"), [("cancel", "cancelled", 55), ("continue", "accepted", 8)]
+)
 def test_what_was_asked_of_a_leaving_client_outlives_the_gateway(
-    live: LiveService, wish: str, verdict: str
+    live: LiveService, wish: str, verdict: str, runs_s: int
 ) -> None:
     address = live.url.replace("http://", "ws://") + "/v1/executions"
-    program = "import time\nprint('begun')\ntime.sleep(8)"
+    program = f"import time\nprint('begun')\ntime.sleep({runs_s})"
     with connect(f"{address}/stream") as websocket:
-        asked = {"code": program, "encoding": "base64", "on_disconnect": wish}
+        asked: dict[str, Any] = {"code": program, "encoding": "base64", "on_disconnect": wish}
+        asked["limits"] = {"wall_time_ms": 60_000}
         websocket.send(json.dumps({"type": "execute", **asked}))
         execution_id = json.loads(websocket.recv(10))["id"]
         gateway = live.role("gateway")
