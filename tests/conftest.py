@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,19 @@ pytest_plugins = ["docker_engine_fixture"]
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 10.0
 _ADDRESS = re.compile(r"ready after .*: (http://\S+)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def services_hear_of_a_closed_terminal() -> Iterator[None]:
+    """Even where the tests were started with nohup(1), and go on themselves when theirs is closed.
+
+    A handler is not inherited by what is executed, an ignored signal is. Source: execve(2)
+    """
+    before = signal.getsignal(signal.SIGHUP)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")
