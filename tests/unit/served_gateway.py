@@ -3,6 +3,7 @@
 import base64
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from gevent import socket
@@ -56,6 +57,10 @@ class _Followed:
         if self._failure is not None:
             raise self._failure
         return self._events.pop(0)
+
+    def events(self) -> Iterator[NumberedEvent]:
+        while (event := self.receive()) is not None:
+            yield event
 
 
 class _Executor:

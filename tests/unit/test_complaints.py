@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from vibecell.cli.complaints import Complaints, say
+from vibecell.gateway.daemon import LoggedLines
 
 
 @contextlib.contextmanager
@@ -99,3 +100,28 @@ def test_nothing_takes_the_place_of_a_stream_that_was_closed() -> None:
             check=True,
         )
         assert os.read(reading, 1000) == b"/dev/null,/dev/null,/dev/null"
+
+
+def test_a_stream_that_was_closed_is_held_for_children_too() -> None:
+    program = (
+        "import os, sys\n"
+        "from vibecell.cli.complaints import hold_standard_streams\n"
+        "os.close(1), os.close(2)\n"
+        "hold_standard_streams()\n"
+        "sys.exit(0 if os.get_inheritable(1) and os.get_inheritable(2) else 1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_command_whose_output_is_closed_ends_well() -> None:
+    command = f"exec {sys.executable} -m vibecell.cli.main languages >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_gevent_says_of_a_failure_is_logged_by_line(caplog: pytest.LogCaptureFixture) -> None:
+    stream = LoggedLines()
+    print("Traceback:", file=stream)
+    stream.write("  half of a")
+    stream.write(" line\n\nthe next")
+    assert [record.getMessage() for record in caplog.records] == ["Traceback:", "  half of a line"]

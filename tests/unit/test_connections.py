@@ -103,6 +103,23 @@ class TestRoom:
             opened(crowded)
         assert answered(asking, body).startswith(b"HTTP/1.1 200 ")
 
+    def test_a_request_that_waits_for_its_turn_is_not_idle(
+        self, crowded: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[tuple[int, bool]] = []
+        idle = crowded.server.idle
+        own = Connection.take_turn
+
+        def looked_at(connection: Connection, size_bytes: int = 0) -> None:
+            if size_bytes:  # read, and not in the handler's hands yet
+                seen.append((idle.make_room(1), idle.has(connection)))
+            own(connection, size_bytes)
+
+        asking = opened(crowded)
+        monkeypatch.setattr(Connection, "take_turn", looked_at)
+        assert answered(asking, got("/healthz")).startswith(b"HTTP/1.1 200 ")
+        assert seen[0] == (0, False)
+
     def test_a_header_that_has_just_begun_stays(self, crowded: Served) -> None:
         begun = opened(crowded, got("/healthz")[:-1])
         for _ in range(8):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import weakref
 from collections import deque
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def test_a_finished_log_reads_the_same_from_any_number(sizes: list[int], after: 
 def test_pieces_are_there_until_they_are_forgotten_in_their_order(steps: list[int | None]) -> None:
     pages = Pages()
     there: deque[tuple[int, bytes]] = deque()
+    given_out = []
     for step in steps:
         if step is None and there:
             pages.forget_oldest()
@@ -79,12 +81,26 @@ def test_pieces_are_there_until_they_are_forgotten_in_their_order(steps: list[in
         elif step is not None:
             data = os.urandom(16) * (step // 16 + 1)
             there.append((pages.put(data), data))
+            given_out.append(weakref.ref(pages.find(there[-1][0])[0]))
         for place, data in there:
             page, offset = pages.find(place)
             assert page[offset : offset + len(data)] == data
+            del page
     for _ in range(len(there)):
         pages.forget_oldest()
-    assert pages.held_bytes == 0
+    assert not any(page() for page in given_out), "all are given back"
+
+
+def test_who_reads_a_small_log_holds_no_page_of_others() -> None:
+    pages = Pages()
+    piece = packed(LABEL, finished(10), 1.0)
+    assert piece is not None
+    page, offset = pages.find(pages.put(piece))
+    reader, held = FinishedLog(page, offset), weakref.ref(page)
+    del page
+    pages.forget_oldest()
+    assert held() is None
+    assert reader.result() == finished(10).result()
 
 
 def keep(keeping: Keeping, name: str, *sizes: int) -> None:

@@ -158,6 +158,23 @@ class TestQuota:
             pass
         assert quota.open == 0
 
+    def test_who_has_been_let_in_is_not_shut_out_by_what_others_are_refused(self) -> None:
+        quota = Quota(Policy(refused_per_minute=1))
+        with pytest.raises(MalformedRequest), quota.judging("a"):
+            raise MalformedRequest("no JSON")
+        for _ in range(3):
+            with quota.counting("a"):
+                pass
+            with pytest.raises(MalformedRequest), quota.counting("a"):
+                raise MalformedRequest("no JSON")
+
+    def test_what_comes_over_an_open_connection_is_counted_too(self) -> None:
+        quota = Quota(Policy(refused_per_minute=1))
+        with pytest.raises(MalformedRequest), quota.counting("a"):
+            raise MalformedRequest("no JSON")
+        with pytest.raises(TooManyRequests), quota.judging("a"):
+            pytest.fail("it is not even read")
+
     @pytest.mark.parametrize(
         "error", [Conflict("ended"), UnknownExecution("no such"), QueueFull("x"), OSError()]
     )

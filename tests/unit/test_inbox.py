@@ -211,6 +211,14 @@ class TestWebSocket:
             assert room.held_bytes == max(0, held - LIMITS.free_bytes)
         assert room.held_bytes == 0
 
+    def test_a_whole_message_that_waits_for_its_inbox_is_counted(self) -> None:
+        room = wide_room()
+        with peers(1, room) as (peer,):
+            peer.send(text(b"x" * LIMITS.inbox_bytes) + text(b"x" * MESSAGE_BYTES))
+            held = settled(peer)
+            assert held >= LIMITS.inbox_bytes + MESSAGE_BYTES
+            assert room.held_bytes == held - LIMITS.free_bytes
+
     def test_what_one_owner_sends_and_nobody_takes_is_bounded(self) -> None:
         room = Room(1_200_000)
         with (

@@ -6,6 +6,7 @@ at which somebody else became ready and the moment at which that one was served.
 
 import socket as plain_sockets
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import gevent
@@ -224,3 +225,21 @@ def test_pipelined_requests_of_a_peer_are_bounded_per_second(
     assert share.pipelined_wait_s() == 0.75
     pass_by(0.75)
     assert share.pipelined_wait_s() == 0.0
+
+
+def test_strangers_have_their_part_however_many_connections_they_have() -> None:
+    share = Share()
+    steps: Counter[int] = Counter()  # by the iteration of the loop
+
+    def stranger() -> None:
+        while True:
+            steps[share.loop.iteration] += 1
+            share.spend(share.loop.iteration, 0.0, STEP_BYTES, known=False)
+
+    many = [gevent.spawn(stranger) for _ in range(16)]
+    gevent.sleep(0.05)
+    gevent.killall(many)
+    _begun, *later = steps.values()  # at first all of them take a step before any is counted
+    assert len(later) > 10
+    # two of ten, and one that is under way when they have been taken
+    assert max(later) <= 3

@@ -51,7 +51,8 @@ def hold_standard_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            # the lowest number that is free; children need it as we do
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 class Complaints(logging.Handler):

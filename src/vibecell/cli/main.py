@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status = _dispatch(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed when we were started
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has left; say nothing more, as cat would.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -26,7 +26,7 @@ _BACKLOG = 512
 
 
 def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+    """Serve until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     Raises:
         PlatformError: the port cannot be had, or the image not be built.

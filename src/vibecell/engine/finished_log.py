@@ -48,7 +48,8 @@ class FinishedLog:
     """The log in a piece; reads as an ``EventLog`` does.
 
     Args:
-        page: where the piece lies; is held as long as this is.
+        page: where the piece lies; is held as long as this is, where that is a large one. A small
+            one is copied: a page has many, and one reader would hold all of them.
         offset: of its first byte.
 
     Attributes:
@@ -60,13 +61,15 @@ class FinishedLog:
 
     def __init__(self, page: mmap.mmap, offset: int) -> None:
         ended_at, label_bytes, log_bytes, last_bytes, count = _HEAD.unpack_from(page, offset)
-        self._page = page
+        self.piece_bytes = _HEAD.size + label_bytes + log_bytes
+        self._data: mmap.mmap | bytes = page
+        if self.piece_bytes <= MAX_BATCH_BYTES:
+            self._data, offset = page[offset : offset + self.piece_bytes], 0
         self._begin = offset + _HEAD.size + label_bytes
         self._end = self._begin + log_bytes
         self._last_at = self._end - last_bytes
-        self.label = _LABEL.decode(page[offset + _HEAD.size : self._begin])
+        self.label = _LABEL.decode(self._data[offset + _HEAD.size : self._begin])
         self.ended_at: float = ended_at
-        self.piece_bytes = self._end - offset
         self.last_seq: int = count
         self.finished = True
 
@@ -79,15 +82,15 @@ class FinishedLog:
             begin = at
             while at < self._end and at - begin < MAX_BATCH_BYTES:
                 at = self._next(at)
-            yield self._page[begin:at]
+            yield self._data[begin:at]
 
     async def last_message(self) -> bytes:
         """The message of the last event."""
-        return self._page[self._last_at : self._end]
+        return self._data[self._last_at : self._end]
 
     def result(self) -> Result:
         """The result."""
-        return decode_result(self._page[self._last_at + LENGTH_BYTES : self._end])
+        return decode_result(self._data[self._last_at + LENGTH_BYTES : self._end])
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -95,4 +98,4 @@ class FinishedLog:
         yield
 
     def _next(self, at: int) -> int:
-        return at + LENGTH_BYTES + message_bytes(self._page[at : at + LENGTH_BYTES])
+        return at + LENGTH_BYTES + message_bytes(self._data[at : at + LENGTH_BYTES])

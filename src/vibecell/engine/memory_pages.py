@@ -14,18 +14,13 @@ _OFFSET_BITS = 32
 
 
 class Pages:
-    """A queue of pieces of bytes, each to be read where it lies.
-
-    Attributes:
-        held_bytes: of all pages.
-    """
+    """A queue of pieces of bytes, each to be read where it lies."""
 
     def __init__(self) -> None:
         self._pages: deque[mmap.mmap] = deque()
         self._pieces: deque[int] = deque()  # on each page
         self._first = 0  # number of the oldest page
         self._left_bytes = 0  # on the newest page
-        self.held_bytes = 0
 
     def put(self, data: bytes) -> int:
         """Keep a piece behind all others; returns its place.
@@ -53,7 +48,7 @@ class Pages:
         if not self._pieces[0]:
             self._pieces.popleft()
             # not closed: its last reader does that, by going
-            self.held_bytes -= len(self._pages.popleft())
+            self._pages.popleft()
             self._first += 1
             if not self._pages:
                 self._left_bytes = 0
@@ -64,4 +59,3 @@ class Pages:
         self._pages.append(mmap.mmap(-1, size_bytes, flags=flags))
         self._pieces.append(0)
         self._left_bytes = size_bytes
-        self.held_bytes += size_bytes

@@ -4,6 +4,7 @@ Owns the signals and the order of the end; refuses to spawn processes, to bind
 addresses (its parent did) and to run without cooperative sockets.
 """
 
+import io
 import logging
 import signal
 import socket
@@ -49,6 +50,7 @@ def run_gateway(
     chain = answer_chain(gateway.metrics, policy)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
+    gevent.get_hub().exception_stream = LoggedLines()
     gateway.metrics.count_endings(server.endings)
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)
@@ -64,6 +66,21 @@ def run_gateway(
         for watcher in watchers:
             watcher.cancel()
     _log.info("the gateway has stopped")
+
+
+class LoggedLines(io.TextIOBase):
+    """What gevent says of a greenlet that failed, as lines of the log, which hold up nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Log each line when it is whole."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(None, lines):
+            _log.error("%s", line)
+        return len(text)
 
 
 def _give_back_for_ever() -> None:

@@ -94,10 +94,17 @@ class Quota:
             TooManyRequests: too many of the owner's were refused within a minute.
         """
         _require_room(self._refused, owner, "too many requests that were refused")
+        with self.counting(owner):
+            yield
+
+    @contextmanager
+    def counting(self, owner: str) -> Iterator[None]:
+        """The same for one who has been let in: what others were refused does not end that."""
         try:
             yield
         except _REFUSALS:
-            self._refused.count(owner)
+            if self._refused.wait_s(owner) == 0.0:
+                self._refused.count(owner)
             raise
 
     @property

@@ -207,7 +207,7 @@ class _Relay:
             self._websocket.send(_text(message))
 
     def _controls(self) -> None:
-        """Pass controls on; input waits aside, so that a cancel is always heard."""
+        """Pass controls on; input waits aside, as far as there is room for it."""
         try:
             while True:
                 self._pass_on(self._judged(self._websocket.receive()))
@@ -230,7 +230,7 @@ class _Relay:
         self._conversation.close()
 
     def _judged(self, message: bytes) -> Control:
-        with self._gateway.quota.judging(self._owner):
+        with self._gateway.quota.counting(self._owner):
             return _control(message)
 
     def _pass_on(self, control: Control) -> None:

@@ -91,7 +91,7 @@ class Connection:
         self.share = Share() if share is None else share
         self._turn = Turn(self.share)
         self._endings = endings
-        self._ended = False
+        self._ended = self._holds_input = False
 
     @property
     def known(self) -> bool:
@@ -121,7 +121,9 @@ class Connection:
                 self._note(Ending.RESET, error)
                 raise
             else:
+                self._holds_input = True  # while others have their turn
                 self.take_turn(len(data))
+                self._holds_input = False
                 return data
 
     def take_turn(self, size_bytes: int = 0) -> None:
@@ -191,9 +193,9 @@ class Connection:
         return bool(poll.poll(0))
 
     def has_input(self) -> bool:
-        """Whether bytes of the peer are there to be read; does not wait and takes none."""
+        """Whether bytes of the peer are there to be used; does not wait and takes none."""
         try:
-            return bool(self.socket.recv(1, _PEEK))
+            return self._holds_input or bool(self.socket.recv(1, _PEEK))
         except OSError:
             return False
 

@@ -112,7 +112,6 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         if not self._begun():
             return ""
         self.connection.request_begins()
-        self.server.idle.begins(self.connection)
         self.command, self.route, self._began_s = "", UNREAD, time.perf_counter()
         self.reader.allow(self.limits.header_s)
         try:
@@ -133,6 +132,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         except TimeoutError:
             self.connection.end(Ending.IDLE)
             return False
+        if begun:
+            self.server.idle.begins(self.connection)
         if reads == self.reader.reads:  # it came before the answer to the one before
             self.connection.take_turn()
             while (wait_s := self.connection.share.pipelined_wait_s()) > 0.0:

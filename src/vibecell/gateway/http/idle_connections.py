@@ -29,7 +29,8 @@ class IdleConnections:
 
     def has(self, connection: Connection) -> bool:
         """Whether nothing of a request has come on it since the last one was answered."""
-        return connection in self._unknown or connection in self._known
+        waits = connection in self._unknown or connection in self._known
+        return waits and not connection.has_input()
 
     def begins(self, connection: Connection) -> None:
         """The first byte of a header, or of a body that nobody reads, is there; the rest is not."""

@@ -8,7 +8,6 @@ know of each other. Refuses everything above HTTP: that is the application.
 import errno
 import logging
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -65,7 +64,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self._free = max(1, access.connections // _ONE_FREE_IN)
         self._shares: dict[str, Share] = {}
         super().__init__(
-            listener, application, spawn=Pool(access.connections), log=None, error_log=sys.stderr
+            listener, application, spawn=Pool(access.connections), log=None, error_log=_log
         )
         self.environ["SERVER_SOFTWARE"] = ""
         # known already: the look-up of a name in update_environ may take seconds

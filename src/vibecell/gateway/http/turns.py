@@ -77,7 +77,7 @@ class Share:
         self.connections = 0
         self.loop = get_hub().loop
         self._timer = self.loop.timer(0.0)
-        self._queue: deque[Waiter] = deque()
+        self._queue: deque[tuple[Waiter, float]] = deque()  # and the part of a slice for it
         self._iteration = -1
         self._spent_s = 0.0
         self._bytes = 0
@@ -100,13 +100,13 @@ class Share:
             self._bytes += size_bytes
         part = 1.0 if known else UNKNOWN_FRACTION
         if self._queue or self._spent_s >= SLICE_S * part or self._bytes >= SLICE_BYTES * part:
-            self._wait()  # where others do, too: nobody overtakes
+            self._wait(part)  # where others do, too: nobody overtakes
 
-    def _wait(self) -> None:
+    def _wait(self, part: float) -> None:
         if not self._queue:
             self._timer.start(self._resume)
         waiter = Waiter()
-        self._queue.append(waiter)
+        self._queue.append((waiter, part))
         waiter.get()
 
     def _resume(self) -> None:
@@ -114,9 +114,10 @@ class Share:
         self._iteration, self._spent_s, self._bytes = self.loop.iteration, 0.0, 0
         began_s = time.perf_counter()
         for _ in range(len(self._queue)):
-            self._queue.popleft().switch(None)
+            self._queue.popleft()[0].switch(None)
             self._spent_s = max(self._spent_s, time.perf_counter() - began_s)
-            if self._spent_s >= SLICE_S or self._bytes >= SLICE_BYTES:
+            part = self._queue[0][1] if self._queue else 1.0  # of who would come next
+            if self._spent_s >= SLICE_S * part or self._bytes >= SLICE_BYTES * part:
                 break
         if self._queue:
             self._timer.start(self._resume)

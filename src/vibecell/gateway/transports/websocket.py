@@ -355,8 +355,8 @@ class WebSocket:
         except UnicodeDecodeError:
             self.fail(INVALID_DATA, "text is not UTF-8")
             return
-        self._arriving.became_whole(len(whole))
         self._waited(self._inbox.put, whole, len(whole))
+        self._arriving.became_whole(len(whole))  # not before: while it waits it is held, too
 
     def _left_bytes(self) -> int:
         return len(self._protocol.reader.buffer) + len(self._fragments or b"")
