@@ -129,15 +129,19 @@ class TestExecutions:
         assert seen["state"] == "finished"
         assert seen["result"]["stdout"] == "a\n"  # type: ignore[index]
 
-    def test_prefer_wait(self, service: Service) -> None:
+    @pytest.mark.parametrize(
+        ("preferred", "applied"),
+        [("respond-async, wait=10", "wait=10"), ("Wait=99999999999", "wait=60")],
+    )
+    def test_prefer_wait(self, service: Service, preferred: str, applied: str) -> None:
         answer = requests.post(
             f"{service.url}/v1/executions",
             json={"code": "print('a')"},
-            headers={"Prefer": "respond-async, wait=10"},
+            headers={"Prefer": preferred},
             timeout=15,
         )
         assert answer.status_code == 200
-        assert answer.headers["Preference-Applied"] == "wait=10"
+        assert answer.headers["Preference-Applied"] == applied
         assert answer.json()["result"]["verdict"] == "accepted"
 
     def test_prefer_wait_that_is_too_short(self, service: Service) -> None:

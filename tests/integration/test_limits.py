@@ -104,3 +104,12 @@ def test_limits_leave_nothing_running(live: LiveService) -> None:
 
     assert until(calm)
     assert live.is_whole()
+
+
+@pytest.mark.parametrize("memory_bytes", [1, 4096, 64 * 1024, 256 * 1024])
+def test_less_memory_than_it_takes_to_begin_is_the_limits_verdict(
+    live: LiveService, memory_bytes: int
+) -> None:
+    """And no failure of the platform's, which would begin it again in another cell."""
+    answer = live.run("print(bytearray(8_000_000)[0])", limits={"memory_bytes": memory_bytes})
+    assert (answer["status"], answer["verdict"]) == (200, "memory_limit_exceeded"), answer

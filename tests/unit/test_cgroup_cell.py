@@ -35,6 +35,9 @@ def test_a_limit_that_use_has_forced_up_is_set_again_for_the_next_program(
     def refusing(path: Path, value: int | str) -> None:
         if path.name == "memory.limit_in_bytes" and int(value) < int(used.read_text()):
             raise OSError(errno.EBUSY, "busy")
+        alone = int((memory / "memory.limit_in_bytes").read_text())
+        if path.name == "memory.memsw.limit_in_bytes" and int(value) < alone:
+            raise OSError(errno.EINVAL, "less than memory alone")
         real(path, value)
 
     monkeypatch.setattr(cgroup_files, "write", refusing)

@@ -86,6 +86,12 @@ def test_what_is_no_host(host: str) -> None:
         body_length("GET", "HTTP/1.1", fields(f"Host: {host}"))
 
 
+def test_one_type_of_content() -> None:
+    asked = fields("Host: a", "Content-Type: application/json", "Content-Type: text/plain")
+    with pytest.raises(BadRequest):
+        body_length("POST", "HTTP/1.1", asked)
+
+
 @pytest.mark.parametrize(
     ("version", "lines", "ends"),
     [

@@ -23,7 +23,7 @@ def asked(*paths: str, **more: object) -> ExecutionRequest:
     [
         "", "/", "/etc/passwd", "..", "../x", "a/..", "a/../b", ".", "./a", ".hidden", "a/.b",
         "a//b", "a/", "-rf", "a/-b", "a\\b", "a b", "a\0", "a\n", "a\nb", "a/b\n", "ä", "a" * 513,
-        "/".join("a" * 9),
+        "/".join("a" * 9), "a" * 256, "a/" + "b" * 256,
     ],
 )  # fmt: skip
 def test_a_path_stays_in_the_workspace(path: str) -> None:
@@ -31,6 +31,11 @@ def test_a_path_stays_in_the_workspace(path: str) -> None:
         validate_path(path)
     with pytest.raises(InvalidRequest):
         SourceFile(path, b"")
+
+
+@pytest.mark.parametrize("path", ["a" * 255, "a" * 255 + "/" + "b" * 255])
+def test_a_name_may_be_as_long_as_a_file_system_takes(path: str) -> None:
+    assert validate_path(path) == path
 
 
 @pytest.mark.parametrize(

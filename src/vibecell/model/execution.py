@@ -21,6 +21,7 @@ from vibecell.model.verdicts import Verdict
 MAX_FILES = 256
 MAX_PATH_COMPONENTS = 8
 MAX_PATH_BYTES = 512
+MAX_COMPONENT_BYTES = 255  # source: NAME_MAX, limits.h(0p)
 MAX_ARGS = 256
 MAX_ENV = 128
 MAX_ARGS_AND_ENV_BYTES = 192 * 1024
@@ -53,6 +54,10 @@ def validate_path(path: str, where: str = "path") -> str:
     if not all(_COMPONENT.match(c) for c in components):
         raise InvalidRequest(
             FieldProblem(where, "must be relative, of letters, digits, '_', '-' and '.' only")
+        )
+    if any(len(c) > MAX_COMPONENT_BYTES for c in components):
+        raise InvalidRequest(
+            FieldProblem(where, f"components must have at most {MAX_COMPONENT_BYTES} bytes")
         )
     return path
 

@@ -21,7 +21,7 @@ from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_execution
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])")
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,1000})\s*(?:$|[,;])", re.IGNORECASE)
 
 
 def checked_id(execution_id: str) -> str:

@@ -62,6 +62,8 @@ def body_length(method: str, version: str, fields: Fields) -> int | None:
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     if len(encodings) > 1 or (encodings and encodings[0].lower() != "chunked"):
         raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
+    if len(fields.get_all("content-type")) > 1:  # of which two readers could take either
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
     if len(hosts) > 1 or (not hosts and version == "HTTP/1.1"):
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     if hosts and not _is_host(hosts[0]):

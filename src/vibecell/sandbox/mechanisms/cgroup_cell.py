@@ -153,7 +153,9 @@ class Cgroup:
             write(alone, limit_bytes)
         else:
             lower_limit(alone, self._memory / "memory.usage_in_bytes", limit_bytes)
-            lower_limit(with_swap, self._memory / "memory.memsw.usage_in_bytes", limit_bytes)
+            # which may have been forced up, and below which this would be EINVAL
+            total_bytes = max(limit_bytes, read_int(alone))
+            lower_limit(with_swap, self._memory / "memory.memsw.usage_in_bytes", total_bytes)
 
     def _set_cpus(self, cpus: float) -> None:
         quota = max(1000, int(cpus * _CPU_PERIOD_US))
