@@ -200,6 +200,21 @@ def test_what_is_passed_over_is_said_in_whole_numbers(displays: object, size_byt
     run(test)
 
 
+def test_who_stops_reading_in_the_middle_and_reads_on_misses_nothing() -> None:
+    async def test(bench: Bench) -> None:
+        said = [frames.encode(frames.STDOUT, b"%d" % number) for number in range(3)]
+        process = await bench.started(SPEC, *said, exit_frame(exit_code=0))
+        seen: list[Occurrence] = []
+        for _ in range(4):
+            async for occurrence in process.read():
+                seen.append(occurrence)
+                break
+        assert seen[:3] == [Output("stdout", b"%d" % number) for number in range(3)]
+        assert isinstance(seen[3], Exit)
+
+    run(test)
+
+
 def test_what_comes_with_the_end_is_kept_for_who_collects() -> None:
     """A fast agent sends its end and its files at once."""
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from vibecell.cell import frames
@@ -64,6 +65,8 @@ class FramedProcess:
         self._truncated = False
         self._stopped_by: str | None = None
         self._ended = False
+        # by whoever reads next, should a reader stop in the middle
+        self._received: deque[tuple[int, bytes]] = deque()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._feeding: asyncio.Task[None] | None = None
         self._credit = InputCredit(fed_bytes)
@@ -105,16 +108,18 @@ class FramedProcess:
         """See ``backend.Process.read``."""
         try:
             while True:
-                received = await self._channel.receive()
-                if received is None:
-                    yield self._end_without_report()
-                    return
-                for at, (kind, payload) in enumerate(received, start=1):
-                    occurrence = self._understand(kind, payload)
+                if not self._received:
+                    received = await self._channel.receive()
+                    if received is None:
+                        yield self._end_without_report()
+                        return
+                    self._received.extend(received)
+                while self._received:
+                    occurrence = self._understand(*self._received.popleft())
                     if occurrence is not None:
                         yield occurrence
                     if self._ended:
-                        self._channel.put_back(received[at:])
+                        self._channel.put_back(list(self._received))
                         return
         finally:
             self._stop_clocks()
