@@ -109,7 +109,9 @@ class WebSocket:
         Raises:
             BenchFailed: something else came.
         """
-        while self._buffer or select.select([self._socket], [], [], 0)[0]:
+        waiting = select.poll()  # select(2) takes no descriptor above 1,023
+        waiting.register(self._socket, select.POLLIN)
+        while self._buffer or waiting.poll(0):
             first, payload = self._frame()
             if first & 0x0F != _PING:
                 raise BenchFailed(f"an idle WebSocket heard {bytes(payload[:200])!r}")

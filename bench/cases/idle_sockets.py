@@ -9,8 +9,8 @@ Memory is the gateway's private memory; the kernel's, of sockets, is not in it.
 
 import json
 import urllib.request
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from bench import processes
 from bench.case import Bench, BenchFailed, Case
@@ -33,6 +33,7 @@ SETTINGS = {
 }
 MEMORY_GOAL = Goal("most", 60, "KB")
 SLOWER_GOAL = Goal("most", 2.0, "× its p50 without them")
+NOT_ROOT = "the gateway may only be measured as root"
 
 
 def measure(bench: Bench) -> Iterable[Row]:
@@ -45,40 +46,73 @@ def measure(bench: Bench) -> Iterable[Row]:
 
 def measure_kind(bench: Bench, service: VibecellContender, kind: str, count: int) -> Iterable[Row]:
     """One kind: memory before and among them, the latency of a run before and among them."""
-    gateway = service.part("gateway")
-    runs = 20 if bench.quick else 60
+    runs = runs_of(bench)
     latency_ms(service, runs)
     alone_ms = latency_ms(service, runs)
-    paths = _paths(service, kind)
-    try:
-        before_bytes = processes.private_bytes(gateway)
-    except PermissionError:
-        yield Row(
-            f"{kind}: memory", goal=MEMORY_GOAL, why="the gateway may only be measured as root"
-        )
-        return
-    with ExitStack() as stack:
-        sockets = _open(stack, service, paths, count)
-        each_kb = (processes.private_bytes(gateway) - before_bytes) / count / 1000
+    with held(service, kind, count) as each_kb:
         among_ms = latency_ms(service, runs)
-        for websocket in sockets:
-            websocket.answer_pings()  # and none was closed
-    bench.say(f"{kind}: {each_kb:.1f} KB each, p50 {alone_ms:.1f} → {among_ms:.1f} ms")
+    if each_kb is None:
+        yield Row(memory_label(kind, count), goal=MEMORY_GOAL, why=NOT_ROOT)
+    else:
+        bench.say(f"{kind}: {each_kb:.1f} KB each, p50 {alone_ms:.1f} → {among_ms:.1f} ms")
+        yield Row(
+            memory_label(kind, count),
+            measured=f"{each_kb:.1f} KB",
+            value=each_kb,
+            goal=MEMORY_GOAL,
+            details={"sockets": count},
+        )
     yield Row(
-        f"{count:,} idle WebSockets, {kind}: gateway memory of each",
-        measured=f"{each_kb:.1f} KB",
-        value=each_kb,
-        goal=MEMORY_GOAL,
-        details={"sockets": count},
-    )
-    yield Row(
-        f"{count:,} idle WebSockets, {kind}: a run among them, p50",
+        latency_label(kind, count),
         measured=f"{among_ms:.1f} ms (without: {alone_ms:.1f})",
         ratio=f"{among_ms / alone_ms:.2f} ×",
         value=among_ms / alone_ms,
         goal=SLOWER_GOAL,
         details={"alone_ms": alone_ms, "among_ms": among_ms},
     )
+
+
+def runs_of(bench: Bench) -> int:
+    """How many runs a median is made of."""
+    return 20 if bench.quick else 60
+
+
+def memory_label(kind: str, count: int) -> str:
+    """The row of what each costs."""
+    return f"{count:,} idle WebSockets, {kind}: gateway memory of each"
+
+
+def latency_label(kind: str, count: int) -> str:
+    """The row of whom they slow down."""
+    return f"{count:,} idle WebSockets, {kind}: a run among them, p50"
+
+
+@contextmanager
+def held(service: VibecellContender, kind: str, count: int) -> Iterator[float | None]:
+    """Open them, and look at the end that none was closed meanwhile.
+
+    Yields:
+        What each costs the gateway, in KB; ``None`` where only root may know it.
+    """
+    gateway = service.part("gateway")
+    paths = _paths(service, kind)
+    with ExitStack() as stack:
+        before_bytes = _private_bytes(gateway)
+        sockets = _open(stack, service, paths, count)
+        after_bytes = _private_bytes(gateway)
+        if before_bytes is None or after_bytes is None:
+            yield None
+        else:
+            yield (after_bytes - before_bytes) / count / 1000
+        for websocket in sockets:
+            websocket.answer_pings()
+
+
+def _private_bytes(pid: int) -> int | None:
+    try:
+        return processes.private_bytes(pid)
+    except PermissionError:
+        return None
 
 
 def latency_ms(service: Contender, runs: int) -> float:
