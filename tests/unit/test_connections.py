@@ -23,6 +23,19 @@ PATIENT = replace(LIMITS, idle_s=30.0, header_s=30.0, body_s=30.0, discard_s=30.
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
+def accepting_fails_once(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    """The next connection is not to be had at the first try."""
+    accept = StreamServer.do_read
+    failures = [error]
+
+    def failing(server: StreamServer) -> object:
+        if failures:
+            raise failures.pop()
+        return accept(server)
+
+    monkeypatch.setattr(StreamServer, "do_read", failing)
+
+
 @pytest.fixture
 def served() -> Iterator[Served]:
     made = Served()
@@ -173,15 +186,7 @@ class TestRoom:
         self, crowded: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         idle = [opened(crowded) for _ in range(3)]
-        accept = StreamServer.do_read
-        failures = [OSError(errno.EMFILE, "too many open files")]
-
-        def failing(server: StreamServer) -> object:
-            if failures:
-                raise failures.pop()
-            return accept(server)
-
-        monkeypatch.setattr(StreamServer, "do_read", failing)
+        accepting_fails_once(monkeypatch, OSError(errno.EMFILE, "too many open files"))
         assert answered(opened(crowded), got("/healthz")).startswith(b"HTTP/1.1 200 ")
         assert [has_ended(each) for each in idle] == [True, False, False]
 
@@ -244,15 +249,8 @@ class TestEnds:
     def test_a_client_that_resets_before_it_is_accepted(
         self, served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        accept = StreamServer.do_read
-        failures = [ConnectionAbortedError(errno.ECONNABORTED, "aborted")]
-
-        def failing(server: StreamServer) -> object:
-            if failures:
-                raise failures.pop()
-            return accept(server)
-
-        monkeypatch.setattr(StreamServer, "do_read", failing)
+        aborted = ConnectionAbortedError(errno.ECONNABORTED, "aborted")
+        accepting_fails_once(monkeypatch, aborted)
         assert answered(served.open(), got("/healthz")).startswith(b"HTTP/1.1 200 ")
         assert capfd.readouterr().err == ""
         assert served.endings() == {"reset": 1}

@@ -28,13 +28,13 @@ from vibecell.gateway.transports.websocket import (
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
 from vibecell.model.events import ASIDE, Control, Finished, Stdin
 from vibecell.model.execution import Encoding, ExecutionRequest
+from vibecell.model.stopping import MARGIN_S
 from vibecell.wire.json_text import compact_json, strict_json_loads
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_event
 
 MAX_WAITING_INPUT_BYTES = 512 * 1024
 INPUT_WAIT_S = 5.0
-STOP_WAIT_S = 0.5
 
 
 class _Refused(HTTPException):
@@ -220,7 +220,7 @@ class _Relay:
     def _hang_up(self) -> None:
         """Have what came passed on, then leave the conversation."""
         self._watches_no_more()  # a program that does not read puts off no cancel
-        wait_s = STOP_WAIT_S if self._websocket.is_going_away else INPUT_WAIT_S
+        wait_s = MARGIN_S if self._websocket.is_going_away else INPUT_WAIT_S
         if self._inputs is not None and self._feeder is not None:
             self._inputs.end()
             self._feeder.join(wait_s)

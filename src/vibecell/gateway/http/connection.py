@@ -135,7 +135,7 @@ class Connection:
         Args:
             size_bytes: moved by the step.
         """
-        self._turn.take(size_bytes, self.owner is not None or self._owner_before)
+        self._turn.take(size_bytes, self.known)
 
     def send_all(self, data: bytes | bytearray) -> None:
         """Send everything; a peer that takes nothing for ``stall_s`` is given up.
