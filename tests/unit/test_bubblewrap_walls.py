@@ -116,7 +116,7 @@ def is_alive(pid: int) -> bool:
     """Whether there is such a process, and not only what is left to be reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # not there; gone while it was read
         return False
 
 
