@@ -1,7 +1,8 @@
 """A program run in place cannot be told from one run by the plain interpreter.
 
-Every program of the corpus runs twice in cells of the same profile: once in
-place, as requests do, once by executing the plain interpreter. Exit code,
+Every program of the corpus runs twice in cells of the same profile: once as
+a request for it is planned, nearly always in place, once by executing the plain
+interpreter. Exit code,
 signal, stdout and stderr must be equal byte for byte; nothing is normalised.
 
 What differs by design is left out of the corpus: ``sys.modules`` is fuller
@@ -11,11 +12,15 @@ the same, and ``/proc/self/environ`` shows the block the process began with.
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from conformance.cells import REAL_KINDS, Cells, Run, docker_host_for
 from conformance.programs import Program, load
+from vibecell.engine.plan import make_plan
+from vibecell.model.execution import ExecutionRequest
+from vibecell.model.language import Offer
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import ProcessSpec
 
@@ -46,15 +51,12 @@ def _pair(cells: Cells, program: Program, language: str, profile: str, *plain: s
 
 
 def _spec(cells: Cells, program: Program, language: str, *plain: str) -> ProcessSpec:
-    return ProcessSpec(
-        mode="exec" if plain else "in_place",
-        entrypoint=program.entrypoint,
-        argv=(*plain, *program.args),
-        files=program.files,
-        env={**cells.languages[language].env, **program.env},
+    request = ExecutionRequest(
+        language, program.files, args=program.args, stdin=program.stdin, env=program.env,
         limits=LIMITS,
-        stdin=program.stdin,
-    )
+    )  # fmt: skip
+    (stage,) = make_plan(request, Offer(tuple(cells.languages.values()))).stages
+    return replace(stage.spec, mode="exec", argv=(*plain, *program.args)) if plain else stage.spec
 
 
 @pytest.mark.parametrize("program", PYTHON, ids=[p.name for p in PYTHON])

@@ -161,6 +161,14 @@ def test_a_new_folder_is_all_a_language_needs(tmp_path: Path) -> None:
         (("[[prof", '[packages.apt]\nmake = ["make"]\n[[prof'), "no programs .*: make"),
         (("[[prof", '[packages.apt]\na = ["toy"]\nb = ["toy"]\n[[prof'), "more than one package"),
         (("[[prof", '[packages.brew]\ntoy = ["toy"]\n[[prof'), "unknown: brew"),
+        (("[[prof", '[cold]\nfiles = ["toyrc"]\n[[prof'), "cold belongs to"),
+        (("[[prof", '[cold]\nmodules = ["toy"]\n[[prof'), "unknown: modules"),
+        (("[[prof", '[cold]\nenvironment = ["A-*"]\n[[prof'), "no variable can be like 'A-"),
+        (("[[prof", '[cold]\nenvironment = ["*"]\n[[prof'), "every variable"),
+        (("[[prof", '[cold]\nenvironment = ["A", "A"]\n[[prof'), "twice"),
+        (("[[prof", '[cold]\nfiles = ["/etc/*"]\n[[prof'), "no path can be like '/etc"),
+        (("[[prof", '[cold]\nfiles = ["a/../b"]\n[[prof'), "no path can be like 'a/../b"),
+        (("[[prof", '[cold]\nfiles = ["*/*"]\n[[prof'), "every path"),
     ],
 )
 def test_a_wrong_description_is_refused_by_name(

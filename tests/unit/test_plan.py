@@ -8,7 +8,7 @@ from vibecell.engine.plan import Plan, make_plan
 from vibecell.gateway.problems import problem_of
 from vibecell.model.errors import InvalidRequest, UnsupportedLanguage
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, Offer, WarmProfile
+from vibecell.model.language import Cold, Language, Offer, WarmProfile
 
 LIGHT = WarmProfile("python-light")
 DATA = WarmProfile("python-data", ("numpy",), frozenset({"numpy", "pandas"}))
@@ -23,6 +23,7 @@ CATALOGUE = {
         ("python3", "{entrypoint}"),
         {"A": "language", "B": "language"},
         (LIGHT, DATA),
+        cold=Cold(("B", "PYTHON*", "LC_???"), ("matplotlibrc", ".local/*")),
     ),
     "javascript": Language(
         "javascript",
@@ -91,15 +92,51 @@ def test_imports_of_every_python_file_count() -> None:
 
 
 def test_default_entrypoint_runs_in_place() -> None:
-    (stage,) = plan("1", args=("x", "{entrypoint}"), env={"B": "request"}).stages
+    (stage,) = plan("1", args=("x", "{entrypoint}"), env={"C": "request"}).stages
     assert (stage.name, stage.spec.mode, stage.spec.entrypoint) == ("run", "in_place", "main.py")
     assert stage.spec.argv == ("x", "{entrypoint}")
-    assert dict(stage.spec.env) == {"A": "language", "B": "request"}
+    assert dict(stage.spec.env) == {"A": "language", "B": "language", "C": "request"}
 
 
 def test_another_entrypoint_is_executed() -> None:
     (stage,) = plan("1", path="pkg/run.py", args=("x",)).stages
     assert (stage.spec.mode, stage.spec.argv) == ("exec", ("python3", "pkg/run.py", "x"))
+
+
+def with_files(*paths: str) -> Plan:
+    return make_plan(
+        ExecutionRequest("python", tuple(SourceFile(path, b"") for path in paths)), OFFER
+    )
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHON", "LC_ALL", "B"])
+def test_a_variable_that_is_read_at_the_start_is_read(name: str) -> None:
+    cold = plan("import numpy", args=("x",), env={name: "1"})
+    (stage,) = cold.stages
+    assert (stage.spec.mode, stage.spec.argv) == ("exec", ("python3", "main.py", "x"))
+    assert not cold.is_warm
+    assert cold.profile == LIGHT, "what is loaded there is of no use to it"
+    assert plan("1", "javascript", env={name: "1"}).is_warm, "its language has no such rule"
+
+
+@pytest.mark.parametrize(
+    "env", [{"MYPYTHON": "1"}, {"LC_CTYPE": "1"}, {"A": "1"}, {"B": "language"}]
+)
+def test_another_variable_costs_no_warmth(env: dict[str, str]) -> None:
+    assert plan("1", env=env).is_warm
+
+
+def test_a_file_that_is_read_at_the_start_is_read() -> None:
+    assert not with_files("main.py", "matplotlibrc").is_warm
+    assert with_files("main.py", "matplotlibrc.txt", "x/matplotlibrc", "local/x").is_warm
+
+
+def test_only_what_was_started_ahead_is_warm() -> None:
+    warm = {"python": "1", "javascript": "1"}
+    for language in CATALOGUE:
+        assert plan("1", language).is_warm == (language in warm)
+    assert not plan("1", path="x.py").is_warm
+    assert not plan("1", "javascript", interactive=True).is_warm
 
 
 def test_warm_node_and_plain_bash() -> None:

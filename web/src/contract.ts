@@ -75,6 +75,8 @@ export interface ExecuteReply {
   files_left_out: number;
   /** how many displays are not among the events: too large, too many, or none */
   displays_left_out: number;
+  /** whether an interpreter that had been started ahead ran it; false for languages that have none */
+  warm: boolean;
 }
 
 /** State of an execution, and its result once finished. */
@@ -209,6 +211,8 @@ export interface Result {
   files_left_out: number;
   /** how many displays are not among the events: too large, too many, or none */
   displays_left_out: number;
+  /** whether an interpreter that had been started ahead ran it; false for languages that have none */
+  warm: boolean;
   /** what the platform did to the program; empty if nothing */
   message: string;
 }

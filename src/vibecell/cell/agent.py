@@ -203,17 +203,10 @@ class Agent:
         return False
 
     def _needs_other_runner(self, start: messages.Start) -> bool:
-        """A warm program can neither execute another nor change its streams.
-
-        Nor can it forget what it has looked for in the workspace before it waited.
-        """
+        """A warm program can neither execute another nor change its streams."""
         if self._runner is None:
             return True
-        return self._is_warm_program and (
-            start.mode == "exec"
-            or start.interactive
-            or any(os.path.lexists(f"{mounts.WORKSPACE}/{x}") for x in self._setup.warm_unless)
-        )
+        return self._is_warm_program and (start.mode == "exec" or start.interactive)
 
     def _respawn(self) -> bool:
         if self._runner is not None:

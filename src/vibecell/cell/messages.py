@@ -18,7 +18,6 @@ class Setup:
         modules: imported once, before any fork.
         warm_argv: program started ahead in each cell; empty: the runner waits.
         warm_env: environment additions for it.
-        warm_unless: names in the workspace with which it cannot be used.
         env: environment of every program.
         seccomp: the filter, an array of ``struct sock_filter``.
         landlock: the ruleset, as ``confine.restrict_landlock`` takes it.
@@ -32,7 +31,6 @@ class Setup:
     modules: tuple[str, ...]
     warm_argv: tuple[str, ...]
     warm_env: dict[str, str]
-    warm_unless: tuple[str, ...]
     env: dict[str, str]
     seccomp: bytes
     landlock: dict[str, Any] | None
@@ -48,7 +46,6 @@ class Setup:
             modules=tuple(message["modules"]),
             warm_argv=tuple(message["warm_argv"]),
             warm_env=message["warm_env"],
-            warm_unless=tuple(message["warm_unless"]),
             env=message["env"],
             seccomp=base64.b64decode(message["seccomp"], validate=True),
             landlock=message["landlock"],

@@ -353,6 +353,7 @@ class Execution:
             files=collected.files,
             files_left_out=collected.left_out,
             displays_left_out=self._recorder.displays_left_out,
+            warm=bool(self._stages) and self._plan.is_warm,
             message=message,
         )
 

@@ -4,8 +4,11 @@ Owns the choice of warm profile and the processes of each stage; refuses to do
 anything: it is a pure function of the request and what is on offer.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import translate
+from functools import lru_cache
 from types import MappingProxyType
 
 from vibecell.engine.python_imports import imported_by
@@ -49,6 +52,11 @@ class Plan:
     stages: tuple[Stage, ...]
     page: Mapping[str, str] | None = None
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether interpreters that were started ahead run all of it."""
+        return bool(self.stages) and all(s.spec.mode == "in_place" for s in self.stages)
+
 
 def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
     """Decide how a request is run.
@@ -61,8 +69,35 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
     entrypoint = request.entrypoint or language.entrypoint
     if language.mode == "page":
         return Plan(language.name, None, (), _page(request, entrypoint))
-    profile = choose_profile(language, request.files)
-    return Plan(language.name, profile, (Stage(RUN, _spec(request, language, entrypoint)),))
+    warm = can_be_warm(request, language, entrypoint)
+    profile = choose_profile(language, request.files) if warm else language.profiles[0]
+    return Plan(language.name, profile, (Stage(RUN, _spec(request, language, entrypoint, warm)),))
+
+
+def can_be_warm(request: ExecutionRequest, language: Language, entrypoint: str) -> bool:
+    """Whether an interpreter that was started ahead is as good as one that starts now.
+
+    It was started under the default name: only for that one is going on with it the same as
+    running it. A program started ahead cannot be given a terminal any more.
+    """
+    modes = ("in_place",) if request.interactive else ("in_place", "warm_exec")
+    if language.mode not in modes or entrypoint != language.entrypoint:
+        return False
+    cold = language.cold
+    changed = (name for name, value in request.env.items() if language.env.get(name) != value)
+    return not (
+        _any_like(cold.environment, changed)
+        or _any_like(cold.files, (f.path for f in request.files))
+    )
+
+
+def _any_like(patterns: tuple[str, ...], names: Iterable[str]) -> bool:
+    return bool(patterns) and any(map(_matcher(patterns).match, names))
+
+
+@lru_cache(64)
+def _matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 def choose_profile(language: Language, files: tuple[SourceFile, ...]) -> WarmProfile:
@@ -77,12 +112,9 @@ def choose_profile(language: Language, files: tuple[SourceFile, ...]) -> WarmPro
     return default
 
 
-def _spec(request: ExecutionRequest, language: Language, entrypoint: str) -> ProcessSpec:
-    # A warm interpreter was started under the default name; only for that one
-    # is running in it the same as running it. A program started ahead cannot
-    # be given a terminal any more.
-    modes = ("in_place",) if request.interactive else ("in_place", "warm_exec")
-    warm = language.mode in modes and entrypoint == language.entrypoint
+def _spec(
+    request: ExecutionRequest, language: Language, entrypoint: str, warm: bool
+) -> ProcessSpec:
     command = tuple(part.replace("{entrypoint}", entrypoint) for part in language.argv)
     return ProcessSpec(
         mode="in_place" if warm else "exec",

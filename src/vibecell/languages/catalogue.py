@@ -4,6 +4,7 @@ Owns the reading of every ``language.toml`` and the question which of them this
 deployment can run; refuses to run anything. To add a language, add a folder.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any, cast
 from vibecell.model.language import (
     DEFAULT_IMAGE,
     DEFAULT_LANGUAGE,
+    Cold,
     Language,
     StartMode,
     WarmProfile,
@@ -22,6 +24,9 @@ from vibecell.model.language import (
 
 FOLDER = Path(__file__).parent
 MODES = ("in_place", "warm_exec", "exec", "page")
+WARM_MODES = ("in_place", "warm_exec")
+_VARIABLE_PATTERN = re.compile(r"[A-Za-z_?*][A-Za-z0-9_?*]*\Z")
+_FILE_PATTERN = re.compile(r"[^/\0\[\]]+(?:/[^/\0\[\]]+)*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ def _language(table: dict[str, Any]) -> Language:
         argv=tuple(table.pop("argv", ())),
         env=MappingProxyType(dict(table.pop("env", {}))),
         profiles=tuple(_profile(dict(p)) for p in table.pop("profiles", ())),
+        cold=_cold(dict(table.pop("cold", {}))),
         example=table.pop("example", ""),
         grammar=table.pop("grammar", ""),
         image=table.pop("image", DEFAULT_IMAGE),
@@ -207,7 +213,27 @@ def _language(table: dict[str, Any]) -> Language:
     _refuse_rest(table)
     if bool(language.profiles) == (mode == "page"):
         raise ValueError("profiles belong to every mode but page")
+    if language.cold != Cold() and mode not in WARM_MODES:
+        raise ValueError(f"cold belongs to the modes {' and '.join(WARM_MODES)}")
     return language
+
+
+def _cold(table: dict[str, Any]) -> Cold:
+    cold = Cold(tuple(table.pop("environment", ())), tuple(table.pop("files", ())))
+    _refuse_rest(table)
+    for kind, patterns, shape in (
+        ("variable", cold.environment, _VARIABLE_PATTERN),
+        ("path", cold.files, _FILE_PATTERN),
+    ):
+        for pattern in patterns:
+            parts = pattern.split("/")
+            if not shape.match(pattern) or "." in parts or ".." in parts:
+                raise ValueError(f"no {kind} can be like {pattern!r}")
+            if not pattern.strip("*?/"):
+                raise ValueError(f"every {kind} is like {pattern!r}: nothing would run warm")
+        if len(set(patterns)) < len(patterns):
+            raise ValueError(f"a pattern of a {kind} is there twice")
+    return cold
 
 
 def _profile(table: dict[str, Any]) -> WarmProfile:
@@ -217,7 +243,6 @@ def _profile(table: dict[str, Any]) -> WarmProfile:
         triggers=frozenset(table.pop("triggers", ())),
         warm_argv=tuple(table.pop("warm_argv", ())),
         warm_env=MappingProxyType(dict(table.pop("warm_env", {}))),
-        warm_unless=tuple(table.pop("warm_unless", ())),
     )
     _refuse_rest(table)
     return profile

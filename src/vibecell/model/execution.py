@@ -225,6 +225,8 @@ class Result:
         files_left_out: how many others were new or changed and did not fit these bounds.
         displays_left_out: how many displays are not among the events: too large, too many,
             or none.
+        warm: whether an interpreter that had been started ahead ran it; false for languages
+            that have none.
         message: what the platform did to the program; empty if nothing.
     """
 
@@ -239,6 +241,7 @@ class Result:
     files: tuple[OutputFile, ...] = ()
     files_left_out: int = 0
     displays_left_out: int = 0
+    warm: bool = False
     message: str = ""
 
     @property

@@ -20,6 +20,22 @@ StartMode = Literal["in_place", "warm_exec", "exec", "page"]
 
 
 @dataclass(frozen=True, slots=True)
+class Cold:
+    """What a request has that an interpreter reads at its start, and a warm one has read already.
+
+    A program that comes with any of it is run by an interpreter of its own. In a pattern ``*``
+    stands for any characters, ``/`` too, and ``?`` for one.
+
+    Attributes:
+        environment: patterns of names of variables.
+        files: patterns of paths in the workspace.
+    """
+
+    environment: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WarmProfile:
     """A kind of zygote and of the warm cells forked from it.
 
@@ -30,8 +46,6 @@ class WarmProfile:
         warm_argv: a program started ahead in each warm cell that waits for
             its source; empty where the forked runner itself waits.
         warm_env: environment additions for ``warm_argv`` only.
-        warm_unless: names in the workspace: where one of them exists, what was
-            started ahead cannot be used, and is started anew.
         place: the deployment's name for the walls its cells stand behind; empty
             for those it has by default.
     """
@@ -41,7 +55,6 @@ class WarmProfile:
     triggers: frozenset[str] = frozenset()
     warm_argv: tuple[str, ...] = ()
     warm_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    warm_unless: tuple[str, ...] = ()
     place: str = ""
 
 
@@ -61,6 +74,7 @@ class Language:
         argv: command to execute; ``{entrypoint}`` stands for the path.
         env: environment additions of the language.
         profiles: warm profiles, the default one first.
+        cold: what no interpreter that was started ahead can run.
         example: a small program to begin with.
         grammar: what an editor colours it by, as the page names its grammars; empty:
             it is plain text.
@@ -76,6 +90,7 @@ class Language:
     argv: tuple[str, ...] = field(default=(), metadata=INTERNAL)
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), metadata=INTERNAL)
     profiles: tuple[WarmProfile, ...] = field(default=(), metadata=INTERNAL)
+    cold: Cold = field(default_factory=Cold, metadata=INTERNAL)
     example: str = ""
     grammar: str = ""
     image: str = field(default=DEFAULT_IMAGE, metadata=INTERNAL)

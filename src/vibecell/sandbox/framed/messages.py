@@ -37,7 +37,6 @@ def setup_message(
         "modules": list(profile.modules),
         "warm_argv": list(profile.warm_argv),
         "warm_env": dict(profile.warm_env),
-        "warm_unless": list(profile.warm_unless),
         "env": dict(BASE_ENV),
         "seccomp": base64.b64encode(seccomp.compile_filter(absent=unsampled)).decode(),
         "landlock": landlock.ruleset(landlock_abi) if landlock_abi else None,
