@@ -99,7 +99,7 @@ class PendingResult(Followed, Protocol):
     """An execution of which only the result is wanted; leaving does not cancel."""
 
     def result(self, timeout_s: float | None = None) -> Result:
-        """The result, once there is one.
+        """The result with what was displayed, once there is one.
 
         When the executor dies, it is one with ``internal_error``.
 
@@ -153,7 +153,7 @@ class Executor(Protocol):
         ...
 
     def inspect(self, execution_id: str, owner: str) -> ExecutionState:
-        """State, and the result once finished.
+        """State, and the result with what was displayed once finished.
 
         Raises:
             UnknownExecution: no such execution for this owner.

@@ -55,6 +55,24 @@ class TestExecute:
         assert answer["verdict"] == "accepted"
         assert answer["exit_code"] == 0
 
+    def test_what_was_displayed_is_in_the_answer_and_in_the_stored_result(
+        self, service: Service
+    ) -> None:
+        code = """display('{"text/html": "<b>"}')"""
+        answer = execute(service, code=code)
+        (shown,) = answer["displays"]  # type: ignore[misc]
+        assert shown["data"] == {"text/html": "<b>"}
+        url = f"{service.url}/v1/executions/{answer['id']}"
+        assert requests.get(url, timeout=10).json()["result"]["displays"] == [shown]
+        described = requests.get(url, {"displays": "described"}, timeout=10).json()["result"]
+        assert described["displays"] == [{**shown, "data": None}]
+        wrong = requests.get(url, {"displays": "no"}, timeout=10)
+        assert wrong.status_code == 400
+        posted = requests.post(
+            f"{service.url}/execute?displays=described", json={"code": code}, timeout=20
+        )
+        assert [d["data"] for d in posted.json()["displays"]] == [None]
+
     def test_python_is_the_default(self, service: Service) -> None:
         assert execute(service, code="print('x')")["output"] == "x\n"
 

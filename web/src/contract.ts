@@ -73,6 +73,8 @@ export interface ExecuteReply {
   files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
+  /** what was displayed, in its order, as far as there is an event of it */
+  displays: KeptDisplay[];
   /** how many displays are not among the events: too large, too many, or none */
   displays_left_out: number;
   /** whether an interpreter that had been started ahead ran it; false for languages that have none */
@@ -113,6 +115,21 @@ export interface Finished {
   seq: number;
   type: "finished";
   result: Result;
+}
+
+/** What a program displayed, as a result tells it. */
+export interface KeptDisplay {
+  /** number of the event that has it */
+  seq: number;
+  /** of its contents */
+  media_types: string[];
+  /** of its contents together, as they are written */
+  size_bytes: number;
+  /**
+   * MIME type to content, as in the event; `null` in the event `finished`, beyond 4 MiB of all displays of an
+   * answer, and where the client wants them described only
+   */
+  data: Record<string, string> | null;
 }
 
 /** One language at one version. */
@@ -209,6 +226,8 @@ export interface Result {
   files: File[];
   /** how many others were new or changed and did not fit these bounds */
   files_left_out: number;
+  /** what was displayed, in its order, as far as there is an event of it */
+  displays: KeptDisplay[];
   /** how many displays are not among the events: too large, too many, or none */
   displays_left_out: number;
   /** whether an interpreter that had been started ahead ran it; false for languages that have none */

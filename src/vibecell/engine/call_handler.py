@@ -15,6 +15,7 @@ from vibecell.engine.executions import Executions
 from vibecell.engine.followers import Followers, has_left, last_message
 from vibecell.engine.keeping import Kept
 from vibecell.engine.link_streams import read_message
+from vibecell.engine.whole_result import whole_message
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import (
     Conflict,
@@ -110,20 +111,20 @@ class CallHandler:
         """The reply, and what was asked for after it; tells whether another call may come."""
         reply, followed, after = await self._answered(call, read_ns)
         assert followed is not None
-        if after is None:
+        with followed.log.held():  # no wait between finding it and this
             await _send(writer, reply)
+            if after is not None:
+                await _follow(followed, after, reader, writer)
+                return False
             last = await last_message(followed.log, reader)
             if last is None:
                 return False
+            told = whole_message(followed.log, last)
             # before it is written: the reader may be done with it before we go on
             followed.marks.note_first("told")
-            writer.write(last)
+            writer.write(told)
             await writer.drain()
-            return True
-        with followed.log.held():  # no wait between finding it and this
-            await _send(writer, reply)
-            await _follow(followed, after, reader, writer)
-        return False
+        return True
 
     async def _answered(
         self, call: wire.Call, read_ns: int

@@ -37,6 +37,7 @@ class EventLog:
         directory: where to; ``None`` keeps everything in memory.
 
     Attributes:
+        has_displays: whether a display is among its events.
         fault: what came once something could not be put aside. Nothing is lost,
             but it stays in memory: no more output may be taken.
     """
@@ -59,6 +60,7 @@ class EventLog:
         self._finished = False
         self._holders = 0
         self._forgotten = False
+        self.has_displays = False
         self.fault: PlatformError | None = None
         self.size_bytes = 0
 
@@ -82,6 +84,7 @@ class EventLog:
             raise RuntimeError("an event after the last one")
         seq = self.last_seq + 1
         numbered = NumberedEvent(seq, event)
+        self.has_displays = self.has_displays or isinstance(event, Display)
         if isinstance(event, Finished | Display):  # only encoding tells their size
             message = encode_message(numbered)
             size_bytes = len(message) + _OBJECT_BYTES
@@ -125,6 +128,19 @@ class EventLog:
         if not self._finished:
             await self._woken(self._ending)
         return self._message(-1)
+
+    def message(self, seq: int) -> bytes:
+        """The message of one event that is there.
+
+        Raises:
+            PlatformError: it was put aside and cannot be read back.
+        """
+        at = seq - 1
+        if at < len(self._ends_aside):
+            assert self._aside is not None
+            begin = self._ends_aside[at - 1] if at else 0
+            return self._aside.read(begin, self._ends_aside[at] - begin)
+        return self._message(at - len(self._ends_aside))
 
     def result(self) -> Result | None:
         """The result, once finished; ``None`` before."""

@@ -27,7 +27,6 @@ from vibecell.model.errors import Conflict, SandboxFailure, VibecellError, forge
 from vibecell.model.events import (
     Cancel,
     Control,
-    Display,
     EndOfInput,
     Exited,
     Finished,
@@ -213,7 +212,7 @@ class Execution:
         self.marks.note("running")
         if self._plan.page is not None:
             self._recorder.event(Started(RENDER))
-            self._recorder.event(Display(self._plan.page))
+            self._recorder.show(self._plan.page)
             self._stage_ended(RENDER, Outcome(Verdict.ACCEPTED))
         if self._plan.profile is None:
             return NOTHING_LEFT
@@ -352,6 +351,7 @@ class Execution:
             usage=total_usage(self._stages),
             files=collected.files,
             files_left_out=collected.left_out,
+            displays=self._recorder.displays,
             displays_left_out=self._recorder.displays_left_out,
             warm=bool(self._stages) and self._plan.is_warm,
             message=message,

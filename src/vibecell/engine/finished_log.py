@@ -88,6 +88,18 @@ class FinishedLog:
         """The message of the last event."""
         return self._data[self._last_at : self._end]
 
+    @property
+    def has_displays(self) -> bool:
+        """Whether a display is among its events."""
+        return bool(self.result().displays)
+
+    def message(self, seq: int) -> bytes:
+        """The message of one event that is there."""
+        at = self._begin
+        for _ in range(seq - 1):
+            at = self._next(at)
+        return self._data[at : self._next(at)]
+
     def result(self) -> Result:
         """The result."""
         return decode_result(self._data[self._last_at + LENGTH_BYTES : self._end])

@@ -26,6 +26,7 @@ from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.finished_log import FinishedLog, Label, packed
 from vibecell.engine.memory_pages import Pages
+from vibecell.engine.whole_result import whole_result
 from vibecell.model.errors import Conflict, UnknownExecution
 from vibecell.model.events import Control, Stdin
 from vibecell.model.execution import Encoding, OnDisconnect, State
@@ -73,7 +74,7 @@ class Kept:
 
     def inspected(self) -> ExecutionState:
         """Where it is, and its result once there is one."""
-        return ExecutionState(self.standing(), self.log.result())
+        return ExecutionState(self.standing(), whole_result(self.log))
 
     async def control(self, control: Control) -> None:
         """Do what a client says; what comes after the end is ignored, but for input.

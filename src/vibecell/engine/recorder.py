@@ -9,6 +9,7 @@ not cost an event each.
 
 import asyncio
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from vibecell.engine.event_log import EventLog
@@ -16,6 +17,7 @@ from vibecell.engine.output import CharacterCutter, OutputKeeper
 from vibecell.engine.verdict import HINT_TAIL_BYTES
 from vibecell.model.errors import MalformedRequest
 from vibecell.model.events import Display, Event, Stream, StreamName
+from vibecell.model.execution import KeptDisplay
 from vibecell.sandbox import bounds
 from vibecell.wire.json_text import strict_json_loads
 
@@ -55,6 +57,7 @@ class Recorder:
         self._displays_left = MAX_DISPLAYS
         self._display_bytes_left = MAX_DISPLAYS_BYTES
         self._cut = False
+        self._displays: list[KeptDisplay] = []
         self._displays_left_out = 0
 
     @property
@@ -65,6 +68,11 @@ class Recorder:
     @truncated.setter
     def truncated(self, value: bool) -> None:
         self._cut = value
+
+    @property
+    def displays(self) -> tuple[KeptDisplay, ...]:
+        """What is among the events of displays, described."""
+        return tuple(self._displays)
 
     @property
     def displays_left_out(self) -> int:
@@ -120,17 +128,23 @@ class Recorder:
         if content is None:
             self.display_left_out()
             return
-        self.event(Display(MappingProxyType(content)))
+        self.show(MappingProxyType(content))
+
+    def show(self, content: Mapping[str, str]) -> None:
+        """A display that is well formed, MIME type to content."""
+        seq = self.event(Display(content))
+        size_bytes = sum(len(text.encode()) for text in content.values())
+        self._displays.append(KeptDisplay(seq, tuple(content), size_bytes))
 
     def display_left_out(self) -> None:
         """A display that cannot be shown, which the result tells."""
         self._cut = True
         self._displays_left_out += 1
 
-    def event(self, event: Event) -> None:
-        """Any other event, after all output that came before it."""
+    def event(self, event: Event) -> int:
+        """Any other event, after all output that came before it; returns its number."""
         self._send_pending()
-        self._log.append(event)
+        return self._log.append(event)
 
     def flush(self) -> None:
         """Send everything held back: the streams of this stage have ended."""

@@ -8,7 +8,7 @@ these constructors needs no second check behind them.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -212,6 +212,24 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptDisplay:
+    """What a program displayed, as a result tells it.
+
+    Attributes:
+        seq: number of the event that has it.
+        media_types: of its contents.
+        size_bytes: of its contents together, as they are written.
+        data: MIME type to content, as in the event; ``None`` in the event `finished`, beyond
+            4 MiB of all displays of an answer, and where the client wants them described only.
+    """
+
+    seq: int
+    media_types: tuple[str, ...]
+    size_bytes: int
+    data: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The whole of what came of an execution.
 
@@ -223,6 +241,7 @@ class Result:
         usage: summed over the stages (memory and processes: the highest).
         files: new or changed files, bounded in number and size.
         files_left_out: how many others were new or changed and did not fit these bounds.
+        displays: what was displayed, in its order, as far as there is an event of it.
         displays_left_out: how many displays are not among the events: too large, too many,
             or none.
         warm: whether an interpreter that had been started ahead ran it; false for languages
@@ -240,6 +259,7 @@ class Result:
     usage: Usage = Usage()
     files: tuple[OutputFile, ...] = ()
     files_left_out: int = 0
+    displays: tuple[KeptDisplay, ...] = ()
     displays_left_out: int = 0
     warm: bool = False
     message: str = ""
@@ -248,3 +268,10 @@ class Result:
     def last_outcome(self) -> Outcome | None:
         """The outcome of the stage reached last; ``None`` if none began."""
         return self.stages[-1].outcome if self.stages else None
+
+    def with_displays_described(self) -> "Result":
+        """The same, without the contents of what was displayed."""
+        if not self.displays:
+            return self
+        described = tuple(replace(display, data=None) for display in self.displays)
+        return replace(self, displays=described)

@@ -6,9 +6,10 @@ Owns every decision about such a request, whichever way it comes: past Flask
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import BadRequest, ClientDisconnected
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.json_bodies import MEDIA_TYPE, json_line, read_json
@@ -40,6 +41,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
         OSError: the body did not come.
     """
     owner = gateway.authenticator.owner(environ)
+    described = displays_described(environ)
     connection = environ["vibecell.handler"].connection
     with gateway.quota.place(owner):
         value = read_json(environ, gateway.policy.body_bytes)
@@ -53,6 +55,8 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
     if result is None:
         raise PlatformError("wait for the result", "the stream ended without one")
     gateway.metrics.finished(result)
+    if described:
+        result = result.with_displays_described()
     body = json_line(encode_execute_reply(result, asked.encoding))
     connection.marks.note("encoded")
     return body
@@ -73,6 +77,21 @@ def _result(
             if not pending.standing.replayed and asked.on_disconnect == "cancel":
                 gateway.watchers.cancel(pending.id, owner)
             raise ClientDisconnected from None
+
+
+def displays_described(environ: Mapping[str, Any]) -> bool:
+    """Whether the URL wants displays without their contents.
+
+    Raises:
+        BadRequest: it says something else of them.
+    """
+    query = environ["QUERY_STRING"]
+    given = parse_qs(query, keep_blank_values=True).get("displays") if query else None
+    if given is None:
+        return False
+    if given not in (["contents"], ["described"]):
+        raise BadRequest("displays must be contents or described")
+    return given == ["described"]
 
 
 def idempotency_key(given: str | None) -> str | None:

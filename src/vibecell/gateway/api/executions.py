@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, cast
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, NotAcceptable
 
 from vibecell.executor import PendingResult
-from vibecell.gateway.api.execute import idempotency_key
+from vibecell.gateway.api.execute import displays_described, idempotency_key
 from vibecell.gateway.current_request import client_connection, json_body, query_number
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
@@ -17,6 +18,7 @@ from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding
+from vibecell.model.status import ExecutionState
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_execution
 
@@ -56,6 +58,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.post("")
     def begin() -> Response:
         owner = gateway.owner()
+        described = displays_described(request.environ)
         with gateway.quota.place(owner):
             asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
             key = idempotency_key(request.headers.get("Idempotency-Key"))
@@ -70,7 +73,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
                     gateway.remember_page(execution_id, asked)
                     _wait(pending, wait_s)
             state = gateway.executor.inspect(execution_id, owner)
-        shown = encode_execution(state, asked.encoding)
+        shown = encode_execution(_shown(state, described), asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
         response = json_response(shown, status)
         response.headers["Location"] = f"/v1/executions/{execution_id}"
@@ -82,8 +85,9 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.get("/<execution_id>")
     def look(execution_id: str) -> Response:
         owner = gateway.owner()
-        state = gateway.executor.inspect(checked_id(execution_id), owner)
-        return json_response(encode_execution(state, chosen_encoding() or state.standing.encoding))
+        encoding, described = chosen_encoding(), displays_described(request.environ)
+        state = _shown(gateway.executor.inspect(checked_id(execution_id), owner), described)
+        return json_response(encode_execution(state, encoding or state.standing.encoding))
 
     @routes.delete("/<execution_id>")
     def cancel(execution_id: str) -> Response:
@@ -107,6 +111,12 @@ def blueprint(gateway: Gateway) -> Blueprint:
         return _stream(gateway, checked_id(execution_id), owner, kind, encoding)
 
     return routes
+
+
+def _shown(state: ExecutionState, described: bool) -> ExecutionState:
+    if not described or state.result is None:
+        return state
+    return replace(state, result=state.result.with_displays_described())
 
 
 def _stream(

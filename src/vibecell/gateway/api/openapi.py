@@ -37,6 +37,12 @@ _ENCODING: JsonObject = {
     "description": "How bytes are shown; by default as the request asked.",
     "schema": {"type": "string", "enum": ["utf-8", "base64"]},
 }
+_DISPLAYS: JsonObject = {
+    "name": "displays",
+    "in": "query",
+    "description": "Whether displays come with their contents, as by default, or described only.",
+    "schema": {"type": "string", "enum": ["contents", "described"]},
+}
 _IDEMPOTENCY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -136,7 +142,7 @@ def _running() -> JsonObject:
                 {200: _answer("It ran, well or not.", _ref("ExecuteReply"))},
                 409,
                 body="ExecuteBody",
-                parameters=(_IDEMPOTENCY,),
+                parameters=(_DISPLAYS, _IDEMPOTENCY),
             )
         },
         "/v1/languages": {
@@ -159,7 +165,7 @@ def _executions() -> JsonObject:
                 404,
                 409,
                 body="ExecuteBody",
-                parameters=(_IDEMPOTENCY, _PREFER),
+                parameters=(_DISPLAYS, _IDEMPOTENCY, _PREFER),
             )
         },
         "/v1/executions/{id}": {
@@ -167,7 +173,7 @@ def _executions() -> JsonObject:
                 "State of an execution, and its result once finished",
                 {200: _answer("The state.", _ref("ExecutionView"))},
                 404,
-                parameters=(_ID, _ENCODING),
+                parameters=(_ID, _ENCODING, _DISPLAYS),
             ),
             "delete": _operation(
                 "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=(_ID,)
