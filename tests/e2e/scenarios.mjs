@@ -183,8 +183,7 @@ const scenarios = {
     const code = `<!doctype html><title>t</title><h1 id="h">Page</h1><script>
       let reach = "refused";
       try { reach = String(parent.document.title); } catch { /* as it should be */ }
-      let store = "refused";
-      try { store = String(sessionStorage.length); } catch { /* as it should be */ }
+      const store = String(sessionStorage.getItem("vibecell.run"));
       console.log("alive", reach, store);
       console.error("<b>not markup</b>");
     </script>`;
@@ -192,14 +191,14 @@ const scenarios = {
     await page.click("button.run");
     const frame = page.locator(".page iframe");
     await frame.waitFor();
-    assert.equal(await frame.getAttribute("sandbox"), "allow-scripts");
+    assert.equal(await frame.getAttribute("sandbox"), "allow-scripts allow-forms allow-modals allow-downloads");
     await page.frameLocator(".page iframe").locator("#h", { hasText: "Page" }).waitFor();
-    await page.locator(".console-rows .log .message", { hasText: "alive refused refused" }).waitFor();
+    await page.locator(".console-rows .log .message", { hasText: "alive refused null" }).waitFor();
     const hostile = page.locator(".console-rows .error .message");
     assert.equal(await hostile.innerText(), "<b>not markup</b>");
     assert.equal(await hostile.locator("b").count(), 0);
     // A message of the right shape from elsewhere than the frame is not shown.
-    await page.evaluate(() => window.postMessage({ source: "vibecell-page", level: "log", args: ["forged"] }, "*"));
+    await page.evaluate(() => window.postMessage({ source: "vibecell-page", level: "log", text: "forged" }, "*"));
     await page.waitForTimeout(150);
     assert.equal(await page.locator(".console-rows li").count(), 2);
   },

@@ -295,9 +295,11 @@ class TestPages:
         page = requests.get(base, timeout=5)
         assert page.status_code == 200
         policy = page.headers["Content-Security-Policy"]
-        assert policy.startswith("sandbox allow-scripts; default-src 'none'")
+        assert policy.startswith(
+            "sandbox allow-scripts allow-forms allow-modals allow-downloads; default-src 'none'"
+        )
         assert "allow-same-origin" not in policy
-        assert page.text.startswith("<!doctype html><script>")
+        assert page.text.startswith('<!doctype html><script data-path="index.html">')
         assert "vibecell-page" in page.text
         script = requests.get(f"{base}a.js", timeout=5)
         assert script.text == "console.log(1)"

@@ -19,9 +19,13 @@ def directives(policy: str) -> dict[str, set[str]]:
 
 def test_a_programs_page_has_no_origin_and_reaches_nobody() -> None:
     told = directives(security_headers.PAGE_POLICY.format(files="https://here/pages/x/"))
-    assert told["sandbox"] == {"allow-scripts"}
-    assert told["default-src"] == told["connect-src"] == told["form-action"] == NOTHING
-    assert told["base-uri"] == NOTHING
+    assert told["sandbox"] == {"allow-scripts", "allow-forms", "allow-modals", "allow-downloads"}
+    assert told["default-src"] == told["form-action"] == told["base-uri"] == NOTHING
+    own = {"data:", "blob:", "https://here/pages/x/"}
+    for name in ("connect-src", "worker-src", "img-src", "font-src", "media-src"):
+        assert told[name] == own
+    assert told["style-src"] == {"'unsafe-inline'", *own}
+    assert told["script-src"] == {"'unsafe-inline'", "'unsafe-eval'", *own}
     assert told["frame-ancestors"] == {"'self'"}
 
 

@@ -16,7 +16,6 @@ from werkzeug.exceptions import (
 
 from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
-from vibecell.gateway.api.pages import CONSOLE_SCRIPT, with_console
 from vibecell.gateway.auth import Authenticator, key_of_protocols
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
@@ -334,23 +333,6 @@ class TestPageFiles:
         pages.remember("b", "index.html", self.FILES)
         assert pages.find("a") is not None
         assert pages.find("b") is not None
-
-
-@pytest.mark.parametrize(
-    ("page", "before"),
-    [
-        (b"<p>x", b""),
-        (b"<!DOCTYPE html><p>", b"<!DOCTYPE html>"),
-        (
-            b"\xef\xbb\xbf <!-- a --> <!doctype html>\n<p>",
-            b"\xef\xbb\xbf <!-- a --> <!doctype html>",
-        ),
-        (b"<!-- never closed", b""),
-        (b"", b""),
-    ],
-)
-def test_the_console_script_keeps_standards_mode(page: bytes, before: bytes) -> None:
-    assert with_console(page) == before + CONSOLE_SCRIPT + page[len(before) :]
 
 
 def test_the_shapes_of_the_description_keep_their_names() -> None:

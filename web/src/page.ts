@@ -2,25 +2,23 @@
  * A run that is a page: a frame without this origin's rights, and its console.
  *
  * The frame never gets allow-same-origin: with it, a page could read this tab's
- * key. Messages count only when they come from that very frame, and are text.
+ * key. Messages count only when they come from that very frame, and are text: what
+ * is in one decides what a row says, and nothing else. A page that floods this one
+ * with messages is taken away; what runs in it (gateway/preamble/console.js) keeps
+ * well below that, so only one that means it gets there.
  */
 
 import { address, executionPath } from "./api";
 import { h } from "./dom";
 
 const SOURCE = "vibecell-page";
+const SANDBOX = "allow-scripts allow-forms allow-modals allow-downloads";
 const LEVELS = new Set(["log", "info", "warn", "error", "debug"]);
-const MAX_ROWS = 500;
-const MAX_ROW_CHARACTERS = 10_000;
-
-function text(value: unknown): string {
-  if (typeof value === "string") return value;
-  try {
-    return JSON.stringify(value, null, 1) ?? String(value);
-  } catch {
-    return String(value); // circular or a BigInt inside
-  }
-}
+const MAX_ROWS = 1000;
+const MAX_ROW_CHARACTERS = 12_000;
+const TABLE = /^ *┌─/; // whose lines are kept whole
+const FLOOD_MESSAGES = 5000;
+const FLOOD_WITHIN_MS = 1000;
 
 export class Page {
   readonly element = h("div", { class: "page", hidden: true });
@@ -30,6 +28,8 @@ export class Page {
   private frame: HTMLIFrameElement | null = null;
   private pending: HTMLLIElement[] = [];
   private received = 0;
+  private heard = 0;
+  private heardSince = 0;
 
   constructor() {
     this.element.append(
@@ -42,7 +42,7 @@ export class Page {
   show(id: string): void {
     this.hide();
     this.frame = h("iframe", {
-      sandbox: "allow-scripts",
+      sandbox: SANDBOX,
       title: "The page this program is",
       referrerpolicy: "no-referrer",
       allow: "",
@@ -69,35 +69,56 @@ export class Page {
   }
 
   private listen(event: MessageEvent): void {
-    if (this.frame === null || event.source !== this.frame.contentWindow) return;
-    const data = event.data as { source?: unknown; level?: unknown; args?: unknown } | null;
+    if (this.frame === null || this.floods()) return;
+    if (event.source !== this.frame.contentWindow) return; // a frame within the page's, too
+    const data = event.data as { source?: unknown; level?: unknown; text?: unknown } | null;
     if (typeof data !== "object" || data?.source !== SOURCE) return;
-    this.received += 1;
-    if (this.received > MAX_ROWS) {
-      if (this.received === MAX_ROWS + 1) this.queue("warn", "Further messages are not shown.");
+    const { level, text } = data;
+    if (typeof level !== "string" || typeof text !== "string") return;
+    if (level === "clear") {
+      this.clearConsole();
+      this.queue("info", "Console was cleared");
       return;
     }
-    const level = LEVELS.has(String(data.level)) ? String(data.level) : "log";
-    const parts = Array.isArray(data.args) ? data.args.slice(0, 32).map(text) : [];
-    this.queue(level, parts.join(" ").slice(0, MAX_ROW_CHARACTERS));
+    this.received += 1;
+    this.queue(LEVELS.has(level) ? level : "log", text.slice(0, MAX_ROW_CHARACTERS));
   }
 
-  /** Rows go in once per frame drawn, so a page that floods costs little. */
+  /** Counts every message, before it is looked at: each costs this page time. */
+  private floods(): boolean {
+    const now = performance.now();
+    if (now - this.heardSince > FLOOD_WITHIN_MS) {
+      this.heardSince = now;
+      this.heard = 0;
+    }
+    this.heard += 1;
+    if (this.heard <= FLOOD_MESSAGES) return false;
+    this.frame = null;
+    this.stage.replaceChildren();
+    this.queue("error", "The page sent messages without end, and was stopped.");
+    return true;
+  }
+
+  /** Rows go in once per frame drawn, so a page that says much costs little. */
   private queue(level: string, line: string): void {
     if (this.pending.length === 0) requestAnimationFrame(() => this.flush());
-    const row = h("li", { class: `row ${level}` });
+    const row = h("li", { class: TABLE.test(line) ? `row ${level} table` : `row ${level}` });
     row.append(h("span", { class: "level" }, level), h("span", { class: "message" }, line));
     this.pending.push(row);
+    if (this.pending.length > MAX_ROWS) this.pending.shift();
   }
 
+  /** The newest rows stay. */
   private flush(): void {
     this.rows.append(...this.pending);
     this.pending = [];
+    while (this.rows.childElementCount > MAX_ROWS) this.rows.firstElementChild?.remove();
     this.rows.scrollTop = this.rows.scrollHeight;
     this.updateCount();
   }
 
   private updateCount(): void {
-    this.count.textContent = this.received === 0 ? "silent so far" : `${this.received}`;
+    const left = this.received - MAX_ROWS;
+    this.count.textContent = this.received === 0 ? "silent so far" : left > 0 ? `${this.received}, the last ${MAX_ROWS} are shown` : `${this.received}`;
   }
 }

@@ -21,6 +21,7 @@ timing.py           the Server-Timing header, both ways
 metrics.py          what is counted
 http/               the HTTP/1.1 server
 api/                the endpoints
+preamble/           what runs in a program's page before its own first line
 transports/         how events reach a client
 playground/         the page, as it was built from web/
 documentation/      the page at /docs

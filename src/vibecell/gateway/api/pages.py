@@ -1,78 +1,93 @@
 """The page that an HTML execution is, shown in a frame without any rights.
 
-Owns serving its files under a policy that lets it reach nobody, and the small
-script that forwards its console. The URL is the capability: the id has 144
-random bits and lives for minutes; a frame can send no key.
+Owns serving its files under a policy that lets it reach nobody. The URL is the
+capability: the id has 144 random bits and lives for minutes; a frame can send no
+key, and none is asked for here. What runs before the page's own first line is
+``preamble/``'s.
 """
 
-import mimetypes
-import re
+from mimetypes import MimeTypes
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
+from werkzeug.routing import PathConverter
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api.executions import checked_id
 from vibecell.gateway.parts import Gateway
+from vibecell.gateway.preamble import with_preamble
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Display, Finished
 
-#: Whatever may stand before the first element without leaving standards mode.
-_PROLOGUE = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*(?:<!doctype[^>]*>)?", re.S | re.I
-)
-_TEXT_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".htm": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
+_HTML = "text/html; charset=utf-8"
+_TYPES = {
+    ".html": _HTML,
+    ".htm": _HTML,
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".wasm": "application/wasm",  # else it is not compiled as it comes
     ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".ogg": "audio/ogg",
+    ".m4a": "audio/mp4",
+    ".flac": "audio/flac",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".ttf": "font/ttf",
+    ".otf": "font/otf",
 }
-_MAX_SEARCHED_BYTES = 64 * 1024
+_OTHER_TYPES = MimeTypes()  # those of the interpreter, and none of the host's
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "600",
+}
 
-CONSOLE_SCRIPT = b"""<script>(function(){
-var limit=200,text=function(v){try{
-if(typeof v==="string")return v;
-if(v instanceof Error)return v.stack||String(v);
-if(typeof v==="object"&&v!==null){var j=JSON.stringify(v);if(j!==undefined)return j}
-return String(v)}catch(e){return "[unprintable]"}},
-send=function(level,args){var out=[];for(var i=0;i<args.length&&i<limit;i++)
-out.push(text(args[i]).slice(0,10000));
-parent.postMessage({source:"vibecell-page",level:level,args:out},"*")};
-["log","info","warn","error","debug"].forEach(function(level){var own=console[level];
-console[level]=function(){send(level,arguments);own.apply(console,arguments)}});
-addEventListener("error",function(e){if(e.message!==undefined)
-send("error",[e.message+(e.lineno?" (line "+e.lineno+")":"")]);
-else send("error",["could not load "+(e.target&&(e.target.src||e.target.href)||"a file")])},true);
-addEventListener("unhandledrejection",function(e){
-send("error",["unhandled rejection: "+text(e.reason)])});
-document.currentScript.remove()})()</script>"""
+
+class _FilePath(PathConverter):
+    """A path as werkzeug reads one, and with line breaks in its names."""
+
+    regex = "(?s:[^/].*?)"
 
 
 def blueprint(gateway: Gateway) -> Blueprint:
     """The endpoints, for one gateway."""
     routes = Blueprint("pages", __name__, url_prefix="/v1/executions")
+    routes.record(lambda state: state.app.url_map.converters.update(file=_FilePath))
 
-    @routes.get("/<execution_id>/page/")
+    @routes.get("/<execution_id>/page")
+    def folder(execution_id: str) -> Response:
+        return _elsewhere(checked_id(execution_id), "page/")  # where its relative links work
+
+    @routes.get("/<execution_id>/page/", provide_automatic_options=False)
     def entry(execution_id: str) -> Response:
         page = gateway.page_files.find(checked_id(execution_id))
         if page is None:
-            return _file(execution_id, "index.html", _displayed(gateway, execution_id))
-        if "/" in page.entry:  # so that its relative links work
-            response = Response(status=302)
-            response.autocorrect_location_header = False
-            response.headers["Location"] = f"/v1/executions/{execution_id}/page/{page.entry}"
-            return _open_to_frames(response, execution_id)
-        return _file(execution_id, page.entry, page.files[page.entry], is_entry=True)
+            return _file(execution_id, "index.html", _displayed(gateway, execution_id), _HTML)
+        if "/" in page.entry:
+            return _elsewhere(execution_id, f"./{quote(page.entry)}")
+        return _file(execution_id, page.entry, page.files[page.entry], _HTML)
 
-    @routes.get("/<execution_id>/page/<path:path>")
+    @routes.get("/<execution_id>/page/<file:path>", provide_automatic_options=False)
     def file(execution_id: str, path: str) -> Response:
         page = gateway.page_files.find(checked_id(execution_id))
-        if page is None or path not in page.files:
-            raise UnknownExecution("no such execution or file")
-        return _file(execution_id, path, page.files[path], is_entry=path == page.entry)
+        if page is None:
+            raise UnknownExecution("no such execution")
+        if path not in page.files:  # which the page may ask, and be told
+            missing = Response("no such file", 404, content_type="text/plain; charset=utf-8")
+            return _open_to_frames(missing, execution_id)
+        kind = _HTML if path == page.entry else media_type(path)
+        return _file(execution_id, path, page.files[path], kind)
+
+    @routes.route("/<execution_id>/page/", methods=["OPTIONS"])
+    @routes.route("/<execution_id>/page/<file:path>", methods=["OPTIONS"])
+    def preflight(execution_id: str, path: str = "") -> Response:
+        response = _open_to_frames(Response(status=204), checked_id(execution_id))
+        response.headers.update(_PREFLIGHT)
+        return response
 
     return routes
 
@@ -92,30 +107,32 @@ def _displayed(gateway: Gateway, execution_id: str) -> bytes:
     raise UnknownExecution("this execution is no page")
 
 
-def _file(execution_id: str, path: str, content: bytes, is_entry: bool = True) -> Response:
-    kind = _media_type(path)
-    if is_entry:
-        kind = _TEXT_TYPES[".html"]
-    if kind.startswith("text/html"):
-        content = with_console(content)
+def _elsewhere(execution_id: str, relative: str) -> Response:
+    """A redirect that is right behind any proxy. Source: RFC 9110 section 10.2.2."""
+    response = Response(status=302)
+    response.autocorrect_location_header = False
+    response.headers["Location"] = relative
+    return _open_to_frames(response, execution_id)
+
+
+def _file(execution_id: str, path: str, content: bytes, kind: str) -> Response:
+    if kind == _HTML:
+        content = with_preamble(content, path)
     return _open_to_frames(Response(content, content_type=kind), execution_id)
 
 
-def with_console(page: bytes) -> bytes:
-    """A page with the forwarding script first, behind its document type."""
-    match = _PROLOGUE.match(page[:_MAX_SEARCHED_BYTES])
-    at = match.end() if match else 0
-    return page[:at] + CONSOLE_SCRIPT + page[at:]
-
-
-def _media_type(path: str) -> str:
+def media_type(path: str) -> str:
+    """What a file of a page is sent as; what no page uses is only downloaded."""
     suffix = "." + path.rpartition(".")[2].lower()
-    if suffix in _TEXT_TYPES:
-        return _TEXT_TYPES[suffix]
-    guessed, _ = mimetypes.guess_type(path)
-    if guessed and guessed.split("/")[0] in ("image", "font", "audio", "video"):
-        return guessed
-    return "application/octet-stream"
+    if suffix in _TYPES:
+        return _TYPES[suffix]
+    guessed, coding = _OTHER_TYPES.guess_type(f"file{suffix}")
+    if guessed is None or coding is not None:
+        return "application/octet-stream"
+    family = guessed.partition("/")[0]
+    if family == "text":
+        return f"{guessed}; charset=utf-8"
+    return guessed if family in ("image", "font", "audio", "video") else "application/octet-stream"
 
 
 def _open_to_frames(response: Response, execution_id: str) -> Response:
