@@ -11,6 +11,9 @@ VENV := .venv
 STAMPS := .stamps
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# Two processes share the tests, which wait more than they compute; PROCESSES=0 for one.
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup
 CASE ?=
 QUICK ?=
 AGAINST ?=
@@ -29,7 +32,7 @@ doctor: $(STAMPS)/image ## say what protects this host
 image: $(STAMPS)/image ## build the runtime image
 
 test: ready-to-test lint ## everything: lint, types, and one run of all tests
-	$(BIN)/python -m pytest tests/unit tests/conformance tests/languages tests/integration \
+	$(PYTEST) tests/unit tests/conformance tests/languages tests/integration \
 		tests/security tests/e2e $(PYTEST_ARGS)
 
 bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run, AGAINST=DIR for another checkout
@@ -58,7 +61,7 @@ format: $(STAMPS)/test ## put the style right
 	$(BIN)/ruff format .
 
 unit conformance languages integration security e2e: ready-to-test ## one kind of tests
-	$(BIN)/python -m pytest tests/$@ $(PYTEST_ARGS)
+	$(PYTEST) tests/$@ $(PYTEST_ARGS)
 
 ready-to-test: $(STAMPS)/test $(STAMPS)/image $(STAMPS)/docker $(STAMPS)/web
 

@@ -24,7 +24,7 @@ from vibecell.config import Settings, load
 from vibecell.languages.catalogue import Catalogue
 from vibecell.sandbox.images.rootfs import Image
 
-pytest_plugins = ["docker_engine_fixture"]
+pytest_plugins = ["docker_engine_fixture", "two_at_once"]
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 10.0

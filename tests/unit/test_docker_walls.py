@@ -180,10 +180,10 @@ def test_a_profile_has_its_own_image_and_that_images_environment_is_emptied(
 def test_no_container_gets_a_way_to_the_engine(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = containers_asked_for(daemon, tmp_path / "run", monkeypatch, "python-light")
+    body = containers_asked_for(daemon, tmp_path, monkeypatch, "python-light")
     assert "docker.sock" not in json.dumps(body)
     (mount,) = body["HostConfig"]["Mounts"]
-    assert Path(mount["Source"]).parent == tmp_path / "run" / "containers"
+    assert Path(mount["Source"]).parent == tmp_path / "containers"
     assert not body["User"].startswith("0:")
 
 
