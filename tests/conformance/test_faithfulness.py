@@ -2,12 +2,12 @@
 
 Every program of the corpus runs twice in cells of the same profile: once as
 a request for it is planned, nearly always in place, once by executing the plain
-interpreter. Exit code,
-signal, stdout and stderr must be equal byte for byte; nothing is normalised.
+interpreter. Exit code, signal, stdout and stderr must be equal byte for byte;
+nothing is normalised.
 
-What differs by design is left out of the corpus: ``sys.modules`` is fuller
-(the point of a warm interpreter), stdout is line-buffered, process ids are not
-the same, and ``/proc/self/environ`` shows the block the process began with.
+What differs by design is left out of the corpus: stdout is line-buffered,
+process ids are not the same, ``/proc/self/environ`` shows the block the process
+began with, and the rest that docs/reference/warm-interpreters.md lists.
 """
 
 import asyncio

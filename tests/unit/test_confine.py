@@ -123,7 +123,7 @@ def test_reseeding_leaves_nothing_shared() -> None:
     first = random.random()
     random.seed(1)
     tempfile.mktemp()  # begins the sequence of names
-    forking.reseed()
+    forking.reseed(sys.modules)
     assert random.random() != first
     assert vars(tempfile)["_name_sequence"] is None
 
@@ -133,7 +133,7 @@ def test_no_two_forks_have_the_clock_of_uuids_in_common() -> None:
     node = 0x5E_00_00_00_00_01
     ahead = uuid.uuid1(node, clock_seq=1).time + 10**12  # a day, in units of 100 ns
     vars(uuid)["_last_timestamp"] = ahead
-    forking.reseed()
+    forking.reseed({"uuid": uuid})
     assert uuid.uuid1(node, clock_seq=1).time < ahead
 
 

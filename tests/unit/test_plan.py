@@ -11,7 +11,9 @@ from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Cold, Language, Offer, WarmProfile
 
 LIGHT = WarmProfile("python-light")
-DATA = WarmProfile("python-data", ("numpy",), frozenset({"numpy", "pandas"}))
+DATA = WarmProfile(
+    "python-data", ("numpy",), frozenset({"numpy", "pandas"}), bound=frozenset({"numpy", "six"})
+)
 CATALOGUE = {
     "python": Language(
         "python",
@@ -129,6 +131,30 @@ def test_another_variable_costs_no_warmth(env: dict[str, str]) -> None:
 def test_a_file_that_is_read_at_the_start_is_read() -> None:
     assert not with_files("main.py", "matplotlibrc").is_warm
     assert with_files("main.py", "matplotlibrc.txt", "x/matplotlibrc", "local/x").is_warm
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "warm"),
+    [
+        ("import numpy", "random.py", False),
+        ("import numpy", "six/__init__.py", False),
+        ("import numpy", "numpy.cpython-311.so", False),
+        ("import numpy", "randoms.py", True),
+        (
+            "import numpy",
+            "lib/random.py",
+            True,
+        ),  # found when a path is added; then it is looked for
+        ("import json", "random.py", True),
+        ("import json", "six.py", True),
+    ],
+)
+def test_what_numpy_would_have_imported_is_what_it_has_imported(
+    source: str, path: str, warm: bool
+) -> None:
+    files = (SourceFile("main.py", source.encode()), SourceFile(path, b""))
+    planned = make_plan(ExecutionRequest("python", files), OFFER)
+    assert planned.is_warm is warm
 
 
 def test_only_what_was_started_ahead_is_warm() -> None:

@@ -5,6 +5,9 @@ does not exist. They refuse to judge, and to decide what a program may do: rules
 from the engine.
 
 sitecustomize.py     how the interpreter of a zygote is entered, and left by a program
+recording.py         what loading each module does, noted while a zygote loads
+shelf.py             the modules it has loaded and no program has imported yet
+renewal.py           what some of them decide when they are imported
 zygote.py            the warm interpreter that cells are forked from
 nesting.py           what it finishes of its outer wall, where the tool could not
 forking.py           what a fork shares with its zygote, and what not

@@ -23,6 +23,7 @@ import io
 import os
 import sys
 import weakref
+from collections.abc import Mapping
 from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 from types import BuiltinFunctionType, FunctionType
 
@@ -31,6 +32,7 @@ _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 
 _libc = ctypes.CDLL(None)
 _newest_before = ""
+_loaded_before: Mapping[str, object] = {}
 _witness: list[object] = []
 
 
@@ -45,10 +47,15 @@ def prepare() -> None:
     atexit.register(sys.setprofile, None)
 
 
-def note_modules() -> None:
-    """Remember what is imported before the program; for the zygote."""
-    global _newest_before
+def note_modules(loaded: Mapping[str, object]) -> None:
+    """Remember what is imported before the program; for the zygote.
+
+    Args:
+        loaded: what was loaded ahead, whether a program imports it or not, by name.
+    """
+    global _newest_before, _loaded_before
     _newest_before = next(reversed(sys.modules))
+    _loaded_before = loaded
 
 
 def note_start() -> None:
@@ -93,6 +100,8 @@ def imported_libraries() -> bool:
     for name in reversed(sys.modules):  # the latest first
         if name == _newest_before:
             return False
+        if sys.modules[name] is _loaded_before.get(name):
+            continue
         loader = getattr(getattr(sys.modules[name], "__spec__", None), "loader", None)
         if isinstance(loader, ExtensionFileLoader) or loader is BuiltinImporter:
             return True

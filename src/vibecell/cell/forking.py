@@ -7,7 +7,8 @@ must not have in common; refuses to know what a fork is for.
 import ctypes
 import random
 import re
-import sys
+from collections.abc import Mapping
+from typing import Any
 
 import kernel
 
@@ -38,18 +39,21 @@ def fork_bare() -> int:
     return pid
 
 
-def reseed() -> None:
+def reseed(loaded: Mapping[str, Any]) -> None:
     """Give this fork randomness, temporary names and UUIDs of its own.
 
     ``os.fork`` reseeds ``random``; numpy's legacy state, the sequence of
     temporary names and the clock of ``uuid1`` are shared unless renewed here.
+
+    Args:
+        loaded: the modules that it shares with its zygote, by name.
     """
     random.seed()
-    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+    if (numpy_random := loaded.get("numpy.random")) is not None:
         numpy_random.seed()
-    if (tempfile := sys.modules.get("tempfile")) is not None:
+    if (tempfile := loaded.get("tempfile")) is not None:
         vars(tempfile)["_name_sequence"] = None
-    if (uuid := sys.modules.get("uuid")) is not None:
+    if (uuid := loaded.get("uuid")) is not None:
         vars(uuid)["_last_timestamp"] = None
 
 

@@ -6,7 +6,7 @@ defect, and surfaces as ``KeyError`` or ``TypeError`` that ends the cell.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -24,8 +24,8 @@ class Setup:
         rlimits: limits of every process from its first moment.
         tmpfs_bytes: size of the workspace, and again of /tmp.
         watch: sample memory and processor time, where no cgroup does it.
-        preloaded: top-level modules that only a warm interpreter has before
-            its program; filled in by the zygote.
+        loaded: the modules that only a warm interpreter has before its program,
+            by name; filled in by the zygote.
     """
 
     modules: tuple[str, ...]
@@ -37,7 +37,7 @@ class Setup:
     rlimits: dict[str, Any]
     tmpfs_bytes: int
     watch: bool
-    preloaded: frozenset[str] = frozenset()
+    loaded: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> "Setup":

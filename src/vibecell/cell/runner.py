@@ -119,7 +119,7 @@ def _become(
         wall.confine_program(uid)
         if warm:
             _execute_warm(setup, control)
-        forking.reseed()
+        forking.reseed(setup.loaded)
         os.write(control, READY)
         message = _receive(control)
     except BaseException as error:
@@ -178,6 +178,8 @@ def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -
     for name, value in start.env.items():
         if setup.env.get(name) != value:  # the zygote has set those
             os.environ[name] = value
+    if "TZ" in start.env:
+        time.tzset()
     if terminal is not None:
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         for fd in (0, 1, 2):
@@ -188,21 +190,11 @@ def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -
         _execute(start.argv)
     if setup.warm_argv:  # in place of one that was started ahead, and cannot be used
         _execute((*setup.warm_argv, *start.argv))
-    if _shadowed(setup.preloaded):
-        _execute((sys.orig_argv[0], start.entrypoint, *start.argv))
     sys.argv[1:] = start.argv
     sys.orig_argv[2:] = start.argv
     if terminal is not None:
         _reopen_standard_streams()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr,unused-ignore]
-
-
-def _shadowed(preloaded: frozenset[str]) -> bool:
-    """Whether the program brings a module that this interpreter has already.
-
-    Its own would never be imported, so only a cold interpreter is faithful.
-    """
-    return any(name.partition(".")[0] in preloaded for name in os.listdir("."))
 
 
 def _execute(argv: tuple[str, ...]) -> None:

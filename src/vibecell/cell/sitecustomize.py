@@ -15,13 +15,24 @@ Source: https://docs.python.org/3/library/site.html#module-sitecustomize
 import os
 import sys
 
-_at_start = frozenset(sys.modules)
+# An interpreter that a program makes within its own finds this module, too: it is no zygote.
+# Source: Python/C API, "Sub-interpreter support"
+if not any(name.startswith("VIBECELL_CONTROL_") for name in os.environ):
+    sys.path.remove(os.path.dirname(__file__))
+    sys.path_importer_cache.pop(os.path.dirname(__file__), None)
+    raise ImportError(name="sitecustomize")
 
-import zygote  # noqa: E402 - what it loads must not count as there from the start
+_at_start = [name for name in sys.modules if name != __name__]
+
+import recording  # noqa: E402 - what is loaded from here on must not count as there from the start
+
+_notes = recording.Recording(_at_start)
+_notes.begin()
+
+import zygote  # noqa: E402 - noted, as is all that it loads
 
 try:
-    zygote.live(_at_start)
-    zygote.vanish()
+    zygote.vanish(zygote.live(_notes))
 except BaseException as error:
     # nothing but a program may go on from here
     os.write(2, f"zygote: {error!r}\n".encode())

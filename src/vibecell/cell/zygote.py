@@ -12,7 +12,6 @@ each hierarchy. A fork is answered by the new agent on the cell's socket. What
 ``nesting.py`` says comes before the set-up, where the outer wall needs it.
 """
 
-import dataclasses
 import gc
 import importlib
 import json
@@ -20,6 +19,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import agent
 import confine
@@ -28,6 +29,9 @@ import forking
 import frames
 import messages
 import nesting
+import recording
+import renewal
+import shelf
 from inner_wall import InnerWall
 
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
@@ -36,14 +40,18 @@ MAX_FDS = 16
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
     *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal", "nesting"),
+    *("displays", "recording", "renewal", "shelf", "sitecustomize"),
 )
 
 
-def live(at_start: frozenset[str]) -> None:
+def live(notes: recording.Recording) -> Mapping[str, Any]:
     """Serve forks until the control socket closes; return only in a program.
 
     Args:
-        at_start: names of the modules any interpreter has before its program.
+        notes: of what is loaded, and of what any interpreter has before its program.
+
+    Returns:
+        The modules that were loaded ahead, by name.
 
     Returning means: this process is a runner, confined, and its start message
     has been applied. Every other process of this family leaves by
@@ -63,15 +71,11 @@ def live(at_start: frozenset[str]) -> None:
             importlib.import_module(module)
         if (threading := sys.modules.get("threading")) is not None and threading.active_count() > 1:
             raise RuntimeError("a module of the profile started a thread: no fork would have it")
-        loaded = {name for name in sys.modules if "." not in name}
-        setup = dataclasses.replace(setup, preloaded=frozenset(loaded - at_start - {*OURS}))
-        os.environ.clear()
-        os.environ.update(setup.env)
         unborn = agent.Agent(setup, InnerWall(setup))
         own_pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         # the kernel reaps, see wait(2): a handler misses who ends just before we wait again
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        _hide()
+        _hide(notes, setup)
         gc.collect()
         gc.freeze()
         forking.madvise_collapse_heap()
@@ -91,7 +95,7 @@ def live(at_start: frozenset[str]) -> None:
             os._exit(0)
         request = messages.ForkRequest.from_message(frames.decode_control(message))
         if _fork(unborn, request, fds, control, own_pid_namespace):
-            return
+            return setup.loaded
 
 
 def _open_control() -> socket.socket:
@@ -149,22 +153,30 @@ def _fork(
     return unborn.live(request, fds)
 
 
-def _hide() -> None:
+def _hide(notes: recording.Recording, setup: messages.Setup) -> None:
     """Take from the interpreter what no other has that has just started."""
     directory = os.path.dirname(__file__)
     sys.path[:] = [p for p in sys.path if p != directory]
     sys.path_importer_cache.pop(directory, None)
-    for name in OURS:
-        sys.modules.pop(name, None)
-    ending.note_modules()
+    notes.end()
+    warm = shelf.Shelf(notes, OURS)
+    warm.put_away(renewal.renewals(warm.loaded), setup.modules)
+    setup.loaded.update(warm.loaded)
+    ending.note_modules(warm.loaded)
+    os.environ.clear()
+    os.environ.update(setup.env)
 
 
-def vanish() -> None:
-    """Leave the program an interpreter like any that has just started."""
+def vanish(loaded: Mapping[str, Any]) -> None:
+    """Leave the program an interpreter like any that has just started.
+
+    Args:
+        loaded: what ``live`` returned.
+    """
     gc.freeze()  # what made the cell is not the program's, nor for its collector to find
     _renew_main()
     ending.note_start()
-    if (threading := sys.modules.get("threading")) is not None:
+    if (threading := loaded.get("threading")) is not None:
         threading.main_thread()._set_native_id()
 
 

@@ -5,6 +5,7 @@ anything: it is a pure function of the request and what is on offer.
 """
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import translate
@@ -69,8 +70,12 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
     entrypoint = request.entrypoint or language.entrypoint
     if language.mode == "page":
         return Plan(language.name, None, (), _page(request, entrypoint))
+    profile = language.profiles[0]
     warm = can_be_warm(request, language, entrypoint)
-    profile = choose_profile(language, request.files) if warm else language.profiles[0]
+    if warm:
+        profile = choose_profile(language, request.files)
+        if brings_what_is_bound(profile, request.files):
+            profile, warm = language.profiles[0], False
     return Plan(language.name, profile, (Stage(RUN, _spec(request, language, entrypoint, warm)),))
 
 
@@ -89,6 +94,14 @@ def can_be_warm(request: ExecutionRequest, language: Language, entrypoint: str) 
         _any_like(cold.environment, changed)
         or _any_like(cold.files, (f.path for f in request.files))
     )
+
+
+def brings_what_is_bound(profile: WarmProfile, files: tuple[SourceFile, ...]) -> bool:
+    """Whether a module of the program would have taken the place of one that is loaded for good."""
+    if not profile.bound:
+        return False
+    tops = {re.split(r"[./]", file.path, maxsplit=1)[0] for file in files}
+    return not tops.isdisjoint(profile.bound | sys.stdlib_module_names)
 
 
 def _any_like(patterns: tuple[str, ...], names: Iterable[str]) -> bool:

@@ -241,6 +241,7 @@ def _profile(table: dict[str, Any]) -> WarmProfile:
         name=table.pop("name"),
         modules=tuple(table.pop("modules", ())),
         triggers=frozenset(table.pop("triggers", ())),
+        bound=frozenset(table.pop("bound", ())),
         warm_argv=tuple(table.pop("warm_argv", ())),
         warm_env=MappingProxyType(dict(table.pop("warm_env", {}))),
     )

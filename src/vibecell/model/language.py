@@ -43,6 +43,9 @@ class WarmProfile:
         name: unique over all languages ("python-light").
         modules: imported by the zygote once; empty where nothing is preloaded.
         triggers: top-level imports of a program that make planning choose it.
+        bound: top-level names of packages among the modules that cannot be loaded twice in
+            a process, and of what they import beside the interpreter's library; empty
+            where all can. A program that brings a module of such a name runs cold.
         warm_argv: a program started ahead in each warm cell that waits for
             its source; empty where the forked runner itself waits.
         warm_env: environment additions for ``warm_argv`` only.
@@ -53,6 +56,7 @@ class WarmProfile:
     name: str
     modules: tuple[str, ...] = ()
     triggers: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
     warm_argv: tuple[str, ...] = ()
     warm_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     place: str = ""

@@ -26,9 +26,11 @@ from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
 
 ZYGOTE_COMMAND = ("python3", "main.py")
 ZYGOTE_FOLDER = "/workspace"
-# Python finds the zygote by it: sitecustomize.py
+# Python finds the zygote by PYTHONPATH: sitecustomize.py. It decides by HOME where the user's own
+# packages are, as it would in a cell.
 ZYGOTE_ENV: Mapping[str, str] = {
     "PATH": PROGRAM_PATH,
+    "HOME": ZYGOTE_FOLDER,
     "LANG": "C.UTF-8",
     "PYTHONPATH": f"/{CELL_PROGRAMS}",
 }

@@ -25,11 +25,11 @@ control.settimeout(20)
 zygote_pid = os.fork()
 if zygote_pid == 0:
     control.close()
-    import zygote
+    import recording, zygote
     give_up_root()
     sys.path.append(os.environ['TMPDIR'])
     os.environ['VIBECELL_CONTROL_FD'] = str(there.detach())
-    zygote.live(frozenset(sys.modules))
+    zygote.live(recording.Recording(sys.modules))
     os._exit(7)
 there.close()
 
