@@ -26,7 +26,10 @@ def renewals(loaded: Mapping[str, Any]) -> shelf.Renewals:
     Args:
         loaded: by name.
     """
-    found: dict[str, Callable[[Any], None]] = {"logging": _restart_clock}
+    found: dict[str, Callable[[Any], None]] = {
+        "logging": _restart_clock,
+        "platform": _forget_host,
+    }
     if (matplotlib := loaded.get("matplotlib")) is not None:
         found["matplotlib"] = _matplotlib(matplotlib)
     if "numpy" in loaded and (numpy := _numpy()) is not None:
@@ -37,6 +40,12 @@ def renewals(loaded: Mapping[str, Any]) -> shelf.Renewals:
 def _restart_clock(logging: Any) -> None:
     """Source: Lib/logging/__init__.py, ``relativeCreated`` counts from there."""
     logging._startTime = time.time()
+
+
+def _forget_host(platform: Any) -> None:
+    """A zygote's host name is not a cell's. Source: Lib/platform.py, uname()."""
+    platform._uname_cache = None
+    platform._platform_cache.clear()
 
 
 def _matplotlib(matplotlib: Any) -> Callable[[Any], None]:

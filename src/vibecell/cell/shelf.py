@@ -69,9 +69,8 @@ class Shelf:
         self._tops = {name.partition(".")[0] for name in self.loaded}
         self._paths = {name: _path_of(module) for name, module in self.loaded.items()}
         self._brings = {name: tuple(self._statements_of(name)) for name in notes.imports}
-        names = {name: name for name in self.loaded}
-        self._closures = {name: tuple(self._closure_of(name, names)) for name in names}
-        self._ready: dict[str, dict[str, Any]] = {}
+        self._names = {name: name for name in self.loaded}
+        self._closures: dict[str, dict[str, Any]] = {}
         self._detached: set[str] = set()
         self._acting: set[str] = set()
         self._renewals: Renewals = {}
@@ -88,16 +87,20 @@ class Shelf:
         for name, module in self.loaded.items():
             parent, _, child = name.rpartition(".")
             package = self.loaded.get(parent, self._at_start.get(parent))
-            comes_with_it = name in self._closures.get(parent, ())
-            if not comes_with_it and getattr(package, "__dict__", {}).get(child) is module:
-                delattr(package, child)
-                self._detached.add(name)
+            if getattr(package, "__dict__", {}).get(child) is module:
+                self._keep_closure(parent)
+                if name not in self._closures[parent]:
+                    self._detached.add(name)
+        for name in self._detached:
+            parent, _, child = name.rpartition(".")
+            delattr(self.loaded.get(parent, self._at_start.get(parent)), child)
+        for name in filter(self.loaded.__contains__, wanted):
+            self._keep_closure(name)
         sys.modules.clear()
         sys.modules.update(self._at_start)
         _set_filters(self._notes.filters_at_start)
         self._renewals = renewals
         self._acting = {*self._detached, *renewals, *self._notes.filters}
-        self._ready = {name: self._with_closure(name) for name in wanted if name in self.loaded}
         self._search = _search()
         self._path = list(sys.path)
         self._stand_in()
@@ -117,9 +120,13 @@ class Shelf:
                     yield f"{imported}.{child}"
         yield from (each for _, each in made)
 
-    def _closure_of(self, name: str, names: Mapping[str, str]) -> list[str]:
+    def _keep_closure(self, name: str) -> None:
+        if name not in self._closures:
+            self._closures[name] = self._closure_of(name)
+
+    def _closure_of(self, name: str) -> dict[str, Any]:
         """A module and all that comes with it, in the order in which their loading ends."""
-        found: list[str] = []
+        found: dict[str, Any] = {}
         seen = set(self._at_start)
 
         def visit(name: str) -> None:
@@ -130,14 +137,11 @@ class Shelf:
                 visit(parent)
             for imported in self._brings.get(name, ()):
                 visit(imported)
-            if name in names:
-                found.append(names[name])
+            if name in self.loaded:
+                found[self._names[name]] = self.loaded[name]
 
         visit(name)
         return found
-
-    def _with_closure(self, name: str) -> dict[str, Any]:
-        return {each: self.loaded[each] for each in self._closures[name]}
 
     # what a program does
 
@@ -165,7 +169,7 @@ class Shelf:
             return False
         if _search() != self._search or self._names_before() != set():
             return False
-        wanted = self._ready.get(name) or self._with_closure(name)
+        wanted = self._closures.get(name) or self._closure_of(name)
         if not self._is_to_be_had(wanted):
             return False
         self._take(wanted)
@@ -232,7 +236,7 @@ class Shelf:
             return False
         if _INSTALLED not in (spec.origin or ""):
             return self._import_again(name)
-        wanted = self._with_closure(name)
+        wanted = self._closures.get(name) or self._closure_of(name)
         if not self._is_to_be_had(wanted):
             return False
         others = self._names_before() or ()

@@ -1,0 +1,4 @@
+import platform
+import socket
+
+print(platform.node(), platform.uname(), socket.gethostname(), platform.platform())

@@ -1,0 +1,6 @@
+# case: {"profile": "data"}
+import platform
+
+import pandas
+
+print(platform.node(), platform.uname())
