@@ -32,16 +32,23 @@ _ADDRESS = re.compile(r"ready after .*: (http://\S+)")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def services_hear_of_a_closed_terminal() -> Iterator[None]:
-    """Even where the tests were started with nohup(1), and go on themselves when theirs is closed.
+def signals_are_as_by_default() -> Iterator[None]:
+    """For what the tests start, even where they were started with nohup(1), or with ``&``.
 
-    A handler is not inherited by what is executed, an ignored signal is. Source: execve(2)
+    They themselves go on ignoring what they ignored: a handler is not inherited by what is
+    executed, an ignored signal is. What an interpreter ignores stays.
+
+    Source: execve(2)
     """
-    before = signal.getsignal(signal.SIGHUP)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    own = {signal.SIGPIPE, signal.SIGXFSZ}
+    ignored = [n for n in signal.valid_signals() - own if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda _number, _frame: None)
+    mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
     yield
-    signal.signal(signal.SIGHUP, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

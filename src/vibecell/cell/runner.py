@@ -32,7 +32,8 @@ READY = b"R"
 _LENGTH = struct.Struct("!I")
 # without the conversion to enumerations around it
 set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
-_RESTORED_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+# an interpreter ignores them, and what it executes must not
+RESTORED_SIGNALS = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 
 
 class Runner:
@@ -209,7 +210,7 @@ def _execute(argv: tuple[str, ...]) -> None:
 
 def _restore_signals() -> None:
     """Undo what the interpreter ignores, as ``subprocess`` does before exec."""
-    for number in _RESTORED_SIGNALS:
+    for number in RESTORED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 

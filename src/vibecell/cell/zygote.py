@@ -31,6 +31,7 @@ import messages
 import nesting
 import recording
 import renewal
+import runner
 import shelf
 from inner_wall import InnerWall
 
@@ -57,6 +58,7 @@ def live(notes: recording.Recording) -> Mapping[str, Any]:
     has been applied. Every other process of this family leaves by
     ``os._exit``.
     """
+    default_signals()
     control = _open_control()
     confine.set_dumpable(False)
     ending.prepare()
@@ -96,6 +98,23 @@ def live(notes: recording.Recording) -> Mapping[str, Any]:
         request = messages.ForkRequest.from_message(frames.decode_control(message))
         if _fork(unborn, request, fds, control, own_pid_namespace):
             return setup.loaded
+
+
+def default_signals() -> None:
+    """Undo what was ignored or blocked where the service, or a container's daemon, was started.
+
+    nohup(1) ignores SIGHUP, a shell SIGINT and SIGQUIT of what it runs behind ``&``, and a
+    supervisor may block any: all of it is inherited, by forks and by what is executed. What
+    any interpreter ignores by itself is as it should be.
+
+    Source: signal(7), execve(2); CPython, Modules/signalmodule.c, signal_install_handlers()
+    """
+    for number in signal.valid_signals() - runner.RESTORED_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            handler = signal.default_int_handler if is_interrupt else signal.SIG_DFL
+            signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _open_control() -> socket.socket:

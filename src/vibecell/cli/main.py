@@ -6,6 +6,7 @@ itself: each word is one module.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     milliseconds and never loads the gateway.
     """
     options = _parser().parse_args(arguments)
+    _hear_signals()
     try:
         status = _dispatch(options)
         if sys.stdout is not None:  # as it is where it was closed when we were started
@@ -43,6 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _hear_signals() -> None:
+    """Whatever a supervisor has blocked: we must hear of a stop, and of a child's end.
+
+    Source: execve(2); wait(2), "if SIGCHLD is set to SIG_IGN"
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _dispatch(options: argparse.Namespace) -> int:
