@@ -481,6 +481,37 @@ class TestTerminal:
         assert b"EOFError" in seen.stdout
 
 
+@real_backends
+class TestSurroundings:
+    """What a program finds where it starts, as on a machine of one's own."""
+
+    def test_names_of_hosts_services_and_protocols(self, cells: Cells) -> None:
+        source = (
+            "import socket as s\n"
+            "print(s.gethostname(), s.gethostbyname(s.gethostname()), s.getfqdn())\n"
+            "kinds = s.AF_INET, s.AF_INET6\n"
+            "found = [s.getaddrinfo('localhost', 80, kind)[0][4][0] for kind in kinds]\n"
+            "print(*found, s.gethostbyname('localhost'))\n"
+            "print(s.gethostbyaddr('127.0.0.1')[0], s.gethostbyaddr('::1')[0])\n"
+            "print(s.getservbyname('http'), s.getservbyname('ntp', 'udp'), s.getservbyport(22))\n"
+            "print(*map(s.getprotobyname, ('tcp', 'UDP', 'ipv6-icmp')))\n"
+            "with s.create_server((s.gethostname(), 0)) as server:\n"
+            "    with s.create_connection(server.getsockname()): print('met')\n"
+            "print(open('/etc/hostname').read(), end='')\n"
+        )
+        run = cells.run_python(source)
+        assert run.stderr == b""
+        assert run.stdout.decode().splitlines() == [
+            "sandbox 127.0.1.1 sandbox",
+            "127.0.0.1 ::1 127.0.0.1",
+            "localhost localhost",
+            "80 123 ssh",
+            "6 17 58",
+            "met",
+            "sandbox",
+        ]
+
+
 @every_backend
 class TestFiles:
     def test_left_files_are_collected(self, cells: Cells) -> None:

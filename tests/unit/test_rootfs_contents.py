@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cell_programs import cell_program
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.images import rootfs_contents
+from vibecell.sandbox.images import image_rules, rootfs_contents
 from vibecell.sandbox.images.rootfs import ImageSpec, build_image
 
 
@@ -34,3 +35,16 @@ def test_an_interpreter_without_its_library_is_refused(
     with pytest.raises(SandboxFailure, match=said):
         build_image(spec, tmp_path / "images")
     assert [p.name for p in (tmp_path / "images").iterdir()] == ["lock"]
+
+
+def test_names_of_hosts_are_the_same_in_both_kinds_of_image() -> None:
+    covers = cell_program("nesting")._ETC
+    for name in ("hosts", "hostname"):
+        assert covers[name][0].decode() == image_rules.ETC[name]
+
+
+def test_another_etc_is_another_image(monkeypatch: pytest.MonkeyPatch, spec: ImageSpec) -> None:
+    monkeypatch.setattr(rootfs_contents, "_interpreter", lambda: Path("/bin/sh"))
+    before = rootfs_contents.base_fingerprint(spec)
+    monkeypatch.setitem(image_rules.ETC, "hosts", "127.0.0.1 localhost\n")
+    assert rootfs_contents.base_fingerprint(spec) != before

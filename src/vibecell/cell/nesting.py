@@ -37,7 +37,11 @@ _COVER = "mode=755,size=64k,nr_inodes=16"
 # a file of ours over what a runtime writes into a container, and its mode: its host's
 # name servers are nobody's business, and the rest is the same in every cell
 _ETC = {
-    "hosts": (b"127.0.0.1 localhost\n::1 localhost\n", 0o444),
+    "hosts": (
+        b"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 %b\n"
+        % HOSTNAME.encode(),
+        0o444,
+    ),
     "hostname": (HOSTNAME.encode() + b"\n", 0o444),
     "resolv.conf": (b"", 0),
 }

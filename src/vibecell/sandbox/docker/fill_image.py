@@ -41,8 +41,8 @@ TREES = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt")
 # Of /etc only what libraries and links in /usr read; never accounts, keys or names.
 _ETC_KEPT = (
     "alternatives", "debian_version", "fonts", "inputrc", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "magic", "mime.types", "os-release", "pki", "protocols",
-    "python3*", "services", "ssl", "terminfo", "timezone",
+    "ld.so.conf.d", "localtime", "magic", "mime.types", "os-release", "pki", "python3*", "ssl",
+    "terminfo", "timezone",
 )  # fmt: skip
 _LEFT_OUT = (
     "usr/games", "usr/include", "usr/src", "usr/lib/systemd", "usr/local/games",

@@ -74,6 +74,7 @@ class ImageSpec:
 def base_fingerprint(spec: ImageSpec) -> str:
     """Stands for everything but the cell programs; reads no large file."""
     digest = hashlib.sha256(f"{FORMAT}\n{sys.version}\n{sys.base_prefix}\n".encode())
+    digest.update(f"{image_rules.ETC}\n".encode())
     for path in spec.requirements:
         digest.update(path.read_bytes())
     for path in [_interpreter(), *spec.trees, *_program_paths(spec).values()]:
