@@ -103,6 +103,7 @@ def test_characters_are_never_split(out: str, err: str, cuts: list[int], pauses:
         assert b"".join(p.data for p in pieces if p.name == "stderr") == err.encode()
         assert recorder.kept.stdout == out.encode()
         assert len(recorder.kept.output) == len(out.encode()) + len(err.encode())
+        assert is_whole(recorder.kept.output), "a piece of one stream is in a character of another"
 
     asyncio.run(scenario())
 
@@ -168,6 +169,45 @@ def test_large_output_is_cut_into_pieces_at_characters() -> None:
         assert b"".join(pieces) == b"a" + "€".encode() * 100_000
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("limit", range(1, 13))
+def test_output_that_was_cut_ends_with_a_whole_character(limit: int) -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log)
+        recorder.begin_stage("run")
+        recorder.output("stdout", "語é😀a€".encode()[:limit])
+        recorder.flush(cut=True)
+        recorder.event(END)
+        pieces = [e.event.data for e in await read_all(log) if isinstance(e.event, Stream)]
+        shown = b"".join(pieces)
+        assert shown == recorder.kept.stdout == recorder.kept.output
+        assert "語é😀a€".startswith(shown.decode()), "a character that the program never printed"
+        assert len(shown) > limit - 4
+        assert recorder.truncated
+
+    asyncio.run(scenario())
+
+
+def test_an_unfinished_character_that_was_printed_is_kept() -> None:
+    async def scenario() -> None:
+        log = EventLog()
+        recorder = Recorder(log)
+        recorder.begin_stage("run")
+        recorder.output("stdout", b"a\xe8\xaa")
+        recorder.flush()
+        assert recorder.kept.stdout == b"a\xe8\xaa"
+        assert not recorder.truncated
+
+    asyncio.run(scenario())
+
+
+def test_the_result_keeps_whole_characters_and_nothing_after_a_gap() -> None:
+    keeper = OutputKeeper(5)
+    keeper.add("stdout", "語語".encode())
+    keeper.add("stdout", b"a")
+    assert (keeper.output.decode(), keeper.truncated) == ("語", True)
 
 
 def test_the_result_keeps_a_bounded_part() -> None:

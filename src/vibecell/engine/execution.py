@@ -280,9 +280,7 @@ class Execution:
                 feeding.cancel()
                 # a failure to feed is the death of the cell, which reading reports
                 await asyncio.gather(feeding, return_exceptions=True)
-        self._recorder.flush()
-        if exit_.truncated:
-            self._recorder.truncated = True
+        self._recorder.flush(cut=exit_.truncated)
         outcome = self._judged(exit_, stage)
         self._stage_ended(stage.name, outcome)
         return outcome

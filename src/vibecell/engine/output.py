@@ -23,10 +23,12 @@ class OutputKeeper:
         self.truncated = False
 
     def add(self, name: StreamName, data: bytes) -> None:
-        """Keep a piece, or as much of it as fits."""
+        """Keep a piece of whole characters, or as many of them as fit; nothing after a gap."""
         kept = data[: self._left_bytes]
         self._left_bytes -= len(kept)
-        self.truncated = self.truncated or len(kept) < len(data)
+        if len(kept) < len(data):
+            kept = CharacterCutter().feed(kept)
+            self._left_bytes, self.truncated = 0, True
         if kept:
             self._pieces.append((name, kept))
 

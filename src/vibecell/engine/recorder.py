@@ -65,10 +65,6 @@ class Recorder:
         """Something the program said is not in the result."""
         return self._cut or self._keeper.truncated
 
-    @truncated.setter
-    def truncated(self, value: bool) -> None:
-        self._cut = value
-
     @property
     def displays(self) -> tuple[KeptDisplay, ...]:
         """What is among the events of displays, described."""
@@ -105,7 +101,6 @@ class Recorder:
         """A piece of output, of any size, cut anywhere."""
         if not data:
             return
-        self._keeper.add(name, data)
         if name == "stdout" and self._all_stdout is not None:
             self._all_stdout += data
         self._tails[name] = (self._tails.get(name, b"") + data)[-HINT_TAIL_BYTES:]
@@ -146,10 +141,17 @@ class Recorder:
         self._send_pending()
         return self._log.append(event)
 
-    def flush(self) -> None:
-        """Send everything held back: the streams of this stage have ended."""
+    def flush(self, *, cut: bool = False) -> None:
+        """Send everything held back: the streams of this stage have ended.
+
+        Args:
+            cut: they went on beyond the limit on output. What a character lacks was cut off
+                then, so the rest of it is left out, too: nobody printed that alone.
+        """
+        self._cut = self._cut or cut
         for name, cutter in self._cutters.items():
-            self._add(name, cutter.flush())
+            held = cutter.flush()
+            self._add(name, b"" if cut else held)
         self._send_pending()
         if self._timer is not None:
             self._timer.cancel()
@@ -158,6 +160,7 @@ class Recorder:
     def _add(self, name: StreamName, data: bytes) -> None:
         if not data:
             return
+        self._keeper.add(name, data)
         self._pending_bytes += len(data)
         if self._pending and self._pending[-1][0] == name:
             self._pending[-1][1].extend(data)
