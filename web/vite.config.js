@@ -1,13 +1,15 @@
 /**
  * Build of the page: index.html + assets/*, shipped inside the Python package.
  *
- * Two outputs are ours: build.json, by which a test tells a stale build from a
- * fresh one, and assets/licenses.txt, which minified third-party code owes.
+ * Ours are the codings of each file (name.br, name.gz), which the gateway sends as they
+ * are; build.json, by which a test tells a stale build from a fresh one; and
+ * assets/licenses.txt, which minified third-party code owes.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig } from "vite";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -52,6 +54,29 @@ function licences() {
     .join(`\n${"-".repeat(78)}\n\n`);
 }
 
+/** Smaller files, and codings that save less, are not worth a file: a response fits one packet, or is not smaller. */
+const LEAST_BYTES = 1024;
+const WORTH = 0.9;
+
+const CODINGS = {
+  br: (bytes) =>
+    brotliCompressSync(bytes, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
+    }),
+  gz: (bytes) => gzipSync(bytes, { level: 9 }),
+};
+
+function codeFiles() {
+  for (const file of filesUnder(OUT)) {
+    const bytes = readFileSync(file);
+    if (bytes.length < LEAST_BYTES) continue;
+    for (const [suffix, code] of Object.entries(CODINGS)) {
+      const coded = code(bytes);
+      if (coded.length < bytes.length * WORTH) writeFileSync(`${file}.${suffix}`, coded);
+    }
+  }
+}
+
 function recordBuild() {
   return {
     name: "record-build",
@@ -59,13 +84,28 @@ function recordBuild() {
       this.emitFile({ type: "asset", fileName: "assets/licenses.txt", source: licences() });
     },
     closeBundle() {
+      codeFiles();
       const lines = Object.entries(listing(HERE, SOURCES)).map(([path, hash]) => `${path} ${hash}\n`);
-      const built = listing(OUT, ["index.html", "assets"]);
+      const built = listing(OUT, readdirSync(OUT).filter((name) => name !== "build.json"));
       const record = { sources_sha256: sha256(lines.join("")), files: built };
       writeFileSync(join(OUT, "build.json"), `${JSON.stringify(record, null, 2)}\n`);
     },
   };
 }
+
+/**
+ * What is not ours lies in files of its own, whose names change with it alone: neither
+ * browsers nor the repository get them again for a word that changed in the page.
+ */
+const LIBRARIES = {
+  preload: /vite\/preload-helper/,
+  "terminal-library": /node_modules\/@xterm\//,
+  "editor-library": /node_modules\/(@codemirror\/(?!lang-|legacy)|@lezer\/(common|highlight|lr)|@marijn|style-mod|crelt|w3c-keyname)/,
+  "shell-grammar": /node_modules\/@codemirror\/legacy-modes\//,
+  "python-grammar": /node_modules\/(@codemirror\/lang-python|@lezer\/python)\//,
+  "javascript-grammar": /node_modules\/(@codemirror\/lang-javascript|@lezer\/javascript)\//,
+  "html-grammar": /node_modules\/(@codemirror\/lang-(html|css)|@lezer\/(html|css))\//,
+};
 
 export default defineConfig({
   root: HERE,
@@ -78,6 +118,9 @@ export default defineConfig({
     sourcemap: false,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    chunkSizeWarningLimit: 1200,
+    chunkSizeWarningLimit: 600,
+    rolldownOptions: {
+      output: { codeSplitting: { groups: Object.entries(LIBRARIES).map(([name, test], place) => ({ name, test, priority: 100 - place })) } },
+    },
   },
 });

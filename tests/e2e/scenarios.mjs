@@ -355,7 +355,7 @@ const scenarios = {
     await page.click("button.run");
     await untilScreen(page, "here");
     assert.equal((await verdict(page)).verdict, "accepted");
-    const words = await page.locator("[role=status]").first().innerText();
+    const words = await page.locator(".notice").innerText();
     assert.ok(words.includes('"rested"'), words);
     await page.screenshot({ path: join(folder, "unknown-event.png") });
     return words;

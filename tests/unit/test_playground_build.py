@@ -1,5 +1,6 @@
-"""The built page belongs to its sources: a stale or edited build fails here."""
+"""The built page belongs to its sources and is small: a stale, edited or large build fails."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -47,7 +48,8 @@ def test_was_built_from_the_sources_as_they_are(record: dict[str, Any]) -> None:
 
 
 def test_holds_exactly_the_files_that_were_built(record: dict[str, Any]) -> None:
-    assert record["files"] == _hashes(DIST, ("index.html", "assets"))
+    names = tuple(x.name for x in DIST.iterdir() if x.name != "build.json")
+    assert record["files"] == _hashes(DIST, names)
 
 
 def test_needs_nothing_from_elsewhere_and_nothing_inline() -> None:
@@ -59,3 +61,41 @@ def test_needs_nothing_from_elsewhere_and_nothing_inline() -> None:
     for style in (DIST / "assets").glob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", style.read_text())
     assert not list(DIST.rglob("*.map")), "a source map"
+
+
+def _loaded_at_once(name: str) -> set[str]:
+    """A built file, and all that a browser loads because of it before it can paint."""
+    path = DIST / name
+    if path.suffix not in (".html", ".css", ".js"):
+        return {name}
+    text = path.read_text()
+    patterns = {
+        ".html": r'(?:src|href)="\./([^"]+)"',
+        ".css": r"url\(\s*[\"']?\./([^\"')]+)",
+        # static imports alone: import(…) is asked for later
+        ".js": r'(?:from|import)\s*"\./([^"]+)"',
+    }
+    folder = path.parent.relative_to(DIST)
+    found = {name}
+    for other in re.findall(patterns[path.suffix], text):
+        found |= _loaded_at_once((folder / other).as_posix())
+    return found
+
+
+def test_the_first_paint_takes_60_kb_at_most() -> None:
+    at_once = _loaded_at_once("index.html")
+    kinds = {Path(x).suffix for x in at_once}
+    assert kinds >= {".html", ".js", ".css", ".woff2", ".svg"}, "something was not looked at"
+    sizes = {x: len(gzip.compress((DIST / x).read_bytes(), 9)) for x in at_once}
+    assert sum(sizes.values()) <= 60_000, sizes
+    later = {x.name for x in (DIST / "assets").glob("*.js")} - {Path(x).name for x in at_once}
+    for part in ("codemirror", "xterm"):
+        assert any(x.startswith(part) for x in later), f"{part} is not split off"
+
+
+def test_whatever_is_worth_it_lies_there_in_both_codings() -> None:
+    for path in (DIST / "assets").iterdir():
+        if path.suffix in (".js", ".css", ".txt") and path.stat().st_size >= 1024:
+            coded = path.with_name(path.name + ".gz").read_bytes()
+            assert gzip.decompress(coded) == path.read_bytes()
+            assert path.with_name(path.name + ".br").stat().st_size < len(coded)

@@ -18,34 +18,29 @@ export const address = (path: string): URL => new URL(path, document.baseURI);
 
 export const executionPath = (id: string): string => `v1/executions/${encodeURIComponent(id)}`;
 
-async function get(path: string): Promise<unknown> {
-  const key = storage.key();
+async function get(path: string, key: string | null): Promise<unknown> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (key !== null) headers.Authorization = `Bearer ${key}`;
   let response: Response;
   try {
-    response = await fetch(address(path), { headers });
+    response = await fetch(address(path), { headers, cache: "no-store" });
   } catch {
     throw new ApiError({ title: "The server cannot be reached", detail: "", status: null });
   }
   const body: unknown = await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError({ ...readProblem(body), status: response.status });
-  return body;
+  if (response.ok) return body;
+  const wait = Number(response.headers.get("Retry-After"));
+  throw new ApiError({ ...readProblem(body), status: response.status, ...(wait > 0 && { retryAfterS: wait }) });
 }
 
-export async function fetchLanguages(): Promise<Language[]> {
-  const body = (await get("v1/languages")) as { languages?: Language[] } | null;
+/** What the server can run; `key` is one to try, where it is not the tab's. */
+export async function fetchLanguages(key = storage.key()): Promise<Language[]> {
+  const body = (await get("v1/languages", key)) as { languages?: Language[] } | null;
   const place = ({ name }: Language): number => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
   return (body?.languages ?? []).sort((a, b) => place(a) - place(b));
 }
 
-/** Whether the server still knows this run. */
-export async function executionIsKept(id: string): Promise<boolean> {
-  try {
-    await get(executionPath(id));
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError && error.problem.status === 404) return false;
-    throw error;
-  }
+/** Ends well if the server still knows this run, else with what it says. */
+export async function askAfterExecution(id: string): Promise<void> {
+  await get(executionPath(id), storage.key());
 }

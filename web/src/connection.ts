@@ -2,11 +2,12 @@
  * One run on one WebSocket at a time: starts it, or attaches to it again after
  * a lost connection, and gives its events in order, each once.
  *
- * Law: events come out by rising `seq` without repetition, whatever was lost
- * and re-read in between.
+ * Laws: events come out by rising `seq` without repetition, whatever was lost and
+ * re-read in between; what is typed goes up in its order, once, or is told to be in doubt.
  */
 
-import { address, ApiError, executionIsKept, executionPath } from "./api";
+import { address, ApiError, askAfterExecution, executionPath } from "./api";
+import { Outbox } from "./outbox";
 import { type Control, type ExecuteRequest, parseMessage, type Problem, type ServerEvent } from "./protocol";
 import { storage } from "./storage";
 
@@ -17,22 +18,23 @@ export interface RunListener {
   unknown(type: string): void;
   /** The connection went away in the middle; it is being restored. */
   interrupted(): void;
-  restored(): void;
-  /** The run cannot be shown further: refused, or lost for good. */
-  failed(problem: Problem): void;
+  /** It is back; `doubtful` characters of input may not have arrived before it went. */
+  restored(doubtful: number): void;
+  /** The run cannot be shown further: refused, or lost for good; `unsent` characters of input went nowhere. */
+  failed(problem: Problem, unsent: number): void;
 }
 
-const RETRY_DELAYS_MS = [200, 400, 800, 1500, 3000, 5000, 8000];
+const RETRY_DELAYS_MS = [200, 400, 800, 1500, 3000, 5000];
+/** No run lasts longer on most servers; after it there is nothing to go back to. */
+const GIVE_UP_MS = 180_000;
 const KEY_PROTOCOL = "vibecell.key.";
-const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 function openSocket(path: string): WebSocket {
   const url = address(path);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const key = storage.key();
   // A browser cannot set headers on a WebSocket: the key goes as a subprotocol.
-  if (key === null || !HTTP_TOKEN.test(key)) return new WebSocket(url);
-  return new WebSocket(url, [KEY_PROTOCOL + key]);
+  return key === null ? new WebSocket(url) : new WebSocket(url, [KEY_PROTOCOL + key]);
 }
 
 export class Run {
@@ -40,11 +42,18 @@ export class Run {
   private id: string | null = null;
   private lastSeq = 0;
   private attempts = 0;
+  private lostSince: number | null = null;
   private ended = false;
   private cancelling = false;
   private retryTimer = 0;
+  private readonly outbox = new Outbox();
+  private readonly online = (): void => this.retryNow();
+  private readonly offline = (): void => this.drop();
 
-  private constructor(private readonly listener: RunListener) {}
+  private constructor(private readonly listener: RunListener) {
+    window.addEventListener("online", this.online);
+    window.addEventListener("offline", this.offline);
+  }
 
   static start(request: ExecuteRequest, listener: RunListener): Run {
     const run = new Run(listener);
@@ -64,28 +73,52 @@ export class Run {
     return !this.ended;
   }
 
-  /** Sends a control; dropped when there is no connection to send it on. */
+  /** Whether what is sent now waits for a connection that was lost. */
+  get waits(): boolean {
+    return this.active && this.lostSince !== null;
+  }
+
+  /**
+   * Sends a control, or keeps input until there is a connection to send it on.
+   * Returns whether it was sent or is kept; what is neither is dropped.
+   */
   send(control: Control): boolean {
-    if (this.ended || this.id === null || this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.sendRaw(control);
-    return true;
+    if (this.ended) return false;
+    if (this.connected) {
+      this.outbox.sent(control);
+      this.sendRaw(control);
+      return true;
+    }
+    return this.outbox.keep(control);
   }
 
   /** Stops the run: now, or as soon as there is a connection to say so on. */
   cancel(): void {
-    this.cancelling = !this.send({ type: "cancel" });
+    this.cancelling = !this.connected;
+    if (this.connected) this.sendRaw({ type: "cancel" });
+  }
+
+  private get connected(): boolean {
+    return !this.ended && this.id !== null && this.lostSince === null && this.socket?.readyState === WebSocket.OPEN;
   }
 
   private sendRaw(message: object): void {
     this.socket?.send(JSON.stringify(message));
   }
 
+  /** What was asked for before there was anybody to ask. */
+  private catchUp(): void {
+    if (this.cancelling) this.cancel();
+    for (const control of this.outbox.take()) this.send(control);
+  }
+
   private reattach(): void {
     if (this.id === null) return;
-    const interrupted = this.attempts > 0;
     this.connect(`${executionPath(this.id)}/stream?after=${this.lastSeq}`, () => {
-      if (interrupted) this.listener.restored();
-      if (this.cancelling) this.cancel();
+      const wasLost = this.lostSince !== null;
+      this.lostSince = null;
+      if (wasLost) this.listener.restored(this.outbox.doubtful());
+      this.catchUp();
     });
   }
 
@@ -94,6 +127,7 @@ export class Run {
     this.socket = socket;
     let wasOpen = false;
     socket.addEventListener("open", () => {
+      if (this.socket !== socket) return;
       wasOpen = true;
       opened();
     });
@@ -101,7 +135,7 @@ export class Run {
       if (this.socket === socket && typeof data === "string") this.receive(data);
     });
     socket.addEventListener("close", (close) => {
-      if (this.socket === socket && !this.ended) void this.lost(wasOpen, close);
+      if (this.socket === socket && !this.ended) void this.lost(wasOpen, close.reason);
     });
   }
 
@@ -114,12 +148,13 @@ export class Run {
         if (this.id === message.id) return;
         this.id = message.id;
         this.listener.accepted(message.id);
-        if (this.cancelling) this.cancel();
+        this.catchUp();
         return;
       case "event":
         this.attempts = 0;
         if (message.event.seq <= this.lastSeq) return;
         this.lastSeq = message.event.seq;
+        this.outbox.heard();
         if (message.event.type === "finished") this.end();
         this.listener.event(message.event);
         return;
@@ -135,48 +170,74 @@ export class Run {
     }
   }
 
-  private async lost(wasOpen: boolean, close: CloseEvent): Promise<void> {
+  /** The browser knows that there is no network: a socket would notice only after minutes. */
+  private drop(): void {
+    const { socket } = this;
+    if (this.ended || socket === null || this.id === null) return;
+    this.socket = null;
+    socket.close();
+    void this.lost(true, "");
+  }
+
+  private async lost(wasOpen: boolean, reason: string): Promise<void> {
     if (this.id === null) {
-      this.fail({
-        title: wasOpen ? "The server closed the connection" : "The run could not be started",
-        detail: close.reason || (wasOpen ? `Close code ${close.code}.` : ""),
-        status: null,
-      });
+      const title = wasOpen ? "The connection was lost before the run began" : "The run could not be started";
+      this.fail({ title, detail: reason, status: null });
       return;
     }
-    if (!wasOpen && (await this.isGone(this.id))) {
-      this.fail({ title: "This run is no longer kept by the server", detail: "", status: 404 });
+    if (this.lostSince === null) {
+      this.lostSince = performance.now();
+      this.listener.interrupted();
+    }
+    const gone = wasOpen ? null : await this.whyGone(this.id);
+    if (this.ended) return;
+    if (gone !== null) {
+      this.fail(gone);
       return;
     }
-    const delay = RETRY_DELAYS_MS[this.attempts];
-    if (delay === undefined) {
-      this.fail({ title: "The connection to this run was lost", detail: close.reason, status: null });
+    if (performance.now() - this.lostSince > GIVE_UP_MS) {
+      this.fail({ title: "The connection to this run was lost", detail: reason, status: null });
       return;
     }
+    const delay = RETRY_DELAYS_MS[Math.min(this.attempts, RETRY_DELAYS_MS.length - 1)];
     this.attempts += 1;
-    this.listener.interrupted();
+    window.clearTimeout(this.retryTimer);
     this.retryTimer = window.setTimeout(() => this.reattach(), delay);
   }
 
-  /** A browser hides why a WebSocket was refused, so plain HTTP is asked. */
-  private async isGone(id: string): Promise<boolean> {
+  private retryNow(): void {
+    if (!this.waits || this.socket?.readyState === WebSocket.CONNECTING) return;
+    window.clearTimeout(this.retryTimer);
+    this.attempts = 0;
+    this.reattach();
+  }
+
+  /** A browser hides why a WebSocket was refused, so plain HTTP is asked; null where trying again may help. */
+  private async whyGone(id: string): Promise<Problem | null> {
     try {
-      return !(await executionIsKept(id));
+      await askAfterExecution(id);
+      return null;
     } catch (error) {
-      if (error instanceof ApiError) return false;
-      throw error;
+      if (!(error instanceof ApiError)) throw error;
+      const { problem } = error;
+      if (problem.status === 404) {
+        return { title: "The server does not know this run any more", detail: "It was probably started anew.", status: 404 };
+      }
+      return problem.status === 401 || problem.status === 403 ? problem : null;
     }
   }
 
   private fail(problem: Problem): void {
     if (this.ended) return;
     this.end();
-    this.listener.failed(problem);
+    this.listener.failed(problem, this.outbox.unsent());
   }
 
   private end(): void {
     this.ended = true;
     window.clearTimeout(this.retryTimer);
+    window.removeEventListener("online", this.online);
+    window.removeEventListener("offline", this.offline);
     const socket = this.socket;
     this.socket = null;
     socket?.close(1000);

@@ -1,122 +1,98 @@
-/** The code editor: CodeMirror 6 with this page's colours, which live in CSS. */
+/**
+ * The code, from the first moment on: a plain text field, until the editor with
+ * colours has come.
+ *
+ * Law: nobody who is typing notices. Text, selection, scroll and focus go over in
+ * one step, between two keys, and never in the middle of a composition.
+ */
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { html } from "@codemirror/lang-html";
-import { javascript } from "@codemirror/lang-javascript";
-import { python } from "@codemirror/lang-python";
-import {
-  bracketMatching,
-  foldGutter,
-  foldKeymap,
-  HighlightStyle,
-  indentOnInput,
-  indentUnit,
-  StreamLanguage,
-  syntaxHighlighting,
-} from "@codemirror/language";
-import { shell } from "@codemirror/legacy-modes/mode/shell";
-import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState, type Extension, Prec } from "@codemirror/state";
-import {
-  drawSelection,
-  EditorView,
-  highlightActiveLine,
-  highlightActiveLineGutter,
-  highlightSpecialChars,
-  keymap,
-  lineNumbers,
-} from "@codemirror/view";
-import { tags } from "@lezer/highlight";
+import type { CodeMirror } from "./codemirror";
+import { h } from "./dom";
 import type { Language } from "./protocol";
 
-/** By the names that languages give for theirs; what is not here is plain text. */
-const GRAMMARS: Record<string, () => Extension> = {
-  python: () => [python(), indentUnit.of("    ")],
-  javascript: () => [javascript(), indentUnit.of("  ")],
-  html: () => [html(), indentUnit.of("  ")],
-  shell: () => [StreamLanguage.define(shell), indentUnit.of("  ")],
-};
+/** What an editor has to know of a language. */
+export type Written = Pick<Language, "name" | "display_name" | "grammar">;
 
-const HIGHLIGHT = HighlightStyle.define([
-  { tag: [tags.keyword, tags.modifier, tags.controlKeyword, tags.operatorKeyword], class: "tok-keyword" },
-  { tag: [tags.string, tags.special(tags.string), tags.regexp, tags.attributeValue], class: "tok-string" },
-  { tag: [tags.number, tags.bool, tags.null, tags.atom], class: "tok-number" },
-  { tag: [tags.comment, tags.meta, tags.documentMeta], class: "tok-comment" },
-  { tag: [tags.function(tags.variableName), tags.function(tags.propertyName), tags.standard(tags.name)], class: "tok-function" },
-  { tag: [tags.definition(tags.variableName), tags.className, tags.typeName, tags.tagName], class: "tok-name" },
-  { tag: [tags.attributeName, tags.propertyName], class: "tok-property" },
-  { tag: [tags.operator, tags.punctuation, tags.bracket, tags.angleBracket], class: "tok-punctuation" },
-  { tag: tags.invalid, class: "tok-invalid" },
-]);
+export interface EditorOptions {
+  changed(code: string): void;
+  run(): void;
+}
 
 export class Editor {
-  private readonly view: EditorView;
-  private readonly common: Extension;
+  private readonly plain = h("textarea", {
+    class: "plain",
+    "aria-describedby": "editor-hint",
+    spellcheck: "false",
+    autocapitalize: "off",
+    autocomplete: "off",
+    wrap: "off",
+  });
+  private rich: CodeMirror | null = null;
+  private language: Written | null = null;
+  private composing = false;
 
-  constructor(parent: HTMLElement, options: { changed(code: string): void; run(): void }) {
-    this.common = [
-      // Escape first lets go of Tab for one press (CodeMirror's own rule),
-      // so the keyboard can always leave the editor.
-      Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => (options.run(), true) }])),
-      Prec.lowest(keymap.of([{ key: "Escape", run: (view) => (view.setTabFocusMode(2000), true) }])),
-      lineNumbers(),
-      highlightActiveLineGutter(),
-      highlightSpecialChars(),
-      history(),
-      foldGutter({ openText: "⌄", closedText: "›" }),
-      drawSelection(),
-      indentOnInput(),
-      bracketMatching(),
-      closeBrackets(),
-      autocompletion(),
-      highlightActiveLine(),
-      highlightSelectionMatches(),
-      syntaxHighlighting(HIGHLIGHT),
-      keymap.of([
-        ...closeBracketsKeymap,
-        ...defaultKeymap,
-        ...searchKeymap,
-        ...historyKeymap,
-        ...foldKeymap,
-        ...completionKeymap,
-        indentWithTab,
-      ]),
-      EditorView.updateListener.of((update) => {
-        if (update.docChanged) options.changed(update.state.doc.toString());
-      }),
-    ];
-    this.view = new EditorView({ parent });
+  constructor(
+    private readonly parent: HTMLElement,
+    private readonly options: EditorOptions,
+  ) {
+    const { plain } = this;
+    plain.addEventListener("input", () => options.changed(plain.value));
+    plain.addEventListener("compositionstart", () => (this.composing = true));
+    parent.append(plain);
   }
 
   get code(): string {
-    return this.view.state.doc.toString();
+    return this.rich?.code ?? this.plain.value;
   }
 
-  get focused(): boolean {
-    return this.view.hasFocus;
+  /** Fetches the editor with colours, and puts it in place of the plain one; rejects if it cannot be had. */
+  async improve(): Promise<void> {
+    if (this.rich !== null) return;
+    const { CodeMirror } = await import("./codemirror");
+    if (this.composing) {
+      await new Promise((resolve) => this.plain.addEventListener("compositionend", () => setTimeout(resolve), { once: true }));
+    }
+    const { plain } = this;
+    const focused = document.activeElement === plain;
+    const { value, selectionStart, selectionEnd, scrollTop, scrollLeft } = plain;
+    this.rich = new CodeMirror(this.parent, this.options);
+    if (this.language !== null) this.rich.show(this.language, value);
+    this.rich.select(selectionStart, selectionEnd, { top: scrollTop, left: scrollLeft });
+    if (focused) this.rich.focus();
+    plain.remove();
   }
 
   /** Shows a program of another language; its undo history begins here. */
-  show(language: Language, code: string): void {
-    const attributes = EditorView.contentAttributes.of({
-      "aria-label": `${language.display_name} program`,
-      "aria-describedby": "editor-hint",
-    });
-    const extensions = [this.common, GRAMMARS[language.grammar ?? ""]?.() ?? [], attributes];
-    this.view.setState(EditorState.create({ doc: code, extensions }));
+  show(language: Written, code: string): void {
+    this.language = language;
+    this.plain.setAttribute("aria-label", `${language.display_name} program`);
+    if (this.rich !== null) this.rich.show(language, code);
+    else {
+      this.plain.value = code;
+      this.plain.setSelectionRange(0, 0);
+    }
+  }
+
+  /** Tells more of the language that is shown, and leaves the program as it is. */
+  describe(language: Written): void {
+    this.language = language;
+    this.plain.setAttribute("aria-label", `${language.display_name} program`);
+    this.rich?.describe(language);
   }
 
   /** Puts another program in place of this one; undo brings it back. */
   replace(code: string): void {
-    this.view.dispatch({
-      changes: { from: 0, to: this.view.state.doc.length, insert: code },
-      selection: { anchor: 0 },
-      scrollIntoView: true,
-    });
+    if (this.rich !== null) {
+      this.rich.replace(code);
+      return;
+    }
+    this.plain.value = code;
+    this.plain.setSelectionRange(0, 0);
+    this.options.changed(code);
   }
 
   focus(): void {
-    this.view.focus();
+    if (this.rich !== null) this.rich.focus();
+    else this.plain.focus();
   }
 }

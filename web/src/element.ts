@@ -6,14 +6,15 @@
 
 import { ApiError, fetchLanguages } from "./api";
 import { Run, type RunListener } from "./connection";
-import { h, icon, ICONS } from "./dom";
+import { icon, ICONS } from "./dom";
 import { Editor } from "./editor";
-import { examples } from "./examples";
 import { Exhibits } from "./exhibits";
-import { askForKey } from "./keydialog";
+import { askForKey, explainKey } from "./keydialog";
 import { type Layout, layout } from "./layout";
+import { Notice } from "./notice";
 import { Page } from "./page";
-import { type ExecuteRequest, isPage, type Language, type Problem, type ServerEvent } from "./protocol";
+import { Programs } from "./programs";
+import { type ExecuteRequest, isPage, type Language, type Problem, type Result, type ServerEvent } from "./protocol";
 import { splitter } from "./splitter";
 import { storage } from "./storage";
 import { Strip } from "./strip";
@@ -24,19 +25,37 @@ import * as theme from "./theme";
  * deployment that does not grant it is asked again for its default. */
 const CONVERSATION_MS = 120_000;
 const RETRY_LANGUAGES_MS = 3000;
+const RETRY_FORBIDDEN_MS = 30_000;
 const SAVE_SEQ_MS = 250;
+const NOTICE_MS = 5000;
 const NARROW = matchMedia("(max-width: 820px)");
+
+const last = (characters: number): string => (characters === 1 ? "The last character you typed" : `The last ${characters} characters you typed`);
+
+/** After the browser has drawn what there is. */
+const whenPainted = (then: () => void): void => void requestAnimationFrame(() => setTimeout(then));
+
+/** When the browser has nothing better to do; Safari does not say when that is. */
+const whenIdle = (then: () => void): void => {
+  if ("requestIdleCallback" in window) window.requestIdleCallback(then, { timeout: 2000 });
+  else setTimeout(then, 200);
+};
 
 export class VibeCell extends HTMLElement {
   private parts!: Layout;
   private editor!: Editor;
+  private programs!: Programs;
+  private notice!: Notice;
   private terminal!: Terminal;
   private strip!: Strip;
   private readonly page = new Page();
   private readonly exhibits = new Exhibits();
-  private languages: Language[] = [];
-  private language: Language | null = null;
   private run: Run | null = null;
+  /** Of this run: whether its connection was lost, and whether the person stopped it. */
+  private wasLost = false;
+  private wasStopped = false;
+  private ready = false;
+  private runWhenReady = false;
   private saveTimer = 0;
 
   connectedCallback(): void {
@@ -45,22 +64,55 @@ export class VibeCell extends HTMLElement {
     const { header, work, cellPane, lumen, strip } = this.parts;
     work.append(splitter(work), cellPane);
     lumen.append(this.page.element);
-    strip.before(this.exhibits.gallery, this.exhibits.files);
+    strip.before(this.exhibits.element);
     this.append(header, work);
     this.strip = new Strip(cellPane, this.parts.verdict, this.parts.elapsed);
+    this.notice = new Notice(this.parts.notice);
     this.editor = new Editor(this.parts.editor, {
-      changed: (code) => this.language && storage.keepCode(this.language.name, code),
+      changed: (code) => this.programs.changed(code),
       run: () => this.start(),
     });
+    this.programs = new Programs(this.parts, this.editor);
     this.terminal = new Terminal(this.parts.terminal, {
-      input: (data) => this.run?.send({ type: "stdin", data }),
+      input: (data) => this.input(data),
       resized: (columns, rows) => this.run?.send({ type: "resize", columns, rows }),
       run: () => this.start(),
       live: () => this.running,
     });
+    lumen.append(this.terminal.transcript.element);
     this.bind();
     this.showTheme();
+    this.programs.presume(this.wanted());
+    if (!NARROW.matches) this.editor.focus();
     void this.begin();
+    whenPainted(() => void this.improve());
+  }
+
+  /** Languages a person may mean, the likeliest first. */
+  private wanted(): (string | null | undefined)[] {
+    return [storage.run()?.language, storage.preference("language"), this.getAttribute("language")];
+  }
+
+  /** The page is there: now what makes it better, one after the other. */
+  private async improve(): Promise<void> {
+    try {
+      await this.editor.improve();
+    } catch {
+      this.notice.say(`The editor with colours could not be loaded. This plain one works, too.`, "bad");
+      window.addEventListener("online", () => void this.improve(), { once: true });
+    }
+    whenIdle(() => void this.openTerminal());
+  }
+
+  private async openTerminal(): Promise<void> {
+    try {
+      await this.terminal.open();
+      this.resizeProgram();
+      this.parts.cellPane.classList.remove("is-plain");
+    } catch {
+      this.parts.cellPane.classList.add("is-plain");
+      this.notice.say("The terminal could not be loaded; output is shown as plain text. Load the page again: your program is kept.", "bad");
+    }
   }
 
   private get running(): boolean {
@@ -70,12 +122,10 @@ export class VibeCell extends HTMLElement {
   private bind(): void {
     const { parts } = this;
     parts.run.addEventListener("click", () => this.start());
-    parts.stop.addEventListener("click", () => this.run?.cancel());
+    parts.stop.addEventListener("click", () => this.stop());
     parts.eof.addEventListener("click", () => this.run?.send({ type: "end_of_input" }));
     parts.clear.addEventListener("click", () => this.clear());
-    parts.language.addEventListener("change", () => this.choose(parts.language.value));
-    parts.example.addEventListener("change", () => this.loadExample());
-    parts.key.addEventListener("click", () => void askForKey());
+    parts.key.addEventListener("click", () => void (this.ready && askForKey()));
     parts.theme.addEventListener("click", () => {
       theme.advance();
       this.showTheme();
@@ -101,75 +151,55 @@ export class VibeCell extends HTMLElement {
   }
 
   private async begin(): Promise<void> {
-    const [found] = await Promise.all([this.findLanguages(), this.terminal.open()]);
-    this.languages = found;
-    const { language } = this.parts;
-    language.replaceChildren(...found.map((l) => h("option", { value: l.name }, l.display_name)));
-    language.disabled = false;
+    const found = await this.findLanguages();
     const kept = storage.run();
-    const wanted = [kept?.language, storage.preference("language"), this.getAttribute("language")];
-    const first = wanted.find((name) => found.some((l) => l.name === name)) ?? found[0]?.name;
-    if (first !== undefined) this.choose(first);
+    this.programs.offer(found, this.wanted());
+    this.ready = true;
     this.say(found.length > 0 ? "Ready" : "This server has no languages");
     this.setRunning(false);
-    if (kept !== null) this.resume(kept.id, kept.seq);
-    else if (!NARROW.matches) this.editor.focus();
+    if (this.runWhenReady) this.start();
+    else if (kept !== null) this.resume(kept.id, kept.seq);
   }
 
   /** Asks until the server answers; a key only if it wants one. */
   private async findLanguages(): Promise<Language[]> {
     for (;;) {
       try {
-        return await fetchLanguages();
+        const found = await fetchLanguages();
+        this.parts.key.hidden = storage.key() === null;
+        return found;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.problem.status === 401 || error.problem.status === 403) {
-          this.say("An API key is needed", "bad");
-          this.parts.key.hidden = false;
-          storage.keepKey(null);
-          while (!(await askForKey())) await new Promise((resolve) => this.parts.key.addEventListener("click", resolve, { once: true }));
-        } else {
-          this.say(`${error.message}. Trying again…`, "bad");
-          await new Promise((resolve) => setTimeout(resolve, RETRY_LANGUAGES_MS));
+        const { problem } = error;
+        if (problem.status === 401 || problem.status === 429) await this.getKey(problem);
+        else {
+          const again = problem.status === 403 ? "" : " Trying again…";
+          this.say(problem.status === 403 ? explainKey(problem, false) : `${error.message}.${again}`, "bad");
+          await new Promise((resolve) => setTimeout(resolve, problem.status === 403 ? RETRY_FORBIDDEN_MS : RETRY_LANGUAGES_MS));
         }
       }
     }
   }
 
-  private choose(name: string): void {
-    const language = this.languages.find((l) => l.name === name);
-    if (language === undefined) return;
-    this.language = language;
-    storage.keepPreference("language", name);
-    const { parts } = this;
-    parts.language.value = name;
-    parts.version.replaceChildren(h("code", {}, language.entrypoint), language.version);
-    const offered = examples(name, language.example ?? "");
-    parts.example.replaceChildren(
-      h("option", { value: "" }, "Examples"),
-      ...offered.map((e, i) => h("option", { value: String(i) }, e.title)),
-    );
-    this.editor.show(language, storage.code(name) ?? offered[0]?.code ?? "");
-  }
-
-  private loadExample(): void {
-    const { example } = this.parts;
-    if (this.language === null || example.value === "") return;
-    const chosen = examples(this.language.name, this.language.example ?? "")[Number(example.value)];
-    example.value = "";
-    if (chosen === undefined) return;
-    this.editor.replace(chosen.code);
-    this.showTab("code");
-    this.editor.focus();
+  /** Asks for a key until there is one that the server takes. */
+  private async getKey(reason: Problem): Promise<void> {
+    const { key } = this.parts;
+    this.say("An API key is needed", "bad");
+    key.hidden = false;
+    while (!(await askForKey(reason))) await new Promise((resolve) => key.addEventListener("click", resolve, { once: true }));
   }
 
   private start(): void {
-    const { language } = this;
-    if (language === null) return;
+    const { language } = this.programs;
+    if (language === null || !this.ready) {
+      this.runWhenReady = true;
+      return;
+    }
     if (this.running) {
       this.say("A program is running: stop it first");
       return;
     }
+    this.runWhenReady = false;
     const page = isPage(language);
     this.prepare(page);
     if (!page && !NARROW.matches) this.terminal.focus();
@@ -182,30 +212,39 @@ export class VibeCell extends HTMLElement {
     }
     this.run = Run.start({ ...request, limits: { wall_time_ms: CONVERSATION_MS } }, {
       ...listener,
-      failed: (problem) => {
+      failed: (problem, unsent) => {
         const tooMuch = problem.status === 422 && problem.detail.includes("limits.wall_time_ms");
         if (tooMuch) this.run = Run.start(request, listener);
-        else listener.failed(problem);
+        else listener.failed(problem, unsent);
       },
     });
   }
 
+  private stop(): void {
+    this.wasStopped = true;
+    this.run?.cancel();
+    if (this.run?.waits) this.notice.say("The program is stopped as soon as the connection is back.", "bad");
+  }
+
+  private input(data: string): void {
+    if (this.run?.send({ type: "stdin", data }) === false && this.run.waits) {
+      this.notice.say("No more of what you type can be kept until the connection is back.", "bad");
+    }
+  }
+
   /** Goes on with the run this tab had before it was loaded again. */
   private resume(id: string, answeredSeq: number): void {
-    const { language } = this;
+    const { language } = this.programs;
     if (language === null) return;
     this.prepare(isPage(language));
     this.showTab("output");
     const listener = this.listener(language, answeredSeq);
     this.run = Run.attach(id, {
       ...listener,
-      failed: (problem) => (problem.status === 404 ? this.forget() : listener.failed(problem)),
+      failed: (problem, unsent) => (problem.status === 404 ? this.forget() : listener.failed(problem, unsent)),
     });
     this.keptRun = { id, language: language.name, seq: answeredSeq };
   }
-
-  /** What is still to be read when the run has ended. */
-  private notice = "";
 
   private keptRun: { id: string; language: string; seq: number } | null = null;
 
@@ -222,12 +261,20 @@ export class VibeCell extends HTMLElement {
         this.receive(event, language, event.seq <= answeredSeq);
       },
       unknown: (type) => {
-        this.notice = `This page does not know the event "${type.slice(0, 40)}". Load it again`;
-        this.say(this.notice, "bad");
+        this.notice.say(`This page does not know the event "${type.slice(0, 40)}". Load it again.`, "bad");
       },
-      interrupted: () => this.say("Connection lost. Going back to this run…", "bad"),
-      restored: () => this.say("Connected again"),
-      failed: (problem) => void this.fail(problem),
+      interrupted: () => {
+        this.wasLost = true;
+        this.say("Connection lost", "bad");
+        this.notice.say(`${navigator.onLine ? "Connection lost" : "You are offline"}. Going back to this run as soon as possible; what you type until then is kept and sent.`, "bad");
+      },
+      restored: (doubtful) => {
+        this.say("Connected again");
+        if (doubtful === 0) this.notice.say("Connected again. Nothing was lost.", "good", NOTICE_MS);
+        else this.notice.say(`Connected again. ${last(doubtful)} before the connection was lost may not have reached the program.`, "bad");
+        this.resizeProgram();
+      },
+      failed: (problem, unsent) => void this.fail(problem, unsent),
     };
   }
 
@@ -250,7 +297,7 @@ export class VibeCell extends HTMLElement {
       case "exited":
         return;
       case "finished":
-        this.strip.finished(event.result, isPage(language));
+        this.strip.finished(event.result, isPage(language), this.whyCancelled(event.result));
         this.exhibits.show(event.result.files, event.result.files_left_out);
         if (isPage(language) && event.result.verdict === "accepted" && this.keptRun !== null) this.page.show(this.keptRun.id);
         this.settle();
@@ -260,13 +307,20 @@ export class VibeCell extends HTMLElement {
     }
   }
 
-  private async fail(problem: Problem): Promise<void> {
-    this.strip.refused(problem);
+  /** A run that nobody watches for a while is stopped; the person who lost the connection did not do that. */
+  private whyCancelled({ verdict }: Result): string {
+    return verdict === "cancelled" && this.wasLost && !this.wasStopped ? "The connection was away for too long, so the server stopped the program." : "";
+  }
+
+  private async fail(problem: Problem, unsent: number): Promise<void> {
+    this.strip.refused(problem, this.keptRun !== null);
     this.settle();
+    if (unsent > 0) this.notice.say(`${last(unsent)} did not reach the program.`, "bad");
+    else if (this.wasLost) this.notice.clear();
     // A browser does not say why a socket was refused; plain HTTP does.
-    if (problem.status === null) {
+    if (problem.status === null || problem.status === 401 || problem.status === 403) {
       this.say("Checking the server…");
-      this.languages = await this.findLanguages();
+      await this.findLanguages();
       this.say("Ready");
     }
   }
@@ -276,6 +330,7 @@ export class VibeCell extends HTMLElement {
     storage.keepRun(null);
     this.strip.idle();
     this.settle();
+    this.notice.clear();
     this.showTab("code");
   }
 
@@ -287,21 +342,23 @@ export class VibeCell extends HTMLElement {
     this.strip.progress("Starting");
     this.keptRun = null;
     this.setRunning(true);
-    this.notice = "";
+    this.wasLost = this.wasStopped = false;
+    this.notice.clear();
     this.say("Connected");
+    void this.openTerminal();
   }
 
   private settle(): void {
     this.saveRun();
     this.setRunning(false);
-    if (this.notice === "") this.say("Ready");
+    this.say("Ready");
     // Who ran it from the editor and did not talk to it goes on writing.
     if (this.terminal.focused && !this.terminal.typed) this.editor.focus();
   }
 
   private setRunning(running: boolean): void {
     const { parts } = this;
-    parts.run.disabled = running || this.language === null;
+    parts.run.disabled = running || this.programs.language === null;
     parts.stop.disabled = parts.eof.disabled = !running;
     this.classList.toggle("running", running);
   }
@@ -326,7 +383,8 @@ export class VibeCell extends HTMLElement {
   }
 
   private resizeProgram(): void {
-    this.run?.send({ type: "resize", columns: this.terminal.columns, rows: this.terminal.rows });
+    const { size } = this.terminal;
+    if (size !== null) this.run?.send({ type: "resize", ...size });
   }
 
   private say(words: string, tone: "good" | "bad" = "good"): void {

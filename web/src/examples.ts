@@ -165,3 +165,9 @@ export function examples(language: string, own: string): Example[] {
   const first = own.trim() === "" ? [] : [{ title: "First steps", code: own }];
   return [...first, ...(MORE[language] ?? [])];
 }
+
+/** What a program is known by in a list: its first line that says something. */
+export function firstLine(code: string): string {
+  const line = code.split("\n").map((x) => x.trim()).find((x) => /\w/.test(x)) ?? "…";
+  return line.length > 44 ? `${line.slice(0, 43)}…` : line;
+}

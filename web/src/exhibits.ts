@@ -22,12 +22,14 @@ function bytes(base64: string): Uint8Array<ArrayBuffer> | null {
 }
 
 export class Exhibits {
-  readonly gallery = h("ul", { class: "gallery", "aria-label": "Pictures", hidden: true });
-  readonly files = h("ul", { class: "files", "aria-label": "Files the program left", hidden: true });
+  readonly element = h("div", { class: "exhibits", hidden: true });
+  private readonly gallery = h("ul", { class: "gallery", "aria-label": "Pictures", hidden: true });
+  private readonly files = h("ul", { class: "files", "aria-label": "Files the program left", hidden: true });
   private urls: string[] = [];
   private readonly viewer = h("dialog", { class: "viewer", "aria-label": "Picture" });
 
   constructor() {
+    this.element.append(this.gallery, this.files);
     this.viewer.addEventListener("click", () => this.viewer.close());
   }
 
@@ -36,7 +38,7 @@ export class Exhibits {
     this.urls = [];
     this.gallery.replaceChildren();
     this.files.replaceChildren();
-    this.gallery.hidden = this.files.hidden = true;
+    this.element.hidden = this.gallery.hidden = this.files.hidden = true;
   }
 
   /** Shows the first picture type the display offers, if any. */
@@ -54,7 +56,7 @@ export class Exhibits {
     const save = h("a", { class: "save", href: url, download: name, "aria-label": `Download ${name}` }, icon(ICONS.download));
     const open = h("button", { class: "open", type: "button", "aria-label": `Enlarge picture ${number}`, onclick: () => this.enlarge(url, number) }, picture);
     this.gallery.append(h("li", {}, open, save));
-    this.gallery.hidden = false;
+    this.element.hidden = this.gallery.hidden = false;
   }
 
   /** `leftOut`: how many more there were that the result has no room for. */
@@ -74,6 +76,7 @@ export class Exhibits {
       this.files.prepend(h("li", { class: "left-out" }, words)); // the list scrolls: its end may be out of sight
     }
     this.files.hidden = this.files.childElementCount === 0;
+    this.element.hidden = this.files.hidden && this.gallery.hidden;
   }
 
   private url(blob: Blob): string {

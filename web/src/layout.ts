@@ -41,6 +41,7 @@ export function layout() {
   const lumen = h("div", { class: "lumen" }, terminal, invitation);
   const verdict = h("div", { class: "verdict", role: "status", "aria-live": "polite" });
   const elapsed = h("span", { class: "elapsed", "aria-hidden": "true" });
+  const notice = h("div", { class: "notice", role: "status", "aria-live": "polite" });
   const strip = h("footer", { class: "strip" }, verdict, elapsed);
 
   const codePane = h(
@@ -54,6 +55,7 @@ export function layout() {
     "section",
     { class: "cell-pane", id: "pane-output", "aria-label": "Output", "data-tone": "idle" },
     h("div", { class: "pane-head" }, h("h2", {}, "Cell"), h("span", { class: "gap" }), eof, clear),
+    notice,
     lumen,
     h("p", { id: "terminal-hint", class: "visually-hidden" }, "Shift and Tab leaves the terminal."),
     strip,
@@ -70,7 +72,7 @@ export function layout() {
   );
   return {
     header, work, codePane, cellPane, status, theme, key, language, example, version,
-    run, stop, eof, clear, showCode, showOutput, editor, terminal, lumen, verdict, elapsed, strip,
+    run, stop, eof, clear, showCode, showOutput, editor, terminal, lumen, notice, verdict, elapsed, strip,
   };
 }
 

@@ -1,7 +1,7 @@
 import "./styles/fonts.css";
 import "./styles/colours.css";
 import "./styles/page.css";
-import "./styles/editor.css";
+import "./styles/code.css";
 import "./styles/cell.css";
 import { VibeCell } from "./element";
 import { apply } from "./theme";

@@ -1,12 +1,12 @@
 /**
- * What the browser keeps for this page: code and preferences for good, the run
+ * What the browser keeps for this page: preferences and programs for good, the run
  * in hand and the key only as long as the tab. A browser that refuses storage
  * costs memory across reloads, never a run, hence the fallbacks.
  */
 
 const PREFIX = "vibecell.";
 
-function read(store: "localStorage" | "sessionStorage", name: string): string | null {
+export function read(store: "localStorage" | "sessionStorage", name: string): string | null {
   try {
     return window[store].getItem(PREFIX + name);
   } catch {
@@ -14,7 +14,7 @@ function read(store: "localStorage" | "sessionStorage", name: string): string | 
   }
 }
 
-function write(store: "localStorage" | "sessionStorage", name: string, value: string | null): void {
+export function write(store: "localStorage" | "sessionStorage", name: string, value: string | null): void {
   try {
     if (value === null) window[store].removeItem(PREFIX + name);
     else window[store].setItem(PREFIX + name, value);
@@ -31,8 +31,6 @@ export interface KeptRun {
 }
 
 export const storage = {
-  code: (language: string) => read("localStorage", `code.${language}`),
-  keepCode: (language: string, code: string) => write("localStorage", `code.${language}`, code),
   preference: (name: string) => read("localStorage", name),
   keepPreference: (name: string, value: string | null) => write("localStorage", name, value),
   key: () => read("sessionStorage", "key"),

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom";
 import type { Problem, Result } from "./protocol";
-import { appearance, type Appearance, facts, formatMilliseconds, message, PAGE, REFUSED } from "./verdict";
+import { appearance, type Appearance, explain, facts, formatMilliseconds, message, PAGE, REFUSED } from "./verdict";
 
 type Tone = Appearance["tone"] | "idle" | "running";
 
@@ -36,14 +36,15 @@ export class Strip {
     }, 100);
   }
 
-  finished(result: Result, page: boolean): void {
+  /** `why`: what this page knows of the end, beside what the result says. */
+  finished(result: Result, page: boolean, why: string): void {
     this.stopClock();
     const { words, tone, icon: path } = page && result.verdict === "accepted" ? PAGE : appearance(result.verdict);
     const list = h("dl", { class: "facts" });
     for (const fact of page ? [] : facts(result)) {
       list.append(h("div", { class: `fact ${fact.name}` }, h("dt", {}, fact.label), h("dd", {}, fact.value)));
     }
-    const said = message(result);
+    const said = [message(result), why].filter(Boolean).join(" ");
     this.set(
       tone,
       h("span", { class: "badge", "data-verdict": result.verdict }, icon(path), h("span", { class: "words" }, words)),
@@ -52,12 +53,14 @@ export class Strip {
     );
   }
 
-  refused(problem: Problem): void {
+  /** `began`: whether the run was going on when it could not be shown further. */
+  refused(problem: Problem, began: boolean): void {
     this.stopClock();
+    const detail = explain(problem, began);
     this.set(
       REFUSED.tone,
       h("span", { class: "badge", "data-verdict": "refused" }, icon(REFUSED.icon), h("span", { class: "words" }, problem.title)),
-      problem.detail !== "" && h("p", { class: "message" }, problem.detail),
+      detail !== "" && h("p", { class: "message" }, detail),
     );
   }
 

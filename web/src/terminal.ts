@@ -1,17 +1,11 @@
 /**
- * The terminal: xterm.js, which alone reads the program's escape sequences.
- *
- * Output is hostile: links in it (OSC 8) are shown but lead nowhere, and what
- * the terminal answers by itself while an old run is replayed is not sent on.
+ * The terminal of the page, there before its screen is: what comes and what is
+ * typed until then waits, in order, and the text of it all can be read aloud.
  */
 
-import { FitAddon } from "@xterm/addon-fit";
-import { type ITheme, Terminal as XTerm } from "@xterm/xterm";
-import "@xterm/xterm/css/xterm.css";
-
-const FONT = '"Commit Mono", ui-monospace, "SF Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
-const FONT_WAIT_MS = 800;
-const ANSI = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"] as const;
+import { h } from "./dom";
+import { Transcript } from "./transcript";
+import type { Screen } from "./xterm";
 
 export interface TerminalOptions {
   input(data: string): void;
@@ -21,123 +15,103 @@ export interface TerminalOptions {
   live(): boolean;
 }
 
+/** Keys that a person may press before the screen is there, as a terminal sends them. */
+const KEYS: Record<string, string> = { Enter: "\r", Backspace: "\x7f", Tab: "\t", Escape: "\x1b" };
+
 export class Terminal {
-  private readonly xterm: XTerm;
-  private readonly fitAddon = new FitAddon();
-  private replaying = 0;
-  private opened = false;
-  /** Whether the person has typed since the last reset. */
-  typed = false;
+  readonly transcript = new Transcript();
+  private screen: Screen | null = null;
+  private opening: Promise<void> | null = null;
+  private waiting: ((screen: Screen) => void)[] = [];
+  private typedAhead = false;
+  /** Takes the keys until the screen is there. */
+  private readonly stand = h("div", { class: "stand", tabindex: "-1", role: "textbox", "aria-label": "Terminal: type here for the program's input" });
 
   constructor(
     private readonly parent: HTMLElement,
     private readonly options: TerminalOptions,
   ) {
-    this.xterm = new XTerm({
-      fontFamily: FONT,
-      fontSize: 13.5,
-      lineHeight: 1.35,
-      scrollback: 10_000,
-      cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
-      cursorInactiveStyle: "outline",
-      minimumContrastRatio: 4.5,
-      linkHandler: { activate: () => undefined },
+    this.stand.addEventListener("keydown", (event) => this.takeKey(event));
+    parent.append(this.stand);
+  }
+
+  /** Fetches the screen and puts it up; rejects if it cannot be had. A further call tries again, or waits with the first. */
+  open(): Promise<void> {
+    this.opening ??= this.putUp().catch((error: unknown) => {
+      this.opening = null;
+      throw error;
     });
-    this.xterm.loadAddon(this.fitAddon);
-    this.xterm.onData((data) => {
-      if (this.replaying === 0) {
-        this.typed = true;
-        options.input(data);
-      }
-    });
-    this.xterm.onResize(({ cols, rows }) => options.resized(cols, rows));
-    this.xterm.attachCustomKeyEventHandler((event) => this.ownsKey(event));
+    return this.opening;
   }
 
-  /** Opens once the font is there: xterm measures a character only then. */
-  async open(): Promise<void> {
-    const font = Promise.all([
-      document.fonts.load('400 14px "Commit Mono"'),
-      document.fonts.load('700 14px "Commit Mono"'),
-    ]).catch(() => undefined); // without it the fallback font is measured
-    await Promise.race([font, new Promise((resolve) => setTimeout(resolve, FONT_WAIT_MS))]);
-    this.xterm.open(this.parent);
-    this.opened = true;
-    this.xterm.textarea?.setAttribute("aria-label", "Terminal: type here for the program's input");
-    this.xterm.textarea?.setAttribute("aria-describedby", "terminal-hint");
-    this.applyTheme();
-    this.fit();
-    new ResizeObserver(() => this.fit()).observe(this.parent);
-  }
-
-  get columns(): number {
-    return this.xterm.cols;
-  }
-
-  get rows(): number {
-    return this.xterm.rows;
+  /** Columns and rows, once there is a screen to measure. */
+  get size(): { columns: number; rows: number } | null {
+    return this.screen === null ? null : { columns: this.screen.columns, rows: this.screen.rows };
   }
 
   get focused(): boolean {
     return this.parent.contains(document.activeElement);
   }
 
+  /** Whether the person has typed since the last reset. */
+  get typed(): boolean {
+    return this.typedAhead || (this.screen?.typed ?? false);
+  }
+
   focus(): void {
-    this.xterm.focus();
+    if (this.screen !== null) this.screen.focus();
+    else this.stand.focus();
   }
 
   /** Writes output; `replay` marks what was already answered in its time. */
   write(data: string, replay = false): void {
-    if (!replay) {
-      this.xterm.write(data);
-      return;
-    }
-    this.replaying += 1;
-    this.xterm.write(data, () => {
-      this.replaying -= 1;
-    });
+    this.transcript.add(data);
+    this.soon((screen) => screen.write(data, replay));
   }
 
   /** A fresh terminal for a new run: modes, colours and scrollback are gone. */
   reset(): void {
-    this.typed = false;
-    this.xterm.reset();
+    this.transcript.clear();
+    this.typedAhead = false;
+    this.waiting = [];
+    this.screen?.reset();
   }
 
   /** Empties the screen of a run that goes on. */
   clear(): void {
-    this.xterm.clear();
+    this.transcript.clear();
+    this.soon((screen) => screen.clear());
   }
 
   applyTheme(): void {
-    const css = getComputedStyle(this.parent);
-    const colour = (name: string): string => css.getPropertyValue(`--${name}`).trim();
-    const theme: Record<string, string> = {
-      background: colour("surface"),
-      foreground: colour("ink"),
-      cursor: colour("pulse"),
-      cursorAccent: colour("surface"),
-      selectionBackground: colour("selection"),
-    };
-    for (const name of ANSI) {
-      theme[name] = colour(`ansi-${name}`);
-      theme[`bright${name[0]!.toUpperCase()}${name.slice(1)}`] = colour(`ansi-bright-${name}`);
-    }
-    this.xterm.options.theme = theme as ITheme;
+    this.screen?.applyTheme();
   }
 
-  private fit(): void {
-    if (this.opened && this.parent.clientHeight > 0 && this.parent.clientWidth > 0) this.fitAddon.fit();
+  private soon(step: (screen: Screen) => void): void {
+    if (this.screen !== null) step(this.screen);
+    else this.waiting.push(step);
   }
 
-  private ownsKey(event: KeyboardEvent): boolean {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      if (event.type === "keydown") this.options.run();
-      event.preventDefault();
-      return false;
-    }
-    // Shift+Tab always leaves; Tab too unless a program may want it.
-    if (event.key === "Tab") return this.options.live() && !event.shiftKey;
-    return true;
+  private async putUp(): Promise<void> {
+    const { Screen } = await import("./xterm");
+    const screen = new Screen(this.parent, this.options);
+    await screen.open();
+    const focused = document.activeElement === this.stand;
+    this.screen = screen;
+    this.stand.remove();
+    if (focused) screen.focus();
+    for (const step of this.waiting) step(screen);
+    this.waiting = [];
+  }
+
+  private takeKey(event: KeyboardEvent): void {
+    if (!this.options.live() || event.isComposing || event.altKey || event.metaKey) return;
+    if (event.key === "Tab" && event.shiftKey) return;
+    let data = KEYS[event.key] ?? (event.key.length === 1 ? event.key : "");
+    if (event.ctrlKey) data = /^[a-z]$/i.test(event.key) ? String.fromCharCode(event.key.toUpperCase().charCodeAt(0) - 64) : "";
+    if (data === "") return;
+    event.preventDefault();
+    this.typedAhead = true;
+    this.options.input(data);
   }
 }

@@ -1,7 +1,7 @@
 /** A result in words a person reads: what happened, how long, how much. */
 
 import { ICONS } from "./dom";
-import type { Outcome, Result, Usage, Verdict } from "./protocol";
+import type { Outcome, Problem, Result, Usage, Verdict } from "./protocol";
 
 /** What a verdict looks like; colour is never alone, icon and words say it too. */
 export interface Appearance {
@@ -87,4 +87,13 @@ export function message(result: Result): string {
 function leftOut({ displays_left_out: count, truncated }: Result): string {
   if (count) return count === 1 ? "One display was left out." : `${count} displays were left out.`;
   return truncated ? "Output was cut at its limit." : "";
+}
+
+/** What a refusal means for the person, after what the server says about it. */
+export function explain({ detail, status, retryAfterS }: Problem, began: boolean): string {
+  const said = detail === "" ? [] : [detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".")];
+  if (status === 429 || status === 503) said.push(retryAfterS === undefined ? "Try again in a moment." : `Try again in ${retryAfterS} s.`);
+  if (began) said.push("What the program printed until then is kept here.");
+  else if (status === null) said.push("Your program is kept here; run it again.");
+  return said.join(" ");
 }
