@@ -511,6 +511,49 @@ class TestSurroundings:
             "sandbox",
         ]
 
+    def test_terminals_of_its_own(self, cells: Cells) -> None:
+        """As ``pty``, script(1), expect and job control want them."""
+        source = (
+            "import os, pty, subprocess, sys, termios, tty\n"
+            "pid, fd = pty.fork()\n"
+            "if pid == 0: os.execlp('bash', 'bash', '-ic', 'tty; stty size; echo $-')\n"
+            "said = b''\n"
+            "while True:\n"
+            "    try: said += os.read(fd, 1000)\n"
+            "    except OSError: break\n"
+            "print(os.waitpid(pid, 0)[1], said, flush=True)\n"
+            "r, w = os.pipe(); os.dup2(r, 0)  # or what it types would be our input\n"
+            "print(pty.spawn(['bash', '-c', 'test -t 0 && test -t 1 && echo both']), flush=True)\n"
+            "master, slave = os.openpty()\n"
+            "print(os.ttyname(slave), os.stat(slave).st_uid == os.getuid(), flush=True)\n"
+            "tty.setraw(slave); os.write(master, b'k'); print(os.read(slave, 9))\n"
+            "print(os.getsid(0) == os.getpgid(0) == os.getpid())\n"
+            "child = subprocess.run([sys.executable, '-c', 'import os; print(os.setsid() or "
+            "os.getsid(0) == os.getpid())'], capture_output=True, start_new_session=False)\n"
+            "print(child.stdout)\n"
+        )
+        run = cells.run_python(source)
+        assert run.stderr == b""
+        status, *lines = run.stdout.decode().replace("\r", "").splitlines()
+        assert status.startswith("0 b'/dev/pts/0\\r\\n0 0\\r\\n"), status
+        assert "i" in status.split("\\r\\n")[2]
+        assert lines == [
+            "both", "0", "/dev/pts/1 True", "b'k'", "True", repr(b"True\n")
+        ]  # fmt: skip
+
+    def test_job_control(self, cells: Cells) -> None:
+        script = (
+            "set -m\nsleep 50 & echo $(jobs -r | wc -l) running\n"
+            'kill -STOP %1; until [ "$(jobs -s)" ]; do sleep 0.02; done; echo stopped\n'
+            "test $(cut -d' ' -f5 /proc/$!/stat) = $! && echo own group\n"
+            "kill -CONT %1; kill %1; wait %1; echo status $?\n"
+        )
+        for terminal in (False, True):
+            spec = python("", mode="exec", argv=("bash", "-c", script), interactive=terminal)
+            run = cells.do(cells.run(spec, "shell"))
+            said = run.stdout.decode().splitlines()
+            assert {"1 running", "stopped", "own group", "status 143"} <= {*said}, run
+
 
 @every_backend
 class TestFiles:

@@ -248,7 +248,7 @@ def test_what_a_program_can_write_to_is_small_and_starts_nothing(
             running = started(walled.cells, until_done, limits)
         mounts = mounts_of(running.program)
     writable = {place for place, (options, _) in mounts.items() if "rw" in options}
-    assert writable == {"/workspace", "/tmp", "/dev/shm", "/proc"} | {
+    assert writable == {"/workspace", "/tmp", "/dev/shm", "/proc", "/dev/pts"} | {
         f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")
     }
     assert mounts["/workspace"][0] == {"rw", "nosuid", "nodev"}
@@ -256,6 +256,9 @@ def test_what_a_program_can_write_to_is_small_and_starts_nothing(
         assert mounts[place][0] == {"rw", "nosuid", "nodev", "noexec"}, place
     assert mounts["/run"][0] == {"ro", "nosuid", "nodev", "noexec"}
     assert mounts["/proc"][1]["subset"] == "pid"
+    options, special = mounts["/dev/pts"]
+    assert options == {"rw", "nosuid", "noexec"}  # it holds devices: terminals, and no others
+    assert (special["mode"], special["ptmxmode"], special["max"]) == ("620", "666", "16")
     kib = workspace_mib * 1024
     for place, size_kib, inodes in (
         ("/workspace", kib, max(256, workspace_mib * 64)),

@@ -185,7 +185,7 @@ class Agent:
             mounts.resize_workspace(start.workspace_bytes)
         master = slave = None
         if start.interactive:
-            master, slave = mounts.open_terminal(self._uid)
+            master, slave = mounts.open_terminal()
             streams.set_size(master, start.columns, start.rows)
         self._wall.restrict_agent(self._uid)
         if self._needs_other_runner(start) and self._respawn():

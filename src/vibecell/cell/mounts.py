@@ -20,13 +20,17 @@ _SAFE = MS_NOSUID | MS_NODEV
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 _INODES_PER_MIB = 64
 _SHM = "size=16m,nr_inodes=1k,mode=1777"
+MAX_TERMINALS = 16
+_TERMINALS = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
 
 
 def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
-    """Mount workspace, /tmp, /dev/shm, /run and /proc for this cell alone.
+    """Mount workspace, /tmp, /dev/shm, /run, /proc and /dev/pts for this cell alone.
 
     ``subset=pid`` leaves nothing of /proc but the processes: no /proc/sys,
-    kcore, keys or sysrq, so there is nothing to mask.
+    kcore, keys or sysrq, so there is nothing to mask. Terminals are those that
+    are made in this cell: each has its number, its master and its place here, and no
+    other instance is in sight. Who makes one owns it.
 
     Args:
         workspace: mount options of the workspace.
@@ -35,7 +39,8 @@ def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
     Raises:
         OSError: names the mount that failed.
 
-    Source: mount_namespaces(7); Documentation/filesystems/proc.rst (subset, Linux 5.8)
+    Source: mount_namespaces(7); Documentation/filesystems/proc.rst (subset, Linux 5.8),
+    devpts.rst (each mount an instance of its own, Linux 4.7); ptmx(4)
     """
     confine.mount("none", "/", None, MS_REC | MS_PRIVATE, None)
     size = _tmpfs_size(tmpfs_bytes)
@@ -46,6 +51,7 @@ def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
     confine.make_fifo(DISPLAY_FIFO, 0o622)
     confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)
     confine.mount("proc", "/proc", "proc", _SAFE | MS_NOEXEC, "subset=pid")
+    confine.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, _TERMINALS)
 
 
 def workspace_options(size_bytes: int, uid: int) -> str:
@@ -73,13 +79,8 @@ def resize_workspace(size_bytes: int) -> None:
     confine.mount("tmpfs", "/tmp", None, MS_REMOUNT | _SAFE | MS_NOEXEC, size)
 
 
-def open_terminal(uid: int) -> tuple[int, int]:
-    """Make a terminal of this cell alone; return its master and slave.
-
-    Source: Documentation/filesystems/devpts.rst (newinstance by default since 4.7)
-    """
-    options = f"newinstance,ptmxmode=0666,mode=620,max=16,uid={uid},gid={uid}"
-    confine.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
+def open_terminal() -> tuple[int, int]:
+    """Make a terminal of whom the caller acts as on files; return its master and slave."""
     master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
     number = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, b"\0" * 4))[0]
