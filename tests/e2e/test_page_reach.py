@@ -10,6 +10,7 @@ import pytest
 from e2e.browser import driven
 
 TIMEOUT_S = 300.0
+pytestmark = pytest.mark.timeout(TIMEOUT_S)
 #: What only `Connection-Allowlist` closes; docs/reference/http-api.md says so.
 OPEN_IN_OTHER_BROWSERS = {"webrtc", "meta_refresh", "location", "a_link_clicked", "a_download"}
 #: Of these a connection is made ahead, and refused before anything is told on it.

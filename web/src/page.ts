@@ -17,8 +17,15 @@ const LEVELS = new Set(["log", "info", "warn", "error", "debug"]);
 const MAX_ROWS = 1000;
 const MAX_ROW_CHARACTERS = 12_000;
 const TABLE = /^ *┌─/; // whose lines are kept whole
-const FLOOD_MESSAGES = 5000;
+const FLOOD_MESSAGES = 2000;
 const FLOOD_WITHIN_MS = 1000;
+
+const CLEARED: Row = { level: "info", text: "Console was cleared" };
+
+interface Row {
+  level: string;
+  text: string;
+}
 
 export class Page {
   readonly element = h("div", { class: "page", hidden: true });
@@ -26,7 +33,8 @@ export class Page {
   private readonly rows = h("ol", { class: "console-rows", "aria-live": "polite", tabindex: "0", "aria-label": "Console messages" });
   private readonly count = h("span", { class: "console-count" });
   private frame: HTMLIFrameElement | null = null;
-  private pending: HTMLLIElement[] = [];
+  private waiting: Row[] = [];
+  private drawing = false;
   private received = 0;
   private heard = 0;
   private heardSince = 0;
@@ -63,7 +71,7 @@ export class Page {
 
   clearConsole(): void {
     this.rows.replaceChildren();
-    this.pending = [];
+    this.waiting = [];
     this.received = 0;
     this.updateCount();
   }
@@ -76,12 +84,14 @@ export class Page {
     const { level, text } = data;
     if (typeof level !== "string" || typeof text !== "string") return;
     if (level === "clear") {
-      this.clearConsole();
-      this.queue("info", "Console was cleared");
-      return;
+      this.waiting = [CLEARED];
+      this.received = 0;
+    } else {
+      this.waiting.push({ level: LEVELS.has(level) ? level : "log", text: text.slice(0, MAX_ROW_CHARACTERS) });
+      this.received += 1;
     }
-    this.received += 1;
-    this.queue(LEVELS.has(level) ? level : "log", text.slice(0, MAX_ROW_CHARACTERS));
+    if (this.waiting.length > 2 * MAX_ROWS) this.waiting = this.waiting.slice(-MAX_ROWS);
+    this.drawSoon();
   }
 
   /** Counts every message, before it is looked at: each costs this page time. */
@@ -95,23 +105,25 @@ export class Page {
     if (this.heard <= FLOOD_MESSAGES) return false;
     this.frame = null;
     this.stage.replaceChildren();
-    this.queue("error", "The page sent messages without end, and was stopped.");
+    this.waiting.push({ level: "error", text: "The page sent messages without end, and was stopped." });
+    this.draw();
     return true;
   }
 
-  /** Rows go in once per frame drawn, so a page that says much costs little. */
-  private queue(level: string, line: string): void {
-    if (this.pending.length === 0) requestAnimationFrame(() => this.flush());
-    const row = h("li", { class: TABLE.test(line) ? `row ${level} table` : `row ${level}` });
-    row.append(h("span", { class: "level" }, level), h("span", { class: "message" }, line));
-    this.pending.push(row);
-    if (this.pending.length > MAX_ROWS) this.pending.shift();
+  /** Rows are made once per frame drawn: taking a message costs less than sending it. */
+  private drawSoon(): void {
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => this.draw());
   }
 
   /** The newest rows stay. */
-  private flush(): void {
-    this.rows.append(...this.pending);
-    this.pending = [];
+  private draw(): void {
+    this.drawing = false;
+    const rows = this.waiting.slice(-MAX_ROWS);
+    if (this.waiting[0] === CLEARED) this.rows.replaceChildren();
+    this.waiting = [];
+    this.rows.append(...rows.map(rowElement));
     while (this.rows.childElementCount > MAX_ROWS) this.rows.firstElementChild?.remove();
     this.rows.scrollTop = this.rows.scrollHeight;
     this.updateCount();
@@ -121,4 +133,10 @@ export class Page {
     const left = this.received - MAX_ROWS;
     this.count.textContent = this.received === 0 ? "silent so far" : left > 0 ? `${this.received}, the last ${MAX_ROWS} are shown` : `${this.received}`;
   }
+}
+
+function rowElement({ level, text }: Row): HTMLLIElement {
+  const row = h("li", { class: TABLE.test(text) ? `row ${level} table` : `row ${level}` });
+  row.append(h("span", { class: "level" }, level), h("span", { class: "message" }, text));
+  return row;
 }
