@@ -4,6 +4,7 @@ Owns the fixtures of the whole suite; refuses stand-ins: ``service_url`` is a
 ``vibecell serve`` as a person starts it, with the bubblewrap backend.
 """
 
+import contextlib
 import os
 import queue
 import re
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,31 @@ def run_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def running_service(run_dir: Path, prepared: tuple[Image, Catalogue]) -> Iterator[Service]:
     """One service for the whole run, on a free loopback port."""
+    with _served(run_dir, {}) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def start_service(
+    prepared: tuple[Image, Catalogue],
+) -> Iterator[Callable[[Mapping[str, str]], Service]]:
+    """Starts a service like that with variables of its own; all end with the module."""
+    with contextlib.ExitStack() as ends:
+
+        def start(variables: Mapping[str, str]) -> Service:
+            directory = ends.enter_context(tempfile.TemporaryDirectory(prefix="vibecell-test-"))
+            return ends.enter_context(_served(Path(directory) / "run", variables))
+
+        yield start
+
+
+@contextlib.contextmanager
+def _served(run_dir: Path, variables: Mapping[str, str]) -> Iterator[Service]:
     if not shutil.which("bwrap", path=f"{os.defpath}:/usr/bin:{Path(sys.executable).parent}"):
         lacking("bubblewrap")
     command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
     environ = {**os.environ, "VIBECELL_RUN_DIR": str(run_dir), "PYTHONUNBUFFERED": "1"}
-    environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
+    environ = {**environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **variables}
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
     try:
         lines = _until_ready(process)

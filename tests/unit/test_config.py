@@ -189,12 +189,33 @@ def test_what_the_gateway_grants_can_be_set(tmp_path: Path) -> None:
         ("DISCONNECT_GRACE_S", "-1"),
         ("ALLOWED_ORIGINS", "example.org"),
         ("ALLOWED_ORIGINS", "https://example.org/path"),
+        ("PUBLIC_URL", "code.example"),
+        ("PUBLIC_URL", "ftp://code.example"),
+        ("PUBLIC_URL", "https://Code.example"),
+        ("PUBLIC_URL", "https://me@code.example"),
+        ("PUBLIC_URL", "https://code.example:99999"),
+        ("PUBLIC_URL", "https://code.example/run?x"),
+        ("PUBLIC_URL", "https://code.example/a/../b"),
+        ("PUBLIC_URL", "https://code.example/a%2fb"),
+        ("PUBLIC_URL", "https://code.example/; script-src *"),
+        ("PUBLIC_URL", "https://code.example/\n"),
         ("CONECTIONS", "5"),
     ],
 )
 def test_what_a_gateway_cannot_grant_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"(?i){name}"):
         load({f"VIBECELL_GATEWAY__{name}": value})
+
+
+def test_a_public_address_without_keys_is_of_this_machine() -> None:
+    keys = {"VIBECELL_API_KEYS": "0123456789abcdef"}
+    for url in ("https://code.example:8443/run", "http://192.0.2.1/", "https://code.example/a/b/"):
+        with pytest.raises(ConfigError, match=r"public_url: .* needs api_keys"):
+            load({"VIBECELL_GATEWAY__PUBLIC_URL": url})
+        said = load({"VIBECELL_GATEWAY__PUBLIC_URL": url, **keys})
+        assert said.gateway.public_url == url
+    for url in ("https://localhost:8443/run", "http://127.0.0.1", "http://code.localhost:81"):
+        assert load({"VIBECELL_GATEWAY__PUBLIC_URL": url}).gateway.public_url == url
 
 
 def test_children_are_told_every_setting() -> None:

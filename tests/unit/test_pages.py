@@ -94,6 +94,42 @@ def test_a_request_is_allowed_ahead_for_a_pages_files_and_nowhere_else(served: S
         assert b"access-control" not in answer.lower()
 
 
+@pytest.mark.parametrize("arrives", ["", "/run"])
+def test_behind_a_proxy_links_and_policies_name_the_public_address(arrives: str) -> None:
+    served = Served(public_url="https://code.example:8443/run/", local_names_only=False)
+    try:
+        served.gateway.page_files.remember("known", "a/b.html", {"a/b.html": b"x"})
+        forged = (
+            b"X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\nForwarded: host=evil\r\n"
+        )
+        ask = b"GET %b%b HTTP/1.1\r\n" + HOST + forged + b"Connection: close\r\n\r\n"
+        for path in ("/v1/executions/known/page/a/b.html", "/v1/executions/known/page/none"):
+            told = served.told(ask % (arrives.encode(), path.encode()))
+            files = b"https://code.example:8443/run/v1/executions/known/page/"
+            assert b"connect-src data: blob: %b;" % files in told
+            assert b"evil" not in told
+        told = served.told(ask % (arrives.encode(), b"/v1/executions/known/page/"))
+        assert b"\r\nLocation: ./a/b.html\r\n" in told
+        told = served.told(ask % (arrives.encode(), b"/"))
+        assert b"connect-src 'self' wss://code.example:8443;" in told
+        told = served.told(ask % (arrives.encode(), b"/openapi.json"))
+        assert told.startswith(b"HTTP/1.1 200 ")
+        assert b'"servers":[{"url":"https://code.example:8443/run"}]' in told
+        assert served.told(ask % (b"/run", b"")).startswith(b"HTTP/1.1 308 ")
+    finally:
+        served.end()
+
+
+def test_a_prefix_is_whole_parts_of_a_path() -> None:
+    served = Served(public_url="https://localhost/run")
+    try:
+        for path in (b"/running/healthz", b"/run/run/healthz", b"/runhealthz"):
+            told = served.told(b"GET %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (path, HOST))
+            assert told.startswith(b"HTTP/1.1 404 ")
+    finally:
+        served.end()
+
+
 @pytest.mark.parametrize(
     ("path", "kind"),
     [

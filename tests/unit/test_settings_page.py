@@ -31,7 +31,7 @@ def as_told(default: object, cell: str) -> bool:
     """Whether a cell tells this default."""
     text = cell.strip("` ")
     if text == "none":
-        return default in ((), {})
+        return default in ((), {}, None)
     if text in ("true", "false", "auto"):
         return default is {"true": True, "false": False, "auto": None}[text]
     number = re.fullmatch(r"(\d[\d ]*(?:\.\d+)?)(?: (MiB|GiB))?", text)

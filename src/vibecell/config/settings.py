@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, broken
 from vibecell.model.access import DEFAULT_ACCESS, Access
@@ -196,11 +197,19 @@ def _problems(settings: Settings) -> list[str]:
         wrong.append("docker_host: must be a Unix socket, as unix:///var/run/docker.sock")
     if not settings.api_keys and not is_loopback(settings.host):
         wrong.append("host: an address that others can reach needs api_keys")
+    if not settings.api_keys and not _is_local(settings.gateway.public_url):
+        wrong.append("gateway.public_url: an address that others can reach needs api_keys")
     try:
         settings.limits.require_within(settings.ceiling)
     except InvalidRequest as error:
         wrong.extend(f"{p.path}: {p.message}, its ceiling" for p in error.problems)
     return wrong
+
+
+def _is_local(url: str | None) -> bool:
+    """Whether an address, if there is one, is of this machine alone. Source: RFC 6761 6.3."""
+    host = urlsplit(url).hostname or "" if url is not None else "localhost"
+    return is_loopback(host) or host.endswith(".localhost")
 
 
 def _place_problems(place: Place, where: str) -> list[str]:

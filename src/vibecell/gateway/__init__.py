@@ -6,6 +6,7 @@ shortcut.py         POST /execute past Flask
 answer_steps.py     what happens to every answer, on the way out
 parts.py            what the endpoints of one gateway share
 policy.py           the rules of one gateway
+public_address.py   where clients reach it, and the prefix of its paths there
 host_names.py       which Host a request may name
 auth.py             who is asking
 quota.py            how much one owner may ask for

@@ -49,10 +49,11 @@ def create_app(gateway: Gateway) -> Flask:
         pages.blueprint(gateway),
         languages.blueprint(gateway),
         health.blueprint(gateway),
-        documents.blueprint(),
+        documents.blueprint(gateway.address),
     ):
         app.register_blueprint(blueprint)
-    app.wsgi_app = Shortcut(gateway, app.wsgi_app)  # type: ignore[method-assign]
+    shortcut = Shortcut(gateway, app.wsgi_app)
+    app.wsgi_app = gateway.address.without_prefix(shortcut)  # type: ignore[assignment, method-assign]
     return app
 
 

@@ -13,6 +13,7 @@ from vibecell.gateway.auth import Authenticator
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
+from vibecell.gateway.public_address import PublicAddress
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.inbox import Room
 from vibecell.gateway.watchers import Watchers
@@ -27,6 +28,7 @@ class Gateway:
     def __init__(self, executor: Executor, policy: Policy) -> None:
         self.executor = executor
         self.policy = policy
+        self.address = PublicAddress(policy.public_url)
         self.authenticator = Authenticator(policy)
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)

@@ -15,9 +15,17 @@ bounded by address: in connections by the server (``gateway/http/server.py``), i
 refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/auth.py``.
 """
 
+import re
 from dataclasses import dataclass, fields
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
+
+#: What a policy of a page can name (Content Security Policy Level 3, 2.3.1), a port included, so
+#: no IPv6 address; nothing in it can end a directive.
+_PUBLIC_URL = re.compile(
+    r"https?://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){0,8}/?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +44,10 @@ class Access:
         first_message_s: from a WebSocket's opening to its ``execute``.
         heartbeat_s: between two bytes of a silent event stream.
         allowed_origins: pages of other hosts that may open a WebSocket.
+        public_url: where clients reach it, behind a proxy; ``None``: where it listens.
 
     Raises:
-        InvalidRequest: a number is not above zero, or an origin is none.
+        InvalidRequest: a number is not above zero, or an origin or address is none.
     """
 
     connections: int = 2048
@@ -51,12 +60,13 @@ class Access:
     first_message_s: float = 30.0
     heartbeat_s: float = 8.0
     allowed_origins: tuple[str, ...] = ()
+    public_url: str | None = None
 
     def __post_init__(self) -> None:
         wrong = []
         for member in fields(Access):  # of this alone, where a class adds to it
             value = getattr(self, member.name)
-            if not isinstance(value, tuple) and not 0 < value < float("inf"):
+            if isinstance(value, int | float) and not 0 < value < float("inf"):
                 wrong.append(FieldProblem(f"gateway.{member.name}", "must be above 0"))
         for origin in self.allowed_origins:
             scheme, _, host = origin.partition("://")
@@ -67,8 +77,20 @@ class Access:
                         "each must be as a browser says it: scheme://host",
                     )
                 )
+        if self.public_url is not None and not _is_public_url(self.public_url):
+            wrong.append(
+                FieldProblem(
+                    "gateway.public_url",
+                    "must be as a browser says it: scheme://host, then a port and a path if any",
+                )
+            )
         if wrong:
             raise InvalidRequest(*wrong)
+
+
+def _is_public_url(text: str) -> bool:
+    match = _PUBLIC_URL.match(text)
+    return match is not None and int(match["port"] or 1) < 2**16
 
 
 DEFAULT_ACCESS = Access()

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from vibecell.gateway import security_headers
 from vibecell.gateway.api import openapi
 from vibecell.gateway.built_files import BuiltFiles
+from vibecell.gateway.public_address import PublicAddress
 from vibecell.wire.json_text import compact_json
 
 HERE = Path(__file__).parent.parent
@@ -18,11 +19,12 @@ PLAYGROUND = HERE / "playground" / "dist"
 DOCUMENTATION = HERE / "documentation"
 
 
-def blueprint(playground: Path = PLAYGROUND) -> Blueprint:
+def blueprint(address: PublicAddress, playground: Path = PLAYGROUND) -> Blueprint:
     """The endpoints; files are read once, here."""
     routes = Blueprint("documents", __name__)
     page, documentation = BuiltFiles(playground), BuiltFiles(DOCUMENTATION)
-    description = compact_json(openapi.describe())
+    servers = {} if address.origin is None else {"servers": [{"url": address.of("")}]}
+    description = compact_json({**openapi.describe(), **servers})
 
     @routes.get("/openapi.json")
     def openapi_json() -> Response:
@@ -40,8 +42,9 @@ def blueprint(playground: Path = PLAYGROUND) -> Blueprint:
     def index() -> Response:
         if "index.html" not in page:
             raise NotFound("the playground is not part of this installation; see /docs")
-        scheme = "wss" if request.is_secure else "ws"
-        policy = security_headers.PLAYGROUND_POLICY.format(websocket=f"{scheme}://{request.host}")
+        origin = address.origin or request.host_url.rstrip("/")
+        websocket = origin.replace("http", "ws", 1)
+        policy = security_headers.PLAYGROUND_POLICY.format(websocket=websocket)
         return page.response("index.html", request, policy)
 
     @routes.get("/assets/<path:name>")

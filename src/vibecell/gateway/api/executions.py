@@ -76,7 +76,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         shown = encode_execution(_shown(state, described), asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
         response = json_response(shown, status)
-        response.headers["Location"] = f"/v1/executions/{execution_id}"
+        response.headers["Location"] = gateway.address.of(f"/v1/executions/{execution_id}")
         response.autocorrect_location_header = False
         if wait_s is not None:
             response.headers["Preference-Applied"] = f"wait={wait_s}"

@@ -58,18 +58,24 @@ def blueprint(gateway: Gateway) -> Blueprint:
     routes = Blueprint("pages", __name__, url_prefix="/v1/executions")
     routes.record(lambda state: state.app.url_map.converters.update(file=_FilePath))
 
+    def shown(execution_id: str, response: Response) -> Response:
+        asked = request.host_url.rstrip("/")
+        files = gateway.address.of(f"/v1/executions/{execution_id}/page/", asked)
+        return _open_to_frames(response, files)
+
     @routes.get("/<execution_id>/page")
-    def folder(execution_id: str) -> Response:
-        return _elsewhere(checked_id(execution_id), "page/")  # where its relative links work
+    def folder(execution_id: str) -> Response:  # as one, so that relative links work
+        return shown(checked_id(execution_id), _elsewhere("page/"))
 
     @routes.get("/<execution_id>/page/", provide_automatic_options=False)
     def entry(execution_id: str) -> Response:
         page = gateway.page_files.find(checked_id(execution_id))
         if page is None:
-            return _file(execution_id, "index.html", _displayed(gateway, execution_id), _HTML)
+            content = _displayed(gateway, execution_id)
+            return shown(execution_id, _file("index.html", content, _HTML))
         if "/" in page.entry:
-            return _elsewhere(execution_id, f"./{quote(page.entry)}")
-        return _file(execution_id, page.entry, page.files[page.entry], _HTML)
+            return shown(execution_id, _elsewhere(f"./{quote(page.entry)}"))
+        return shown(execution_id, _file(page.entry, page.files[page.entry], _HTML))
 
     @routes.get("/<execution_id>/page/<file:path>", provide_automatic_options=False)
     def file(execution_id: str, path: str) -> Response:
@@ -78,14 +84,14 @@ def blueprint(gateway: Gateway) -> Blueprint:
             raise UnknownExecution("no such execution")
         if path not in page.files:  # which the page may ask, and be told
             missing = Response("no such file", 404, content_type="text/plain; charset=utf-8")
-            return _open_to_frames(missing, execution_id)
+            return shown(execution_id, missing)
         kind = _HTML if path == page.entry else media_type(path)
-        return _file(execution_id, path, page.files[path], kind)
+        return shown(execution_id, _file(path, page.files[path], kind))
 
     @routes.route("/<execution_id>/page/", methods=["OPTIONS"])
     @routes.route("/<execution_id>/page/<file:path>", methods=["OPTIONS"])
     def preflight(execution_id: str, path: str = "") -> Response:
-        response = _open_to_frames(Response(status=204), checked_id(execution_id))
+        response = shown(checked_id(execution_id), Response(status=204))
         response.headers.update(_PREFLIGHT)
         return response
 
@@ -107,18 +113,18 @@ def _displayed(gateway: Gateway, execution_id: str) -> bytes:
     raise UnknownExecution("this execution is no page")
 
 
-def _elsewhere(execution_id: str, relative: str) -> Response:
+def _elsewhere(relative: str) -> Response:
     """A redirect that is right behind any proxy. Source: RFC 9110 section 10.2.2."""
     response = Response(status=302)
     response.autocorrect_location_header = False
     response.headers["Location"] = relative
-    return _open_to_frames(response, execution_id)
+    return response
 
 
-def _file(execution_id: str, path: str, content: bytes, kind: str) -> Response:
+def _file(path: str, content: bytes, kind: str) -> Response:
     if kind == _HTML:
         content = with_preamble(content, path)
-    return _open_to_frames(Response(content, content_type=kind), execution_id)
+    return Response(content, content_type=kind)
 
 
 def media_type(path: str) -> str:
@@ -135,8 +141,7 @@ def media_type(path: str) -> str:
     return guessed if family in ("image", "font", "audio", "video") else "application/octet-stream"
 
 
-def _open_to_frames(response: Response, execution_id: str) -> Response:
-    files = f"{request.host_url}v1/executions/{execution_id}/page/"
+def _open_to_frames(response: Response, files: str) -> Response:
     response.headers["Content-Security-Policy"] = security_headers.PAGE_POLICY.format(files=files)
     response.headers["Connection-Allowlist"] = security_headers.PAGE_CONNECTIONS
     # the frame's origin is opaque: its own files are foreign to it

@@ -98,7 +98,7 @@ class _Accepted:
 
 
 def _admitted(gateway: Gateway) -> str:
-    allowed = gateway.policy.allowed_origins
+    allowed = (gateway.address.origin, *gateway.policy.allowed_origins)
     if not origin_is_allowed(request.headers.get("Origin"), request.host, allowed):
         raise Forbidden("pages of this origin may not connect")
     return gateway.owner()

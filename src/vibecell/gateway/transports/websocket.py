@@ -92,7 +92,7 @@ class HandshakeRefused(Exception):
         self.status = status
 
 
-def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str]) -> bool:
+def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str | None]) -> bool:
     """Whether a browser page of this origin may connect.
 
     No ``Origin`` means no browser. A browser's origin must be the host it

@@ -1,0 +1,56 @@
+"""Where clients reach this gateway, if its operator has said so.
+
+Owns what is made of that: links, sources of policies, the origin of our own page, and the
+prefix that a proxy may have left in a path. Refuses to believe a request about it: what a proxy
+forwards (``X-Forwarded-*``), anybody can send.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class PublicAddress:
+    """What follows from ``Access.public_url``.
+
+    Attributes:
+        origin: as a browser says it; ``None`` where the operator said nothing.
+        prefix: of all paths, without a slash at its end; mostly empty.
+    """
+
+    def __init__(self, public_url: str | None) -> None:
+        self.origin: str | None = None
+        self.prefix = ""
+        if public_url is not None:
+            url = urlsplit(public_url)
+            port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+            self.origin = f"{url.scheme}://{url.hostname}{port}"
+            self.prefix = url.path.rstrip("/")
+
+    def of(self, path: str, asked_origin: str = "") -> str:
+        """The address of a path of ours, for who asked for another at ``asked_origin``."""
+        return (self.origin or asked_origin) + self.prefix + path
+
+    def without_prefix(self, application: Application) -> Application:
+        """A WSGI application that takes paths with the prefix and without it.
+
+        A proxy may take it away; one that passes a path on as it came rewrites no escape in it.
+        """
+        if not self.prefix:
+            return application
+        prefix, below = self.prefix, f"{self.prefix}/"
+
+        def stripping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            path = environ["PATH_INFO"]
+            if path == prefix:  # whose relative links would lead past it
+                start_response("308 Permanent Redirect", [("Location", self.of("/"))])
+                return ()
+            if path.startswith(below):
+                environ["PATH_INFO"] = path[len(prefix) :]
+            return application(environ, start_response)
+
+        return stripping
