@@ -12,9 +12,16 @@ const FLAGS = [
   "--no-first-run",
 ];
 
-export const launch = () =>
-  chromium.launch({
-    executablePath: process.env.VIBECELL_TEST_CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-  });
+const OPTIONS = {
+  executablePath: process.env.VIBECELL_TEST_CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: FLAGS,
+};
+
+/** The browser that all tests share, where there is one (browser_server.mjs); else one of one's own. */
+export const launch = () => {
+  const shared = process.env.SHARED_TEST_BROWSER;
+  return shared === undefined ? chromium.launch(OPTIONS) : chromium.connect(shared);
+};
+
+export const launchServer = () => chromium.launchServer({ ...OPTIONS, host: "127.0.0.1" });

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,28 @@ def browser_is_there() -> None:
     missing = _missing()
     if missing is not None:
         lacking(missing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_browser(browser_is_there: None) -> Iterator[None]:
+    """Starting a browser takes longer than most of what is done with it: all share one.
+
+    What a test does in it is in windows of its own, without what others keep.
+    """
+    command = ["node", str(Path(__file__).with_name("browser_server.mjs"))]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        os.environ["SHARED_TEST_BROWSER"] = server.stdout.readline().strip()
+        yield
+    finally:
+        os.environ.pop("SHARED_TEST_BROWSER", None)
+        server.stdin.close()
+        server.stdout.close()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise

@@ -3,99 +3,14 @@
  *
  *     node scenarios.mjs <service url> <scenario> <folder for pictures>
  *
- * Prints one JSON object: {ok, error, foreign, violations, seen}. The pytest
- * file beside this one calls it and judges.
+ * The pytest file beside this one calls it and judges what it prints (person.mjs).
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { launch } from "./chromium.mjs";
+import { isRunning, open as openAt, perform, PHONE, runId, screen, until, untilScreen, verdict } from "./person.mjs";
 
 const [, , serviceUrl, name, folder] = process.argv;
-const origin = new URL(serviceUrl).host;
-const TIMEOUT_MS = 15_000;
-const DESKTOP = { viewport: { width: 1440, height: 900 } };
-const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
-
-const browser = await launch();
-const foreign = [];
-const violations = [];
-
-function watch(page) {
-  const check = (url) => {
-    const { protocol, host } = new URL(url);
-    if (!["data:", "blob:", "about:"].includes(protocol) && host !== origin) foreign.push(url);
-  };
-  page.on("request", (request) => check(request.url()));
-  page.on("websocket", (socket) => check(socket.url()));
-  page.on("pageerror", (error) => violations.push(String(error)));
-  page.on("console", (message) => {
-    if (/Content Security Policy/i.test(message.text())) violations.push(message.text());
-  });
-}
-
-/** Opens the page with a program in the editor, as if written there before. */
-async function open({ language = "python", code = null, ...options } = {}) {
-  const context = await browser.newContext({ ...DESKTOP, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(TIMEOUT_MS);
-  watch(page);
-  if (code !== null) {
-    await page.addInitScript(
-      ([language, code]) => {
-        if (window.top !== window || sessionStorage.getItem("test.prepared")) return;
-        sessionStorage.setItem("test.prepared", "yes");
-        localStorage.setItem("vibecell.language", language);
-        localStorage.setItem(`vibecell.code.${language}`, code);
-      },
-      [language, code],
-    );
-  }
-  await page.goto(serviceUrl);
-  await page.locator("button.run:enabled").waitFor();
-  return page;
-}
-
-const screen = (page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll(".xterm-rows > div")]
-      .map((row) => (row.textContent ?? "").replaceAll("\u00a0", " ").trimEnd())
-      .join("\n")
-      .trimEnd(),
-  );
-
-async function until(what, condition) {
-  const end = Date.now() + TIMEOUT_MS;
-  for (;;) {
-    if (await condition()) return;
-    if (Date.now() > end) throw new Error(`never came: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 40));
-  }
-}
-
-const untilScreen = (page, text) =>
-  until(`"${text}" on the screen`, async () => (await screen(page)).includes(text)).catch(async (error) => {
-    throw new Error(`${error.message}; the screen was:\n${await screen(page)}\nstrip: ${await page.locator(".strip").innerText()}`);
-  });
-
-async function verdict(page) {
-  const badge = page.locator(".badge[data-verdict]");
-  await badge.waitFor();
-  const fact = async (name) => {
-    const value = page.locator(`.fact.${name} dd`);
-    return (await value.count()) > 0 ? value.innerText() : null;
-  };
-  return {
-    verdict: await badge.getAttribute("data-verdict"),
-    words: await badge.innerText(),
-    exitCode: await fact("exit-code"),
-    time: await fact("time"),
-    memory: await fact("memory"),
-    text: await page.locator(".strip").innerText(),
-  };
-}
-
-const isRunning = (page) => page.locator("vibe-cell.running").count().then((n) => n > 0);
-const runId = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("vibecell.run") ?? "null")?.id ?? null);
+const open = (options) => openAt(serviceUrl, options);
 
 const scenarios = {
   async output_appears_as_it_is_printed() {
@@ -382,15 +297,4 @@ const scenarios = {
   },
 };
 
-const result = { ok: true, error: null, seen: null };
-try {
-  const scenario = scenarios[name];
-  if (scenario === undefined) throw new Error(`no scenario "${name}"`);
-  result.seen = (await scenario()) ?? null;
-} catch (error) {
-  result.ok = false;
-  result.error = error instanceof Error ? (error.stack ?? error.message) : String(error);
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify({ ...result, foreign, violations }));
+await perform(scenarios, name);

@@ -11,6 +11,8 @@ import { storage } from "./storage";
 /** What goes to the server as a WebSocket's subprotocol. Source: RFC 6455 section 4.1; RFC 9110 section 5.6.2 (token). */
 const SENDABLE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
 
+const until = (seconds: number): string => new Date(Date.now() + seconds * 1000).toLocaleTimeString();
+
 /** Why a key was refused, and what a person can do about it. */
 export function explainKey(problem: Problem, given: boolean): string {
   const { status, retryAfterS = 60 } = problem;
@@ -20,7 +22,7 @@ export function explainKey(problem: Problem, given: boolean): string {
       : "Programs run here only with a key (401). Whoever runs this server hands them out.";
   }
   if (status === 403) return `No key helps here (403): ${problem.detail || problem.title}.`;
-  if (status === 429) return `Too many keys were tried from this address (429). Come again in ${retryAfterS} s.`;
+  if (status === 429) return `Too many wrong keys were tried from this address (429). The right one is taken at once, others are not looked at until ${until(retryAfterS)}.`;
   return `The key could not be tried: ${problem.detail || problem.title}.`;
 }
 
@@ -52,7 +54,6 @@ class KeyDialog {
   private readonly use = h("button", { class: "run" }, "Use key");
   private readonly show = h("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => this.toggle() }, "Show");
   private readonly dialog: HTMLDialogElement;
-  private timer = 0;
 
   constructor(reason: Problem | null) {
     const key = storage.key();
@@ -83,7 +84,6 @@ class KeyDialog {
     this.input.select();
     return new Promise((resolve) => {
       this.dialog.addEventListener("close", () => {
-        window.clearInterval(this.timer);
         this.dialog.remove();
         resolve(this.dialog.returnValue === "use");
       });
@@ -110,24 +110,7 @@ class KeyDialog {
   }
 
   private refuse(problem: Problem, given: boolean): void {
-    if (problem.status !== 429) {
-      this.say(explainKey(problem, given), given);
-      return;
-    }
-    const until = performance.now() + (problem.retryAfterS ?? 60) * 1000;
-    window.clearInterval(this.timer);
-    const count = (): void => {
-      const left = Math.ceil((until - performance.now()) / 1000);
-      this.use.disabled = left > 0;
-      if (left > 0) this.use.textContent = `Again in ${left} s`;
-      else {
-        window.clearInterval(this.timer);
-        this.use.textContent = "Use key";
-      }
-    };
-    this.say(explainKey(problem, given));
-    count();
-    this.timer = window.setInterval(count, 1000);
+    this.say(explainKey(problem, given), given && problem.status !== 403);
   }
 
   private say(words: string, invalid = true): void {

@@ -52,7 +52,7 @@ export class Outbox {
 
   /** How many characters will never be sent. */
   unsent(): number {
-    return this.keptCharacters + this.unheard;
+    return this.keptCharacters;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom";
 import type { Problem, Result } from "./protocol";
-import { appearance, type Appearance, explain, facts, formatMilliseconds, message, PAGE, REFUSED } from "./verdict";
+import { appearance, type Appearance, explain, facts, formatMilliseconds, message, PAGE, REFUSED, sentences } from "./verdict";
 
 type Tone = Appearance["tone"] | "idle" | "running";
 
@@ -44,7 +44,7 @@ export class Strip {
     for (const fact of page ? [] : facts(result)) {
       list.append(h("div", { class: `fact ${fact.name}` }, h("dt", {}, fact.label), h("dd", {}, fact.value)));
     }
-    const said = [message(result), why].filter(Boolean).join(" ");
+    const said = sentences(message(result), why);
     this.set(
       tone,
       h("span", { class: "badge", "data-verdict": result.verdict }, icon(path), h("span", { class: "words" }, words)),

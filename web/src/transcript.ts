@@ -3,7 +3,8 @@
  * and seen in its place where the terminal's screen cannot be had.
  *
  * Rate limited and bounded, so that a program that floods is not read out for an
- * hour and costs the page little: of much at once the last lines are told, and how many were not.
+ * hour and costs the page little: of much at once the last lines are told, and how many were
+ * not; those that are kept of these can be read, too, and only nobody is told of them.
  */
 
 import { h } from "./dom";
@@ -49,14 +50,21 @@ export class Transcript {
     if (first !== undefined) {
       this.show(first); // what the open line has become
       this.open = null;
-      const left = this.left + Math.max(0, others.length - LINES_AT_ONCE);
-      if (left > 0) this.element.append(h("p", { class: "left-out" }, `${left} lines are not read out.`));
-      this.left = 0;
-      this.element.append(...others.slice(-LINES_AT_ONCE).map((line) => h("p", {}, line)));
+      this.append(others);
     }
     if (this.text.rewritten) this.restTimer = window.setTimeout(() => this.show(this.text.rest), REST_MS);
     else this.show(this.text.rest);
-    while (this.element.childElementCount > LINES_KEPT) this.element.firstElementChild?.remove();
+    while (this.element.querySelectorAll("p").length > LINES_KEPT) this.element.firstElementChild?.remove();
+  }
+
+  private append(lines: string[]): void {
+    const paragraphs = lines.map((line) => h("p", {}, line));
+    const quiet = paragraphs.splice(0, Math.max(0, paragraphs.length - LINES_AT_ONCE));
+    const untold = this.left + quiet.length;
+    this.left = 0;
+    if (quiet.length > 0) this.element.append(h("div", { "aria-live": "off" }, ...quiet));
+    if (untold > 0) this.element.append(h("p", { class: "untold" }, `${untold} lines were not read out.`));
+    this.element.append(...paragraphs);
   }
 
   /** Shows the open line; where it only grew, what is new of it is all that is told. */

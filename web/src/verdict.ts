@@ -81,7 +81,7 @@ export function message(result: Result): string {
   // "time limit exceeded: stopped after 10.0 s" stands beside those very words.
   const prefix = `${result.verdict.replaceAll("_", " ")}: `;
   const rest = said.toLowerCase().startsWith(prefix) ? said.slice(prefix.length) : said;
-  return [rest.charAt(0).toUpperCase() + rest.slice(1), leftOut(result)].filter(Boolean).join(" ");
+  return sentences(rest.charAt(0).toUpperCase() + rest.slice(1), leftOut(result));
 }
 
 function leftOut({ displays_left_out: count, truncated }: Result): string {
@@ -89,11 +89,19 @@ function leftOut({ displays_left_out: count, truncated }: Result): string {
   return truncated ? "Output was cut at its limit." : "";
 }
 
+/** Several things said, one after the other; what is empty is not said. */
+export function sentences(...parts: string[]): string {
+  const said = parts.filter((part) => part !== "");
+  const ended = said.map((part) => (/[.!?…]$/.test(part) ? part : `${part}.`));
+  return said.length === 1 ? (said[0] ?? "") : ended.map((part) => part.charAt(0).toUpperCase() + part.slice(1)).join(" ");
+}
+
 /** What a refusal means for the person, after what the server says about it. */
 export function explain({ detail, status, retryAfterS }: Problem, began: boolean): string {
-  const said = detail === "" ? [] : [detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".")];
-  if (status === 429 || status === 503) said.push(retryAfterS === undefined ? "Try again in a moment." : `Try again in ${retryAfterS} s.`);
-  if (began) said.push("What the program printed until then is kept here.");
-  else if (status === null) said.push("Your program is kept here; run it again.");
-  return said.join(" ");
+  const when = retryAfterS === undefined ? "Try again in a moment." : `Try again in ${retryAfterS} s.`;
+  return sentences(
+    detail,
+    status === 429 || status === 503 ? when : "",
+    began ? "What the program printed until then is kept here." : status === null ? "Your program is kept here; run it again." : "",
+  );
 }
