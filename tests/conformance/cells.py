@@ -25,7 +25,7 @@ from vibecell.cli.composition.image_spec import image_spec
 from vibecell.config import Settings, load
 from vibecell.config.settings import DEFAULT_DOCKER_HOST
 from vibecell.languages.catalogue import describe
-from vibecell.model.execution import OutputFile, SourceFile
+from vibecell.model.execution import OmittedFile, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
@@ -78,6 +78,8 @@ class Run:
     displays: tuple[bytes, ...] = ()
     displays_left_out: int = 0
     files: tuple[OutputFile, ...] = ()
+    omitted: tuple[OmittedFile, ...] = ()
+    left_out: int = 0
 
     @property
     def observable(self) -> tuple[int | None, int | None, bytes, bytes]:
@@ -257,6 +259,8 @@ class Cells:
             tuple(seen.displays),
             seen.displays_left_out,
             collected.files,
+            collected.omitted,
+            collected.left_out,
         )
 
     def run_python(self, source: str | bytes, **changes: Any) -> Run:

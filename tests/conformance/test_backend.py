@@ -32,7 +32,7 @@ from conformance.cells import (
     until,
 )
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import SourceFile
+from vibecell.model.execution import MAX_FILES, MAX_PATH_FOLDERS, SourceFile
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Cell, Collection, Exit, Process
@@ -588,13 +588,45 @@ class TestFiles:
         assert found.left_out == len(left) - kept
         assert all(left[f.path] == f.content.decode() for f in found.files)
 
-    def test_a_long_path_is_cut(self, cells: Cells) -> None:
-        folder = "/".join(["d" * 200] * 8)
-        real = f"import os\nos.makedirs({folder!r})\nopen({folder + '/x'!r}, 'w').write('deep')"
-        fake = f"leave({folder + '/x'!r}, 'deep')"
-        (file,) = cells.run_python(real if cells.kind in REAL_KINDS else fake).files
-        assert file.path == folder[: bounds.MAX_PATH_CHARACTERS]
-        assert file.content == b"deep"
+    def test_what_was_left_out_is_named_with_its_reason(self, cells: Cells) -> None:
+        deep = "/".join(["d" * 200] * 8) + "/x"
+        left = {"a.txt": 10, "b\n.txt": 50, "ü.txt": 35, "z.txt": 1, deep: 1}
+        real = "import os\n" + "".join(
+            f"os.makedirs(os.path.dirname({path!r}) or '.', exist_ok=True)\n"
+            f"open({path!r}, 'w').write('x' * {size})\n"
+            for path, size in left.items()
+        )
+        fake = "".join(f"leave({path!r}, {'x' * size!r})\n" for path, size in left.items())
+
+        async def work() -> Collection:
+            async with cells.cell() as cell:
+                source = real if cells.kind in REAL_KINDS else fake
+                await gather(await cell.start(python(source)))
+                return await cell.collect(64, 40)
+
+        found = cells.do(work())
+        assert {file.path for file in found.files} == {"a.txt", "z.txt"}
+        assert {(x.path, x.size_bytes, x.reason) for x in found.omitted} >= {
+            ("b\n.txt", 50, "too_large"),
+            ("ü.txt", 35, "no_room"),
+        }
+        (last,) = (x for x in found.omitted if x.path.startswith("d"))
+        assert last.reason == "unnameable"
+        assert found.left_out == len(found.omitted) == 3
+
+    def test_so_many_are_named_and_all_are_counted(self, cells: Cells) -> None:
+        real = "for n in range(90): open(f'{n}.txt', 'w').close()"
+        fake = "".join(f"leave('{n}.txt', '')\n" for n in range(90))
+
+        async def work() -> Collection:
+            async with cells.cell() as cell:
+                source = real if cells.kind in REAL_KINDS else fake
+                await gather(await cell.start(python(source)))
+                return await cell.collect(10, 100)
+
+        found = cells.do(work())
+        assert (len(found.files), found.left_out) == (10, 80)
+        assert [x.reason for x in found.omitted] == ["too_many"] * bounds.MAX_OMITTED_NAMED
 
 
 @real_backends
@@ -641,6 +673,90 @@ class TestFilesOfAKernel:
             "moved.bin": large,
             "large.bin": b"y" * 200_000,
         }
+
+    def test_whatever_a_file_system_takes_for_a_name(self, cells: Cells) -> None:
+        names = (
+            "Übersicht – März 2024.csv", "图.csv", "👩\u200d💻.txt", ".env", "...", "-rf", "a\\b",
+            "line\nend", "\x1b[2J", "%2e%2e", "x" * 255, "@scope/pkg/.hidden/index.js",
+        )  # fmt: skip
+        source = (
+            "import os\n"
+            f"for name in {names!r}:\n"
+            "    text = open(name).read()\n"
+            "    open(os.path.join(os.path.dirname(name), 'new ' + text), 'w').write(text)\n"
+            "    open(name, 'a').write('!')\n"
+        )
+        given = (
+            SourceFile("main.py", source.encode()),
+            *(SourceFile(name, b"%d" % n) for n, name in enumerate(names)),
+        )
+        run = cells.run_python(source, files=given)
+        assert run.stderr == b""
+        assert run.omitted == ()
+        again = (given[0], *(SourceFile(f.path, f.content) for f in run.files))
+        left = {f.path: f.content for f in run.files}
+        assert left == {name: b"%d!" % n for n, name in enumerate(names)} | {
+            f"{'@scope/pkg/.hidden/' if n == 11 else ''}new {n}": b"%d" % n for n in range(12)
+        }
+        assert cells.run_python("", files=again).stderr == b""
+
+    def test_what_cannot_be_brought_is_named(self, cells: Cells) -> None:
+        source = (
+            "import os, socket\n"
+            "def leave(name):\n"
+            "    with open(name, 'w') as file: file.write('12345')\n"
+            "for name in ('one', 'shut', b'\\xe9.txt', 'fine'): leave(name)\n"
+            "os.link('one', 'two')\n"
+            "os.chmod('shut', 0)\n"
+            "os.symlink('fine', 'link')\n"
+            "os.mkfifo('pipe')\n"
+            "socket.socket(socket.AF_UNIX).bind('socket')\n"
+            "os.makedirs('/'.join('d' * 18))\n"
+            "os.makedirs(b'\\xff/below')\n"
+            "os.mkdir('closed', 0)\n"
+            "os.makedirs('.cache/x'); leave('.cache/x/y')\n"
+            "os.mkdir('__pycache__'); leave('__pycache__/y')\n"
+        )
+        run = cells.run_python(source)
+        assert run.stderr == b""
+        assert [f.path for f in run.files] == ["fine"]
+        assert {(x.path, x.size_bytes, x.reason) for x in run.omitted} == {
+            ("one", 5, "hard_link"),
+            ("two", 5, "hard_link"),
+            ("shut", 5, "unreadable"),
+            ("closed", None, "unreadable"),
+            (r"\udce9.txt", 5, "unnameable"),
+            (r"\udcff", None, "unnameable"),
+            ("link", None, "not_regular"),
+            ("pipe", None, "not_regular"),
+            ("socket", None, "not_regular"),
+            ("/".join("d" * 17), None, "too_deep"),
+        }
+        assert run.left_out == len(run.omitted)
+
+    def test_a_folder_of_very_many_names(self, cells: Cells) -> None:
+        source = (
+            "import os\nos.mkdir('many')\nopen('first', 'w').close()\n"
+            "for n in range(5100): os.symlink('x', f'many/{n}')\n"
+        )
+        run = cells.run_python(source, limits=limited(workspace_bytes=128 * MIB))
+        assert [f.path for f in run.files] == ["first"]
+        assert run.left_out > 4_900
+        assert len(run.omitted) == bounds.MAX_OMITTED_NAMED
+
+    @pytest.mark.parametrize("workspace_bytes", [1, 3 * MIB])
+    def test_as_many_files_as_a_request_may_have(self, cells: Cells, workspace_bytes: int) -> None:
+        """However small their workspace: what has no bytes takes no page."""
+        source = b"import os\nprint(sum(len(names) for _, _, names in os.walk('.')))\n"
+        content = b"x" if workspace_bytes > MIB else b""
+        given = [SourceFile("main.py", source)] + [
+            SourceFile(f"{n}/" + "d/" * (MAX_PATH_FOLDERS - 1) + "f", content)
+            for n in range(MAX_FILES - 1)
+        ]
+        run = cells.run_python(
+            source, files=tuple(given), limits=limited(workspace_bytes=workspace_bytes)
+        )
+        assert run.stdout == b"256\n"
 
     def test_a_large_file_is_given_whole(self, cells: Cells) -> None:
         source = b"import os\nprint(os.path.getsize('data.bin'))"

@@ -226,6 +226,25 @@ const scenarios = {
     await page.screenshot({ path: join(folder, "left-out.png") });
   },
 
+  async a_file_is_shown_and_named_whatever_it_is_called() {
+    const page = await open({
+      code: [
+        "import os",
+        'for name in ("Bericht März.txt", "<b>x", "line\\nend", "\\u202egnp.exe", "👩\\u200d💻.txt"): open(name, "w").write("x")',
+        'open("large.bin", "wb").write(bytes(5_000_000))',
+        'os.symlink("x", "link\\x1b[2J")',
+        "",
+      ].join("\n"),
+    });
+    await page.click("button.run");
+    for (const shown of ["Bericht März.txt", "<b>x", "line\\u{a}end", "\\u{202e}gnp.exe", "👩\u200d💻.txt"])
+      await page.locator(".files .path", { hasText: shown }).waitFor();
+    await page.locator(".files summary", { hasText: "2 more files were left out" }).click();
+    await page.locator(".files li li", { hasText: "large.bin: 4.8 MiB, too large" }).waitFor();
+    await page.locator(".files li li", { hasText: "link\\u{1b}[2J: no regular file" }).waitFor();
+    assert.equal(await page.locator(".files b").count(), 0);
+  },
+
   async output_is_never_markup() {
     const page = await open({
       code: 'print("<img src=x onerror=alert(1)><script>document.title=1</script>")\nprint("\\x1b]0;stolen\\x07after")\n',

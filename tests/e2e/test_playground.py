@@ -32,6 +32,7 @@ SCENARIO_TIMEOUT_S = 90.0
         "a_plot_is_shown",
         "a_file_left_behind_can_be_downloaded",
         "files_that_do_not_fit_are_told",
+        "a_file_is_shown_and_named_whatever_it_is_called",
         "output_is_never_markup",
         "a_narrow_screen_scrolls_only_down",
         "an_event_that_is_not_known_is_told",

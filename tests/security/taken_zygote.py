@@ -104,7 +104,7 @@ class Hand:
         elif kind == frames.KILL:
             os.kill(self._program, signal.SIGKILL)
         elif kind == frames.COLLECT:
-            self._send(frames.encode_control(frames.COLLECTED, {"skipped": 0}))
+            self._send(frames.encode_control(frames.COLLECTED, {"omitted": 0}))
 
     def _start(self, arguments: list[str]) -> None:
         stdin, self._stdin = os.pipe()

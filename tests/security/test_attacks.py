@@ -15,7 +15,8 @@ A line ``attack: {…}`` changes what is expected:
     for_one_uid_only  a text that must not appear where cells have uids of their own
     tolerated     a text that reports a known limit of what is promised
     limits        lowered limits; profile: a warm profile
-    collected, max_collected, max_collected_bytes, printable_names: of files
+    collected, max_collected, max_collected_bytes: of files
+    sendable_names, unnameable: how many files come back, and how many are told not to
     max_wall_ms   an upper bound on the run's reported time
     max_displays  an upper bound on what was displayed
 """
@@ -46,7 +47,7 @@ from conformance.cells import (
     oldest_ticks,
     pid_namespaces,
 )
-from vibecell.model.execution import SourceFile
+from vibecell.model.execution import SourceFile, validate_path
 from vibecell.sandbox.backend import ProcessSpec
 from vibecell.sandbox.mechanisms import cgroup_stock
 
@@ -54,8 +55,8 @@ HERE = Path(__file__).parent
 ATTACKS = sorted(p for p in (HERE / "attacks").iterdir() if p.suffix in (".py", ".js", ".sh"))
 KEYS = {
     "mode", "stopped_by", "may_die", "exit_code", "forbidden", "for_one_uid_only", "tolerated",
-    "limits", "profile", "collected", "max_collected", "max_collected_bytes", "printable_names",
-    "max_wall_ms", "max_displays",
+    "limits", "profile", "collected", "max_collected", "max_collected_bytes", "sendable_names",
+    "unnameable", "max_wall_ms", "max_displays",
 }  # fmt: skip
 ENGINE_SECRET = "canary-of-the-engine-environment"
 PROFILES = {".py": "python-light", ".js": "node", ".sh": "shell"}
@@ -162,8 +163,11 @@ def _judge_files(run: Run, expected: dict[str, Any]) -> None:
     assert sum(len(f.content) for f in run.files) <= expected.get("max_collected_bytes", 4 << 20)
     assert all(b"a secret of the host" not in file.content for file in run.files)
     assert all(b"root:" not in file.content for file in run.files)
-    if expected.get("printable_names"):
-        assert all(name.isprintable() and ".." not in name.split("/") for name in names)
+    if "sendable_names" in expected:
+        assert [validate_path(name) for name in names] == names
+        assert len(names) == expected["sendable_names"]
+        assert all(x.path.isprintable() for x in run.omitted)
+        assert [x.reason for x in run.omitted] == ["unnameable"] * expected["unnameable"]
 
 
 def _judge_outside(cells: Cells, runs: list[Run], mounts: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.execution import OmittedFile
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Collection, Exit
 from vibecell.sandbox.framed import cell as framed_cell
@@ -18,6 +19,27 @@ from vibecell.sandbox.mechanisms import deadlines
 
 from .descriptors import open_descriptors
 from .framed_bench import SPEC, Bench, body_of_agent, exit_frame, run
+
+
+def not_sent(path: str, reason: str = "no_room") -> bytes:
+    facts = {"path": path, "size_bytes": 7, "reason": reason}
+    return frames.encode_control(frames.NOT_SENT, facts)
+
+
+def test_what_is_left_out_is_named_and_counted_at_least_as_often() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.said(SPEC, exit_frame())
+        collecting = asyncio.create_task(bench.cell.collect(3, 100))
+        await bench.agent.hear(frames.COLLECT)
+        await bench.agent.send(
+            not_sent("a\nb", "too_large"),
+            not_sent("a"),
+            frames.encode_control(frames.COLLECTED, {"omitted": 1}),
+        )
+        named = (OmittedFile("a\nb", 7, "too_large"), OmittedFile("a", 7, "no_room"))
+        assert await collecting == Collection(omitted=named, left_out=2)
+
+    run(test)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +81,7 @@ def test_input_that_nobody_read_does_not_delay_the_files() -> None:
         assert isinstance(said[-1], Exit)
         collecting = asyncio.create_task(bench.cell.collect(5, 100))
         await bench.agent.hear(frames.COLLECT)
-        await bench.agent.send(frames.encode_control(frames.COLLECTED, {"skipped": 0}))
+        await bench.agent.send(frames.encode_control(frames.COLLECTED, {"omitted": 0}))
         assert await collecting == Collection(())
 
     run(test)
@@ -109,16 +131,19 @@ def test_lies_about_files(answer: list[bytes]) -> None:
             frames.encode_control(frames.FILE, {"path": "b"}),
             frames.encode(frames.FILE_DATA, b"x" * 41),
         ],
+        [not_sent(f"f{i}") for i in range(65)],
+        [frames.encode_control(frames.FILE, {"path": path}) for path in ("a", "b", "a")],
+        [frames.encode_control(frames.FILE, {"path": path}) for path in ("a/b/c", "a")],
     ],
-    ids=["one file too many", "one byte too many in all"],
+    ids=["one file too many", "one byte too many in all", "one name too many", "twice", "in it"],
 )
 def test_more_than_was_asked_for_is_not_taken_though_it_ends_well(answer: list[bytes]) -> None:
     async def test(bench: Bench) -> None:
         await bench.said(SPEC, exit_frame())
         collecting = asyncio.create_task(bench.cell.collect(3, 100))
         await bench.agent.hear(frames.COLLECT)
-        await bench.agent.send(*answer, frames.encode_control(frames.COLLECTED, {"skipped": 0}))
-        with pytest.raises(SandboxFailure, match="more than was asked for"):
+        await bench.agent.send(*answer, frames.encode_control(frames.COLLECTED, {"omitted": 0}))
+        with pytest.raises(SandboxFailure, match=r"more than was asked for|each other's place"):
             await collecting
 
     run(test)
@@ -132,7 +157,7 @@ def test_a_claimed_size_is_not_believed() -> None:
         await bench.agent.send(
             frames.encode_control(frames.FILE, {"path": "a", "size_bytes": 2**62}),
             frames.encode(frames.FILE_DATA, b"abc"),
-            frames.encode_control(frames.COLLECTED, {"skipped": -1}),
+            frames.encode_control(frames.COLLECTED, {"omitted": -1}),
         )
         (file,) = (await collecting).files
         assert (file.path, file.content) == ("a", b"abc")
@@ -143,15 +168,15 @@ def test_a_claimed_size_is_not_believed() -> None:
 @pytest.mark.parametrize(
     ("said", "read"),
     [
-        ({"skipped": 0}, 0),
-        ({"skipped": 7}, 7),
-        ({"skipped": 2**53}, 2**53),
-        ({"skipped": 2**53 + 1}, 0),
-        ({"skipped": -1}, 0),
-        ({"skipped": 1.5}, 0),
-        ({"skipped": True}, 0),
-        ({"skipped": "7"}, 0),
-        ({"skipped": None}, 0),
+        ({"omitted": 0}, 0),
+        ({"omitted": 7}, 7),
+        ({"omitted": 2**53}, 2**53),
+        ({"omitted": 2**53 + 1}, 0),
+        ({"omitted": -1}, 0),
+        ({"omitted": 1.5}, 0),
+        ({"omitted": True}, 0),
+        ({"omitted": "7"}, 0),
+        ({"omitted": None}, 0),
         ({}, 0),
     ],
     ids=str,
@@ -162,7 +187,7 @@ def test_how_many_were_left_out_is_a_whole_number(said: dict[str, object], read:
         collecting = asyncio.create_task(bench.cell.collect(3, 100))
         await bench.agent.hear(frames.COLLECT)
         await bench.agent.send(frames.encode_control(frames.COLLECTED, said))
-        assert await collecting == Collection((), read)
+        assert await collecting == Collection(left_out=read)
 
     run(test)
 

@@ -20,7 +20,7 @@ from .framed_bench import SPEC, Bench, everything, run
         frames.encode_control(frames.START, {}),
         frames.encode_control(frames.HELLO, {"protocol": 2}),
         frames.encode(frames.STARTED),
-        frames.encode_control(frames.COLLECTED, {"skipped": 0}),
+        frames.encode_control(frames.COLLECTED, {"omitted": 0}),
         frames.encode_control(frames.FILE, {"path": "a", "size_bytes": 1}),
         frames.HEADER.pack(frames.MAX_DATA_BYTES + 1, frames.STDOUT, 0),
         frames.HEADER.pack(2**32 - 1, frames.DISPLAY, 0),

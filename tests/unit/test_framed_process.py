@@ -221,7 +221,7 @@ def test_what_comes_with_the_end_is_kept_for_who_collects() -> None:
     async def test(bench: Bench) -> None:
         head = frames.encode_control(frames.FILE, {"path": "a", "size_bytes": 3})
         content = frames.encode(frames.FILE_DATA, b"abc")
-        done = frames.encode_control(frames.COLLECTED, {"skipped": 1})
+        done = frames.encode_control(frames.COLLECTED, {"omitted": 1})
         spec = replace(SPEC, collects=(5, 100))
         (end,) = await bench.said(spec, exit_frame(), head, content, done)
         assert isinstance(end, Exit)

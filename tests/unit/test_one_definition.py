@@ -39,7 +39,7 @@ REQUEST_MEMBER = (
 )
 LIMIT = (
     "model/limits.py",
-    "    open_files: Quantity",
+    "    processes: Quantity",
     "    widgets: Quantity = 16\n",
     """
     body = {"code": "1", "limits": {"widgets": 3}}

@@ -1,5 +1,6 @@
 """Planning: profile, mode and argv, from hostile sources too."""
 
+import mmap
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from vibecell.gateway.problems import problem_of
 from vibecell.model.errors import InvalidRequest, UnsupportedLanguage
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Cold, Language, Offer, WarmProfile
+from vibecell.model.limits import Limits
 
 LIGHT = WarmProfile("python-light")
 DATA = WarmProfile(
@@ -165,9 +167,33 @@ def test_only_what_was_started_ahead_is_warm() -> None:
     assert not plan("1", "javascript", interactive=True).is_warm
 
 
+@pytest.mark.parametrize("name", ["-c", "--version", "-", "--", "+x", "-/a.py"])
+def test_a_program_is_never_an_option_of_its_interpreter(name: str) -> None:
+    (stage,) = plan("1", path=name).stages
+    assert stage.spec.argv == ("python3", f"./{name}")
+
+
+@pytest.mark.parametrize("sizes", [(1,), (4096,), (1, 1), (4097, 0), (0, 0), (10_000, 5_000)])
+def test_files_that_do_not_fit_their_workspace_are_refused(sizes: tuple[int, ...]) -> None:
+    pages = sum(-(-size // mmap.PAGESIZE) for size in sizes)
+    files = (SourceFile("main.py", b""),)
+    files += tuple(SourceFile(f"{n}", b"x" * size) for n, size in enumerate(sizes))
+
+    def planned(workspace_bytes: int) -> None:
+        limits = Limits(workspace_bytes=workspace_bytes)
+        make_plan(ExecutionRequest("python", files, limits=limits), OFFER)
+
+    least = max(1, (pages - 1) * mmap.PAGESIZE + 1)
+    planned(least)
+    if least > 1:
+        with pytest.raises(InvalidRequest, match=rf"limits.workspace_bytes.*at least {least} "):
+            planned(least - 1)
+
+
 def test_warm_node_and_plain_bash() -> None:
     assert plan("1", "javascript").stages[0].spec.mode == "in_place"
     assert plan("1", "javascript", path="x.js").stages[0].spec.argv == ("node", "x.js")
+    assert plan("1", "javascript", path="-x.js").stages[0].spec.argv == ("node", "./-x.js")
     assert plan("ls", "bash").stages[0].spec.argv == ("bash", "main.sh")
 
 

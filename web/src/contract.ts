@@ -71,7 +71,9 @@ export interface ExecuteReply {
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: File[];
-  /** how many others were new or changed and did not fit these bounds */
+  /** what else was new or changed, and why it is not among the files; the first 64 */
+  omitted: OmittedFile[];
+  /** how many such there were, the ones in `omitted` included */
   files_left_out: number;
   /** what was displayed, in its order, as far as there is an event of it */
   displays: KeptDisplay[];
@@ -165,7 +167,7 @@ export interface LimitsBody {
   memory_bytes?: number | null;
   /** processes and threads alive at once */
   processes?: number | null;
-  /** descriptors per process */
+  /** descriptors per process; with less than 4 no program begins */
   open_files?: number | null;
   /** bytes of files in the workspace; the same again in /tmp */
   workspace_bytes?: number | null;
@@ -179,6 +181,24 @@ export interface Offer {
   languages: Language[];
   /** of one that does, by the name of the class */
   classes: Record<string, Language[]>;
+}
+
+/** Something new or changed that a program left and that is not among the files. */
+export interface OmittedFile {
+  /**
+   * in the workspace; where that is no legal path of a file, its printable form. A folder's where it was not,
+   * or not wholly, looked through; "." is the workspace
+   */
+  path: string;
+  /** of a regular file; `null` of anything else */
+  size_bytes: number | null;
+  /**
+   * `too_large`: more than all files together may have; `no_room`: more than the others left of that;
+   * `too_many`: so many files are there, or a folder has so many names; `too_deep`: a folder below too many
+   * others; `not_regular`: a link, a pipe, a socket; `hard_link`: a file with a second name; `unreadable`:
+   * its mode forbids it; `unnameable`: its path is too long, or not UTF-8
+   */
+  reason: "too_large" | "no_room" | "too_many" | "too_deep" | "not_regular" | "hard_link" | "unreadable" | "unnameable";
 }
 
 /** How one stage ended. */
@@ -224,7 +244,9 @@ export interface Result {
   usage: Usage;
   /** new or changed files, bounded in number and size */
   files: File[];
-  /** how many others were new or changed and did not fit these bounds */
+  /** what else was new or changed, and why it is not among the files; the first 64 */
+  omitted: OmittedFile[];
+  /** how many such there were, the ones in `omitted` included */
   files_left_out: number;
   /** what was displayed, in its order, as far as there is an event of it */
   displays: KeptDisplay[];

@@ -299,7 +299,7 @@ export class VibeCell extends HTMLElement {
       case "finished":
         this.strip.finished(event.result, isPage(language), this.whyCancelled(event.result));
         if (this.whyCancelled(event.result) !== "") this.notice.clear();
-        this.exhibits.show(event.result.files, event.result.files_left_out);
+        this.exhibits.show(event.result.files, event.result.omitted, event.result.files_left_out);
         if (isPage(language) && event.result.verdict === "accepted" && this.keptRun !== null) this.page.show(this.keptRun.id);
         this.settle();
         return;

@@ -1,7 +1,7 @@
 /** What a run leaves beside its text: pictures as they come, files at its end. */
 
 import { h, icon, ICONS } from "./dom";
-import type { OutputFile } from "./protocol";
+import type { OmittedFile, OutputFile } from "./protocol";
 import { formatBytes } from "./verdict";
 
 const PICTURES = ["image/png", "image/jpeg", "image/svg+xml"] as const;
@@ -12,6 +12,22 @@ const EXTENSIONS: Record<(typeof PICTURES)[number], string> = {
   "image/jpeg": "jpg",
   "image/svg+xml": "svg",
 };
+
+const REASONS: Record<OmittedFile["reason"], string> = {
+  too_large: "too large",
+  no_room: "no room beside the others",
+  too_many: "too many",
+  too_deep: "too deep",
+  not_regular: "no regular file",
+  hard_link: "has several names",
+  unreadable: "not readable",
+  unnameable: "name is not UTF-8, or too long",
+};
+
+/** A name in one line and one direction: what would break either is shown as its code. */
+function legible(path: string): string {
+  return path.replace(/[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
+}
 
 function bytes(base64: string): Uint8Array<ArrayBuffer> | null {
   try {
@@ -59,21 +75,24 @@ export class Exhibits {
     this.element.hidden = this.gallery.hidden = false;
   }
 
-  /** `leftOut`: how many more there were that the result has no room for. */
-  show(files: OutputFile[], leftOut: number): void {
+  /** `omitted`: of the `leftOut` that are not among the files, those that are named. */
+  show(files: OutputFile[], omitted: OmittedFile[], leftOut: number): void {
     for (const file of files) {
       const content = file.content ?? bytes(file.content_base64 ?? "");
       if (content === null) continue;
       const blob = new Blob([content], { type: "application/octet-stream" });
       const url = this.url(blob);
-      const name = file.path.split("/").at(-1) || "file";
+      const name = legible(file.path.split("/").at(-1) || "file");
+      const path = legible(file.path);
       this.files.append(
-        h("li", {}, h("a", { href: url, download: name, title: file.path }, icon(ICONS.download), h("span", { class: "path" }, file.path), h("span", { class: "size" }, formatBytes(blob.size)))),
+        h("li", {}, h("a", { href: url, download: name, title: path }, icon(ICONS.download), h("span", { class: "path" }, path), h("span", { class: "size" }, formatBytes(blob.size)))),
       );
     }
     if (leftOut > 0) {
       const words = leftOut === 1 ? "1 more file was left out" : `${leftOut} more files were left out`;
-      this.files.prepend(h("li", { class: "left-out" }, words)); // the list scrolls: its end may be out of sight
+      const names = omitted.map(({ path, size_bytes, reason }) => h("li", {}, `${legible(path)}: ${size_bytes == null ? "" : `${formatBytes(size_bytes)}, `}${REASONS[reason]}`));
+      const told = h("details", {}, h("summary", {}, words), h("ul", {}, ...names));
+      this.files.prepend(h("li", { class: "left-out" }, told)); // the list scrolls: its end may be out of sight
     }
     this.files.hidden = this.files.childElementCount === 0;
     this.element.hidden = this.files.hidden && this.gallery.hidden;

@@ -6,7 +6,7 @@
  */
 import { EVENT_TYPES, type Event as ServerEvent, type ExecuteBody, type Language } from "./contract";
 
-export type { Control, Event as ServerEvent, Language, Outcome, File as OutputFile, Result, Usage, Verdict } from "./contract";
+export type { Control, Event as ServerEvent, Language, OmittedFile, Outcome, File as OutputFile, Result, Usage, Verdict } from "./contract";
 
 /** What this page asks for. */
 export type ExecuteRequest = ExecuteBody & { code: string; language: string };

@@ -294,10 +294,13 @@ class Agent:
             self._collect(frames.decode_control(request))
 
     def _collect(self, message: dict[str, object]) -> None:
-        max_files, max_bytes = message["max_files"], message["max_bytes"]
-        assert isinstance(max_files, int) and isinstance(max_bytes, int)
-        left_out = self._workspace.collect(max_files, max_bytes, self._send_file)
-        self._send_control(frames.COLLECTED, {"skipped": left_out})
+        collect = messages.Collect.from_message(message)
+        omitted = self._workspace.collect(collect, self._send_file, self._name_omitted)
+        self._send_control(frames.COLLECTED, {"omitted": omitted})
+
+    def _name_omitted(self, path: str, size_bytes: int | None, reason: str) -> None:
+        facts: dict[str, object] = {"path": path, "size_bytes": size_bytes, "reason": reason}
+        self._send_control(frames.NOT_SENT, facts)
 
     def _send_file(self, path: str, fd: int) -> int:
         size = os.fstat(fd).st_size

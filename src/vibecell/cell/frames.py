@@ -20,7 +20,7 @@ from typing import Any
 _scan: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 HEADER = struct.Struct("!IBH")
 MAX_DATA_BYTES = 256 * 1024
 MAX_CONTROL_BYTES = 256 * 1024  # and a datagram between engine and zygote
@@ -41,7 +41,7 @@ RESIZE = 0x04  # control {columns, rows}
 SIGNAL = 0x05  # control {number}
 WRITE = 0x06  # control {path, size_bytes}; DATA frames of the same stream follow
 DATA = 0x07  # data: a piece of the file being written
-COLLECT = 0x08  # control {max_files, max_bytes}
+COLLECT = 0x08  # control {max_files, max_bytes, max_folders, max_path_bytes, max_named}
 KILL = 0x09  # empty: end every process of the cell now
 
 # agent -> engine
@@ -53,16 +53,17 @@ DISPLAY = 0x45  # data: one JSON object, MIME type to content, written by the pr
 EXIT = 0x46  # control: facts of the end of the process
 FILE = 0x47  # control {path, size_bytes}; FILE_DATA frames follow
 FILE_DATA = 0x48  # data
-COLLECTED = 0x49  # control {skipped}
+COLLECTED = 0x49  # control {omitted}
 FAILURE = 0x4A  # control {step, detail}: the cell is unusable
 TAKEN = 0x4B  # control {bytes}: so much more input has left the agent
 OMITTED = 0x4C  # control {displays, bytes}: of displays that are too large, so much was passed over
+NOT_SENT = 0x4D  # control {path, size_bytes, reason}: a file that is not sent, and why
 
 DATA_TYPES = frozenset({STDIN, DATA, STDOUT, STDERR, DISPLAY, FILE_DATA})
 TO_AGENT = frozenset({START, STDIN, EOF, RESIZE, SIGNAL, WRITE, DATA, COLLECT, KILL})
 TO_ENGINE = frozenset(
     {HELLO, STARTED, STDOUT, STDERR, DISPLAY, EXIT, FILE, FILE_DATA, COLLECTED, FAILURE}
-    | {TAKEN, OMITTED}
+    | {TAKEN, OMITTED, NOT_SENT}
 )
 
 

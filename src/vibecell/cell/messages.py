@@ -71,6 +71,30 @@ class ForkRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """What of the workspace to send.
+
+    Attributes:
+        max_files: as many, at most.
+        max_bytes: of all of them together.
+        max_folders: above a file.
+        max_path_bytes: of a file's path.
+        max_named: of what is not sent, so much is named; the rest is counted.
+    """
+
+    max_files: int
+    max_bytes: int
+    max_folders: int
+    max_path_bytes: int
+    max_named: int
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> "Collect":
+        """Read a COLLECT frame."""
+        return cls(**{name: message[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """One process to run; times in milliseconds, sizes in bytes."""
 

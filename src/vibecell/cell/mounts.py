@@ -19,6 +19,8 @@ MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 _SAFE = MS_NOSUID | MS_NODEV
 _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 _INODES_PER_MIB = 64
+# 256 files, each below 16 folders of its own, and as many for the program
+_LEAST_INODES = 256 * 17 + 256
 _SHM = "size=16m,nr_inodes=1k,mode=1777"
 MAX_TERMINALS = 16
 _TERMINALS = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
@@ -68,7 +70,7 @@ def open_display() -> int:
 
 
 def _tmpfs_size(size_bytes: int) -> str:
-    inodes = max(256, _INODES_PER_MIB * (size_bytes >> 20))
+    inodes = max(_LEAST_INODES, _INODES_PER_MIB * (size_bytes >> 20))
     return f"size={size_bytes},nr_inodes={inodes}"
 
 

@@ -11,17 +11,21 @@ Source: openat2(2), Linux 5.6
 import binascii
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import confine
+import messages
 import mounts
 
 RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS, NO_XDEV
 MAX_ENTRIES = 5_000
-MAX_DEPTH = 16
-_IGNORED = frozenset({"__pycache__", "node_modules"})
+_IGNORED = frozenset({"__pycache__", ".cache"})
 _PIECE_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_Entry = tuple[str, int, int | None, str]
+"""Path, descriptor, size in bytes, and why it cannot be sent: empty, if it can."""
 
 
 class Workspace:
@@ -76,32 +80,37 @@ class Workspace:
         os.close(fd)
         del self._open[stream]
 
-    def collect(self, max_files: int, max_bytes: int, send: Callable[[str, int], int]) -> int:
+    def collect(
+        self,
+        asked: messages.Collect,
+        send: Callable[[str, int], int],
+        name: Callable[[str, int | None, str], None],
+    ) -> int:
         """Hand new or changed regular files to ``send(path, fd)``, which returns the bytes taken.
 
-        Left out, and counted, is a new or changed regular file that comes after
-        ``max_files`` others, is larger than what is left of ``max_bytes``, or has a second
-        name (a hard link, so nobody knows whose it is).
-
-        Never looked at, and so not counted: names that begin with a dot and the caches in
-        ``_IGNORED``, with everything below them; links, devices, pipes and sockets; what the
-        program itself could not read; what lies below more than ``MAX_DEPTH`` folders; and
-        whatever comes after ``MAX_ENTRIES`` names.
+        What else is new or changed is told to ``name(path, size_bytes, reason)``, as far as it
+        is asked for. The shallow come before the deep, so that these are the ones for which
+        there is room. Passed over, and not told, are the caches in ``_IGNORED``, with
+        everything below them.
 
         Returns:
-            How many files were left out.
+            How many were not handed over.
         """
-        left = max_bytes
-        taken = left_out = 0
-        for path, fd, state in self._regular_files():
-            if self._is_as_sent(path, fd, state.st_size):
+        left = asked.max_bytes
+        sent = omitted = 0
+        for path, fd, size_bytes, wrong in self._entries(asked):
+            if not wrong and sent >= asked.max_files:
+                wrong = "too_many"
+            elif not wrong and size_bytes is not None and size_bytes > left:
+                wrong = "too_large" if size_bytes > asked.max_bytes else "no_room"
+            if not wrong:
+                left -= send(path, fd)
+                sent += 1
                 continue
-            if taken >= max_files or state.st_size > left or state.st_nlink != 1:
-                left_out += 1
-                continue
-            left -= send(path, fd)
-            taken += 1
-        return left_out
+            omitted += 1
+            if omitted <= asked.max_named:
+                name(path[: asked.max_path_bytes], size_bytes, wrong)
+        return omitted
 
     def _is_as_sent(self, path: str, fd: int, size_bytes: int) -> bool:
         """Whether a file holds what was sent under its name.
@@ -120,43 +129,92 @@ class Workspace:
             at += len(piece)
         return checksum == known[1]
 
-    def _regular_files(self) -> Iterator[tuple[str, int, os.stat_result]]:
-        pending = ["."]
+    def _entries(self, asked: messages.Collect) -> Iterator[_Entry]:
+        """What is new or changed: files, and whatever of the rest there is something to say of."""
+        pending = deque(["."])
         seen = 0
         while pending:
-            folder = pending.pop()
-            for name in self._names(folder):
+            folder = pending.popleft()
+            names = self._names(folder)
+            if names is None:
+                yield folder, -1, None, "unreadable"
+                continue
+            for name in names:
                 seen += 1
                 if seen > MAX_ENTRIES:
+                    yield folder, -1, None, "too_many"
                     return
                 path = name if folder == "." else f"{folder}/{name}"
                 try:
                     fd = confine.openat2(self._root, path, _READ, 0, RESOLVE)
                 except OSError:
-                    continue  # a link, a device, a socket or gone: not ours to have
+                    yield self._unopened(path)
+                    continue
                 try:
-                    state = os.fstat(fd)
-                    if stat.S_ISDIR(state.st_mode) and path.count("/") < MAX_DEPTH:
-                        pending.append(path)
-                    elif stat.S_ISREG(state.st_mode):
-                        yield path, fd, state
+                    entry = self._judged(path, fd, asked, pending)
+                    if entry is not None:
+                        yield entry
                 finally:
                     os.close(fd)
 
-    def _names(self, folder: str) -> list[str]:
+    def _judged(
+        self, path: str, fd: int, asked: messages.Collect, pending: deque[str]
+    ) -> _Entry | None:
+        """What there is to say of what was opened; folders that are to be looked at wait."""
+        state = os.fstat(fd)
+        is_file = stat.S_ISREG(state.st_mode)
+        size_bytes = state.st_size if is_file else None
+        if is_file and self._is_as_sent(path, fd, state.st_size):
+            return None
+        if not is_file and not stat.S_ISDIR(state.st_mode):
+            wrong = "not_regular"
+        elif not _is_utf8(path, asked.max_path_bytes):
+            wrong = "unnameable"
+        elif not is_file and path.count("/") >= asked.max_folders:
+            wrong = "too_deep"
+        elif not is_file:
+            pending.append(path)
+            return None
+        else:
+            wrong = "hard_link" if state.st_nlink != 1 else ""
+        return path, fd, size_bytes, wrong
+
+    def _unopened(self, path: str) -> _Entry:
+        """What there is to say of a link, a socket, or what the program itself may not read."""
+        try:
+            fd = confine.openat2(self._root, path, _LOOK, 0, RESOLVE)
+        except OSError:
+            return path, -1, None, "unreadable"
+        try:
+            state = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if stat.S_ISREG(state.st_mode):
+            return path, -1, state.st_size, "unreadable"
+        return path, -1, None, "unreadable" if stat.S_ISDIR(state.st_mode) else "not_regular"
+
+    def _names(self, folder: str) -> list[str] | None:
         try:
             flags = _READ | os.O_DIRECTORY
             fd = confine.openat2(self._root, folder, flags, 0, RESOLVE)
         except OSError:
-            return []
+            return None
         try:
             names: list[str] = []
             with os.scandir(fd) as entries:
                 for entry in entries:
                     if len(names) > MAX_ENTRIES:
                         break
-                    if not entry.name.startswith(".") and entry.name not in _IGNORED:
+                    if entry.name not in _IGNORED:
                         names.append(entry.name)
         finally:
             os.close(fd)
         return sorted(names)
+
+
+def _is_utf8(path: str, max_bytes: int) -> bool:
+    """Whether a path can be told to a client, and sent again by it."""
+    try:
+        return len(path.encode()) <= max_bytes
+    except UnicodeEncodeError:
+        return False

@@ -348,6 +348,7 @@ class Execution:
             truncated=self._recorder.truncated,
             usage=total_usage(self._stages),
             files=collected.files,
+            omitted=collected.omitted,
             files_left_out=collected.left_out,
             displays=self._recorder.displays,
             displays_left_out=self._recorder.displays_left_out,

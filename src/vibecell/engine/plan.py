@@ -4,6 +4,7 @@ Owns the choice of warm profile and the processes of each stage; refuses to do
 anything: it is a pure function of the request and what is on offer.
 """
 
+import mmap
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from vibecell.engine.python_imports import imported_by
+from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.sandbox.backend import ProcessSpec
@@ -64,12 +66,13 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
 
     Raises:
         UnsupportedLanguage: no such language or version in the request's class.
-        InvalidRequest: no such class.
+        InvalidRequest: no such class, or no room for the files.
     """
     language = offer.find(request.request_class, request.language, request.version)
     entrypoint = request.entrypoint or language.entrypoint
     if language.mode == "page":
         return Plan(language.name, None, (), _page(request, entrypoint))
+    _require_room(request)
     profile = language.profiles[0]
     warm = can_be_warm(request, language, entrypoint)
     if warm:
@@ -125,10 +128,28 @@ def choose_profile(language: Language, files: tuple[SourceFile, ...]) -> WarmPro
     return default
 
 
+def _require_room(request: ExecutionRequest) -> None:
+    """Refuse files that do not fit the workspace they are to be written into.
+
+    Source: tmpfs(5): each file takes whole pages, and the size is rounded up to such
+    """
+    available = request.limits.workspace_bytes
+    if sum(len(f.content) + mmap.PAGESIZE for f in request.files) <= available:
+        return
+    needed = sum(-(-len(f.content) // mmap.PAGESIZE) for f in request.files)
+    if needed > -(-available // mmap.PAGESIZE):
+        least = (needed - 1) * mmap.PAGESIZE + 1
+        raise InvalidRequest(
+            FieldProblem("limits.workspace_bytes", f"must be at least {least} for these files")
+        )
+
+
 def _spec(
     request: ExecutionRequest, language: Language, entrypoint: str, warm: bool
 ) -> ProcessSpec:
-    command = tuple(part.replace("{entrypoint}", entrypoint) for part in language.argv)
+    # what begins so, interpreters take for an option
+    named = f"./{entrypoint}" if entrypoint.startswith(("-", "+")) else entrypoint
+    command = tuple(part.replace("{entrypoint}", named) for part in language.argv)
     return ProcessSpec(
         mode="in_place" if warm else "exec",
         entrypoint=entrypoint,

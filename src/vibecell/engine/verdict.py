@@ -21,6 +21,10 @@ HINT_TAIL_BYTES = 4096
 _NAME = rb"[\w.@/+\-]{1,100}"
 _HINTS = (
     (
+        re.compile(rb": line \d+: .{0,200}(\$'[^'\n]{0,100}\\r)'"),
+        "the program's lines end as those of Windows do (CR LF), which Bash takes for its words",
+    ),
+    (
         re.compile(rb"^ModuleNotFoundError: No module named '(" + _NAME + rb")'", re.MULTILINE),
         "the package '{}' is not installed",
     ),

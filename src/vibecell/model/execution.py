@@ -7,7 +7,7 @@ these constructors needs no second check behind them.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -19,13 +19,15 @@ from vibecell.model.limits import DEFAULT_LIMITS, Limits
 from vibecell.model.verdicts import Verdict
 
 MAX_FILES = 256
-MAX_PATH_COMPONENTS = 8
-MAX_PATH_BYTES = 512
+MAX_PATH_FOLDERS = 16  # above a file
+MAX_PATH_BYTES = 1024
 MAX_COMPONENT_BYTES = 255  # source: NAME_MAX, limits.h(0p)
 MAX_ARGS = 256
 MAX_ENV = 128
 MAX_ARGS_AND_ENV_BYTES = 192 * 1024
-_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*\Z")
+# of one argument, or of a variable with its name and "="; source: execve(2), MAX_ARG_STRLEN
+MAX_ARG_BYTES = 32 * 4096 - 1
+_NO_COMPONENT = frozenset({"", ".", ".."})
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 Encoding = Literal["utf-8", "base64"]
@@ -37,34 +39,71 @@ Measured = Annotated[float, Meta(ge=0, le=2**53)]  # neither infinite nor no num
 def validate_path(path: str, where: str = "path") -> str:
     """Accept a workspace-relative path, the only place where one is judged.
 
-    Components are ``[A-Za-z0-9_][A-Za-z0-9_.-]*``, so neither ``..``, a
-    leading dot or dash, NUL, backslash nor an absolute path can occur.
+    Its components may be whatever a file system of Linux takes for a name, of UTF-8: blanks,
+    backslashes, line ends and all. So it is never part of a line, a header, a URL or a
+    command but in that one's own notation.
 
     Raises:
-        InvalidRequest: the path is empty, too long, too deep or has a
-            component outside the allowed alphabet.
+        InvalidRequest: the path is empty, absolute, too long or too deep, is no UTF-8, or
+            has NUL or an empty component, ``.`` or ``..``.
+
+    Source: path_resolution(7)
     """
-    if not path or len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
+    if "\0" in path:
+        raise InvalidRequest(FieldProblem(where, "must not contain NUL"))
+    try:
+        data = path.encode()
+    except UnicodeEncodeError as error:
+        problem = FieldProblem(where, "must not hold a lone surrogate")
+        raise InvalidRequest(problem) from error
+    if not 0 < len(data) <= MAX_PATH_BYTES:
         raise InvalidRequest(FieldProblem(where, f"must have 1 to {MAX_PATH_BYTES} bytes"))
     components = path.split("/")
-    if len(components) > MAX_PATH_COMPONENTS:
+    if len(components) > MAX_PATH_FOLDERS + 1:
+        problem = FieldProblem(where, f"must be below at most {MAX_PATH_FOLDERS} folders")
+        raise InvalidRequest(problem)
+    if not _NO_COMPONENT.isdisjoint(components):
+        problem = FieldProblem(where, "must be relative, without empty parts, '.' and '..'")
+        raise InvalidRequest(problem)
+    if any(len(name) > MAX_COMPONENT_BYTES for name in data.split(b"/")):
         raise InvalidRequest(
-            FieldProblem(where, f"must have at most {MAX_PATH_COMPONENTS} components")
-        )
-    if not all(_COMPONENT.match(c) for c in components):
-        raise InvalidRequest(
-            FieldProblem(where, "must be relative, of letters, digits, '_', '-' and '.' only")
-        )
-    if any(len(c) > MAX_COMPONENT_BYTES for c in components):
-        raise InvalidRequest(
-            FieldProblem(where, f"components must have at most {MAX_COMPONENT_BYTES} bytes")
+            FieldProblem(where, f"parts must have at most {MAX_COMPONENT_BYTES} bytes")
         )
     return path
 
 
-def _reject_nul(text: str, where: str) -> None:
+def check_together(paths: Iterable[str], where: str = "files") -> None:
+    """Accept paths that can be those of files beside each other.
+
+    Raises:
+        InvalidRequest: one is there twice, or is the folder of another.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if path in seen:
+            raise InvalidRequest(FieldProblem(where, "must not repeat a path"))
+        seen.add(path)
+    for path in seen:
+        at = path.find("/")
+        while at >= 0:
+            if path[:at] in seen:
+                raise InvalidRequest(
+                    FieldProblem(where, "must not use a file as the folder of another")
+                )
+            at = path.find("/", at + 1)
+
+
+def _check_argument(text: str, where: str, besides_bytes: int = 0) -> None:
+    """Refuse what execve takes for no argument or variable, whether or not it is asked."""
     if "\0" in text:
         raise InvalidRequest(FieldProblem(where, "must not contain NUL"))
+    # no character has more than four bytes
+    if len(text) * 4 + besides_bytes > MAX_ARG_BYTES:
+        size_bytes = len(text.encode("utf-8", "surrogatepass")) + besides_bytes
+        if size_bytes > MAX_ARG_BYTES:
+            name = " with its name" if besides_bytes else ""
+            problem = FieldProblem(where, f"must have at most {MAX_ARG_BYTES} bytes{name}")
+            raise InvalidRequest(problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +162,13 @@ class ExecutionRequest:
         if len(self.args) > MAX_ARGS:
             raise InvalidRequest(FieldProblem("args", f"must have at most {MAX_ARGS} entries"))
         for i, argument in enumerate(self.args):
-            _reject_nul(argument, f"args.{i}")
+            _check_argument(argument, f"args.{i}")
         if len(self.env) > MAX_ENV:
             raise InvalidRequest(FieldProblem("env", f"must have at most {MAX_ENV} entries"))
         for name, value in self.env.items():
             if not _ENV_NAME.match(name):
                 raise InvalidRequest(FieldProblem("env", "names must match [A-Za-z_][A-Za-z0-9_]*"))
-            _reject_nul(value, f"env.{name[:64]}")
+            _check_argument(value, f"env.{name[:64]}", len(name) + 1)
         # as it travels to the cell, where one message is bounded
         if len(json.dumps([self.args, dict(self.env)])) > MAX_ARGS_AND_ENV_BYTES:
             raise InvalidRequest(
@@ -141,17 +180,8 @@ class ExecutionRequest:
             raise InvalidRequest(FieldProblem("files", "must have at least one file"))
         if len(self.files) > MAX_FILES:
             raise InvalidRequest(FieldProblem("files", f"must have at most {MAX_FILES} files"))
-        paths = {f.path for f in self.files}
-        if len(paths) != len(self.files):
-            raise InvalidRequest(FieldProblem("files", "must not repeat a path"))
-        for path in paths:
-            parents = path.split("/")[:-1]
-            for depth in range(1, len(parents) + 1):
-                if "/".join(parents[:depth]) in paths:
-                    raise InvalidRequest(
-                        FieldProblem("files", "must not use a file as the folder of another")
-                    )
-        if self.entrypoint is not None and self.entrypoint not in paths:
+        check_together(f.path for f in self.files)
+        if self.entrypoint is not None and all(f.path != self.entrypoint for f in self.files):
             raise InvalidRequest(FieldProblem("entrypoint", "must be one of the files"))
 
 
@@ -204,11 +234,43 @@ class OutputFile:
     """A file the program left in its workspace, collected after its death.
 
     Attributes:
-        path: as listed in the workspace, escaped to printable UTF-8.
+        path: as ``validate_path`` accepts it, so that it can be sent again.
     """
 
     path: str
     content: bytes
+
+
+OmissionReason = Literal[
+    "too_large",
+    "no_room",
+    "too_many",
+    "too_deep",
+    "not_regular",
+    "hard_link",
+    "unreadable",
+    "unnameable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OmittedFile:
+    """Something new or changed that a program left and that is not among the files.
+
+    Attributes:
+        path: in the workspace; where that is no legal path of a file, its printable form.
+            A folder's where it was not, or not wholly, looked through; "." is the workspace.
+        size_bytes: of a regular file; ``None`` of anything else.
+        reason: ``too_large``: more than all files together may have; ``no_room``: more than the
+            others left of that; ``too_many``: so many files are there, or a folder has so many
+            names; ``too_deep``: a folder below too many others; ``not_regular``: a link, a pipe, a
+            socket; ``hard_link``: a file with a second name; ``unreadable``: its mode forbids it;
+            ``unnameable``: its path is too long, or not UTF-8.
+    """
+
+    path: str
+    size_bytes: int | None
+    reason: OmissionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +302,8 @@ class Result:
         truncated: whether output was cut at the limit, or a display left out.
         usage: summed over the stages (memory and processes: the highest).
         files: new or changed files, bounded in number and size.
-        files_left_out: how many others were new or changed and did not fit these bounds.
+        omitted: what else was new or changed, and why it is not among the files; the first 64.
+        files_left_out: how many such there were, the ones in `omitted` included.
         displays: what was displayed, in its order, as far as there is an event of it.
         displays_left_out: how many displays are not among the events: too large, too many,
             or none.
@@ -258,6 +321,7 @@ class Result:
     truncated: bool = False
     usage: Usage = Usage()
     files: tuple[OutputFile, ...] = ()
+    omitted: tuple[OmittedFile, ...] = ()
     files_left_out: int = 0
     displays: tuple[KeptDisplay, ...] = ()
     displays_left_out: int = 0

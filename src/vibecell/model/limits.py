@@ -14,7 +14,10 @@ from vibecell.model.errors import FieldProblem, InvalidRequest
 
 MIB = 1024 * 1024
 LOWEST, HIGHEST = 1, 2**53 - 1  # the highest that every reader of JSON keeps whole
+# the three standard streams, and one with which the program itself is read
+LEAST_OPEN_FILES = 4
 Quantity = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
+OpenFiles = Annotated[int, Meta(ge=LEAST_OPEN_FILES, le=HIGHEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,20 @@ class Limits:
         cpu_time_ms: user plus system time of all its processes together.
         memory_bytes: memory of all its processes and files in memory together.
         processes: processes and threads alive at once.
-        open_files: descriptors per process.
+        open_files: descriptors per process; with less than 4 no program begins.
         workspace_bytes: bytes of files in the workspace; the same again in /tmp.
         output_bytes: bytes of stdout, stderr and displays together; each display counts
             1 KiB besides.
 
     Raises:
-        InvalidRequest: a value is below 1, or above 2**53 - 1.
+        InvalidRequest: a value is below its least, or above 2**53 - 1.
     """
 
     wall_time_ms: Quantity = 10_000
     cpu_time_ms: Quantity = 10_000
     memory_bytes: Quantity = 512 * MIB
     processes: Quantity = 64
-    open_files: Quantity = 256
+    open_files: OpenFiles = 256
     workspace_bytes: Quantity = 64 * MIB
     output_bytes: Quantity = 1 * MIB
 
@@ -47,8 +50,9 @@ class Limits:
         wrong = []
         for member in fields(self):
             value = getattr(self, member.name)
-            if not LOWEST <= value <= HIGHEST:
-                bound = f"at least {LOWEST}" if value < LOWEST else f"at most {HIGHEST}"
+            least = LEAST_OPEN_FILES if member.name == "open_files" else LOWEST
+            if not least <= value <= HIGHEST:
+                bound = f"at least {least}" if value < least else f"at most {HIGHEST}"
                 wrong.append(FieldProblem(f"limits.{member.name}", f"must be {bound}"))
         if wrong:
             raise InvalidRequest(*wrong)

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import OutputFile, SourceFile
+from vibecell.model.execution import OmittedFile, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
@@ -138,13 +138,15 @@ class Collection:
 
     Attributes:
         files: no more of them, and no more bytes in all, than were asked for.
-        left_out: how many others were new or changed and are not among them: the number or
-            the bytes asked for were used up, or the file has a second name. Files that
-            are never looked at are in neither: ``cell/workspace.py`` says which. The cell
-            itself counts, so it is a claim.
+            Their paths can be sent again, together.
+        omitted: what else was new or changed, and why it is not among them: no more than
+            ``bounds.MAX_OMITTED_NAMED``. Caches are in neither: ``cell/workspace.py`` says
+            which. What the cell says of them is a claim.
+        left_out: how many there were of the latter, named or not; a claim as well.
     """
 
     files: tuple[OutputFile, ...] = ()
+    omitted: tuple[OmittedFile, ...] = ()
     left_out: int = 0
 
 
@@ -215,7 +217,8 @@ class Cell(Protocol):
         offends is left out, and so is what does not fit; the rest is kept.
 
         Raises:
-            SandboxFailure: the cell died, brings more than it was asked for, or is not
+            SandboxFailure: the cell died, brings more than it was asked for, names a file
+                in a way that cannot be sent again, or is not
                 done within ``bounds.COLLECT_DEADLINE_S``.
         """
         ...

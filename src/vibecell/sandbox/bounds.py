@@ -11,11 +11,15 @@ from vibecell.model import stopping
 
 # One display: both ends refuse (``cell/frames.py``).
 MAX_DISPLAY_BYTES = frames.MAX_DISPLAY_BYTES
+# What every workspace has until its program's own size is set, so that whatever a request may
+# bring is written into it (``zygote_backend.py``).
+UNSIZED_WORKSPACE_BYTES = 16 * 1024 * 1024
 # What a display costs of ``Limits.output_bytes`` besides its own bytes, so that many are dear too,
 # however small (``framed/process.py``).
 DISPLAY_COST_BYTES = 1024
-# The path of a collected file; a longer one is cut (``framed/cell_reports.py``).
-MAX_PATH_CHARACTERS = 1024
+# Of what a program left and a collection does not bring, so much is named; the rest is counted
+# (``framed/collecting.py``).
+MAX_OMITTED_NAMED = 64
 
 # From a limit, or ``Process.kill``, until the cell is killed by means that need no agent
 # (``framed/process.py``). Its ``Exit`` follows.

@@ -1,6 +1,6 @@
 # Leaves files whose names are control characters, bytes that are no UTF-8, HTML and options.
-# Expected containment: names come back as printable UTF-8.
-# attack: {"printable_names": true}
+# Expected containment: each comes back as a name that can be sent again, or is told to be none.
+# attack: {"sendable_names": 10, "unnameable": 1}
 import os
 
 from attack import contained

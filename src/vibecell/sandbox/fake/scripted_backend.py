@@ -17,7 +17,7 @@ from typing import Literal
 from vibecell.cell.frames import INPUT_WINDOW_BYTES
 from vibecell.model.capabilities import Capabilities, Layer
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import OutputFile
+from vibecell.model.execution import MAX_PATH_BYTES, OmissionReason, OmittedFile, OutputFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
@@ -31,7 +31,7 @@ from vibecell.sandbox.backend import (
     TellPosition,
     Undelivered,
 )
-from vibecell.sandbox.bounds import DISPLAY_COST_BYTES, MAX_DISPLAY_BYTES, MAX_PATH_CHARACTERS
+from vibecell.sandbox.bounds import DISPLAY_COST_BYTES, MAX_DISPLAY_BYTES, MAX_OMITTED_NAMED
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
 
 CHUNK_BYTES = 64 * 1024
@@ -192,7 +192,7 @@ class FakeProcess:
                 for at in range(0, size_bytes, CHUNK_BYTES):
                     await self._write("stdout", b"x" * min(CHUNK_BYTES, size_bytes - at))
             case Call("leave", (str(path), str(text))):
-                self._left.append(OutputFile(path[:MAX_PATH_CHARACTERS], text.encode()))
+                self._left.append(OutputFile(path, text.encode()))
             case Call("deaf", ()):
                 self._is_deaf = True
             case Call("display", (int(size_bytes),)):
@@ -284,11 +284,23 @@ class FakeCell:
         if self.destroyed:
             raise SandboxFailure("collect files", "the cell is destroyed")
         kept: list[OutputFile] = []
+        omitted: list[OmittedFile] = []
+        left_bytes = max_bytes
         for file in self._left:
-            if len(kept) < max_files and len(file.content) <= max_bytes:
-                max_bytes -= len(file.content)
+            size_bytes = len(file.content)
+            if len(file.path.encode()) > MAX_PATH_BYTES:
+                cut = file.path[:MAX_PATH_BYTES]
+                omitted.append(OmittedFile(cut, size_bytes, "unnameable"))
+            elif len(kept) >= max_files:
+                omitted.append(OmittedFile(file.path, size_bytes, "too_many"))
+            elif size_bytes > left_bytes:
+                reason: OmissionReason = "too_large" if size_bytes > max_bytes else "no_room"
+                omitted.append(OmittedFile(file.path, size_bytes, reason))
+            else:
                 kept.append(file)
-        return Collection(tuple(kept), len(self._left) - len(kept))
+                left_bytes -= size_bytes
+        named = tuple(omitted[:MAX_OMITTED_NAMED])
+        return Collection(tuple(kept), named, len(omitted))
 
     async def destroy(self) -> None:
         """See ``Cell.destroy``."""

@@ -5,6 +5,7 @@ walls were made. Each module knows only those below it:
 
 zygote_link.py   a zygote: asked for cells, its end noticed
 cell.py          the life of a cell: start, files, end
+collecting.py    what it brings when asked for the files its program left
 process.py       one program: its output, its clocks, the facts of its end
 meters.py        what the kernel counts of it
 input_credit.py  how much input an agent may still be sent

@@ -19,12 +19,12 @@ from collections.abc import Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import OutputFile
 from vibecell.model.marks import Marks
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import CellDied, Collection, ProcessSpec
-from vibecell.sandbox.framed import cell_reports, orders
+from vibecell.sandbox.framed import orders
 from vibecell.sandbox.framed.channel import Channel
+from vibecell.sandbox.framed.collecting import Collecting
 from vibecell.sandbox.framed.meters import Meters
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.host.identity import CellIdentity
@@ -129,20 +129,12 @@ class FramedCell:
             except OSError as error:
                 raise SandboxFailure("collect files", str(error)) from error
         self._collects = None
-        files: list[tuple[str, bytearray]] = []
-        total = 0
+        collecting = Collecting(max_files, max_bytes)
         while (received := await self._channel.receive(deadline_s)) is not None:
             for kind, payload in received:
-                if kind == frames.COLLECTED:
-                    found = tuple(OutputFile(path, bytes(content)) for path, content in files)
-                    return Collection(found, cell_reports.left_out(payload))
-                if kind == frames.FILE and len(files) < max_files:
-                    files.append((cell_reports.file_name(payload), bytearray()))
-                elif kind == frames.FILE_DATA and files and total + len(payload) <= max_bytes:
-                    files[-1][1].extend(payload)
-                    total += len(payload)
-                else:
-                    raise SandboxFailure("collect files", "more than was asked for")
+                collection = collecting.take(kind, payload)
+                if collection is not None:
+                    return collection
         raise SandboxFailure("collect files", "the cell died")
 
     def kill(self) -> None:

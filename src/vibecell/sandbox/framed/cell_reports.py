@@ -8,14 +8,20 @@ claim, never more than the size and kind it may have.
 import json
 import signal
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from vibecell.cell import frames
-from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.bounds import MAX_PATH_CHARACTERS
+from vibecell.model.errors import InvalidRequest, SandboxFailure
+from vibecell.model.execution import (
+    MAX_PATH_BYTES,
+    OmissionReason,
+    OmittedFile,
+    validate_path,
+)
 
 _MAX_SAID_CHARACTERS = 500
 _MAX_EXIT_CODE = 255
+_OMISSION_REASONS: dict[object, OmissionReason] = {x: x for x in get_args(OmissionReason)}
 _MAX_COUNT = 2**53  # the largest whole number that every JSON reader keeps
 
 
@@ -94,25 +100,46 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def file_name(payload: bytes) -> str:
-    """The name in a FILE frame as printable text; what is not becomes an escape.
+def file_path(payload: bytes) -> str:
+    """The path in a FILE frame, as a request may have it.
 
     Raises:
-        SandboxFailure: it has none, or one that leads out of a workspace.
+        SandboxFailure: it has none, or one that no request may have.
     """
     path = control(payload).get("path")
-    if not isinstance(path, str) or not all(p not in ("", ".", "..") for p in path.split("/")):
-        raise SandboxFailure("collect files", "a file has no usable name")
-    return printable(path)[:MAX_PATH_CHARACTERS]
+    if not isinstance(path, str):
+        raise SandboxFailure("collect files", "a file has no name")
+    try:
+        return validate_path(path)
+    except InvalidRequest as error:
+        raise SandboxFailure("collect files", "a file has no usable name") from error
 
 
-def left_out(payload: bytes) -> int:
-    """How many files a COLLECTED frame says were left out; 0 where it says nothing credible.
+def omitted_file(payload: bytes) -> OmittedFile:
+    """What a NOT_SENT frame says; its path as it is where a request may have it, else printable.
+
+    Raises:
+        SandboxFailure: it does not say what is not sent, or why.
+    """
+    facts = control(payload)
+    path, said_reason = facts.get("path"), facts.get("reason")
+    reason = _OMISSION_REASONS.get(said_reason) if isinstance(said_reason, str) else None
+    if not isinstance(path, str) or reason is None:
+        raise SandboxFailure("collect files", "it does not say what it leaves out")
+    try:
+        validate_path(path)
+    except InvalidRequest:
+        path = printable(path)[:MAX_PATH_BYTES]
+    return OmittedFile(path, _whole(facts.get("size_bytes"), _MAX_COUNT), reason)
+
+
+def omitted_count(payload: bytes) -> int:
+    """How many files a COLLECTED frame says are not sent; 0 where it says nothing credible.
 
     Raises:
         SandboxFailure: it is not even a report.
     """
-    return _whole(control(payload).get("skipped"), _MAX_COUNT) or 0
+    return _whole(control(payload).get("omitted"), _MAX_COUNT) or 0
 
 
 def taken(payload: bytes) -> int:

@@ -7,6 +7,8 @@ large; refuses to send them.
 from collections.abc import Iterator
 
 from vibecell.cell import frames
+from vibecell.model.execution import MAX_PATH_BYTES, MAX_PATH_FOLDERS
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import ProcessSpec
 
 WRITE_CHUNK_BYTES = 128 * 1024
@@ -35,7 +37,13 @@ def start(spec: ProcessSpec, message: dict[str, object], feeds: bool) -> bytes:
 
 def collect(max_files: int, max_bytes: int) -> bytes:
     """Ask for the files a program left."""
-    message: dict[str, object] = {"max_files": max_files, "max_bytes": max_bytes}
+    message: dict[str, object] = {
+        "max_files": max_files,
+        "max_bytes": max_bytes,
+        "max_folders": MAX_PATH_FOLDERS,
+        "max_path_bytes": MAX_PATH_BYTES,
+        "max_named": bounds.MAX_OMITTED_NAMED,
+    }
     return frames.encode_control(frames.COLLECT, message)
 
 
