@@ -233,6 +233,7 @@ class TestEvents:
             url, headers={"Accept": "text/event-stream"}, stream=True, timeout=10
         ) as answer:
             assert answer.headers["Content-Type"].startswith("text/event-stream")
+            assert answer.headers["X-Accel-Buffering"] == "no", "a proxy may hold it back"
             seen = list(parsed(answer.iter_lines()))
         assert [int(e["id"]) for e in seen] == list(range(1, len(seen) + 1))
         assert [json.loads(e["data"])["seq"] for e in seen] == list(range(1, len(seen) + 1))
@@ -453,6 +454,26 @@ class TestServer:
             f"{service.url}/healthz", headers={"Host": "rebound.example"}, timeout=5
         )
         assert answer.status_code == (200 if service.live else 421)
+
+    @pytest.mark.parametrize(
+        ("url", "header", "status"),
+        [
+            ("http://localhost/healthz", "localhost", 200),
+            ("http://localhost:81/healthz?x", "rebound.example", 200),
+            ("HTTPS://127.0.0.1/healthz", "", 200),
+            ("http://rebound.example/healthz", "localhost", 421),
+            ("http://localhost@rebound.example/healthz", "localhost", 400),
+            ("http:///healthz", "localhost", 400),
+        ],
+    )
+    def test_a_whole_url_is_asked_for_as_a_proxy_is(
+        self, service: Service, url: str, header: str, status: int
+    ) -> None:
+        with service.connect() as client:
+            client.sendall(f"GET {url} HTTP/1.1\r\nHost: {header}\r\n\r\n".encode())
+            said = client.recv(65536)
+        wanted = (status, 200) if service.live else (status,)
+        assert said.startswith(tuple(f"HTTP/1.1 {each} ".encode() for each in wanted))
 
     def test_stops_within_its_deadline_while_a_stream_goes_on(
         self, make_service: Callable[..., Service]

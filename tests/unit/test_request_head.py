@@ -11,6 +11,7 @@ from vibecell.gateway.http.request_head import (
     closes,
     expects_continue,
     may_upgrade,
+    origin_form,
     request_line,
 )
 
@@ -51,7 +52,12 @@ def test_three_words(line_end: str) -> None:
         "GET /a#b HTTP/1.1\r\n",
         "GET * HTTP/1.1\r\n",
         "GET a HTTP/1.1\r\n",
-        "GET http://a/ HTTP/1.1\r\n",
+        "GET ftp://a/ HTTP/1.1\r\n",
+        "GET http:/a HTTP/1.1\r\n",
+        "GET http:// HTTP/1.1\r\n",
+        "GET http://a/#b HTTP/1.1\r\n",
+        "GET http://a/ b HTTP/1.1\r\n",
+        "GET a:80 HTTP/1.1\r\n",
         "GET /\r\n",
         "GET / http/1.1\r\n",
         "GET / HTTP/1.10\r\n",
@@ -71,6 +77,47 @@ def test_other_versions(version: str) -> None:
     with pytest.raises(BadRequest) as caught:
         request_line(f"GET / {version}\r\n")
     assert caught.value.status == 505
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        ("/a?b", "/a?b", None),
+        ("//a/b", "//a/b", None),
+        ("/http://a/b", "/http://a/b", None),
+        ("*", "*", None),
+        ("http://a/b?c=/d", "/b?c=/d", "a"),
+        ("HTTPS://a.b:8443/", "/", "a.b:8443"),
+        ("http://[::1]:80/x", "/x", "[::1]:80"),
+        ("http://a", "/", "a"),
+        ("http://a?b", "/?b", "a"),
+        ("http://a?b/c?d", "/?b/c?d", "a"),
+        ("http://a//b", "//b", "a"),
+        ("http://a/b://c/d", "/b://c/d", "a"),
+        ("http://a/?u=http://b/", "/?u=http://b/", "a"),
+    ],
+)
+def test_a_whole_url_is_a_target_and_names_the_host(
+    target: str, path: str, host: str | None
+) -> None:
+    assert request_line(f"GET {target} HTTP/1.1\r\n" if target != "*" else "OPTIONS * HTTP/1.1\r\n")
+    assert origin_form(target) == (path, host)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http:///a", "http://:80/a", "http://?a", "http://me@a/b", "http://me:pw@a/", "http://a:b/",
+     "http://a,b/", "http://[::1/", "http://a\\b/", 'http://a"/', "http://a%20b@c/"],
+)  # fmt: skip
+def test_a_url_that_names_no_host_or_a_user(target: str) -> None:
+    with pytest.raises(BadRequest):
+        origin_form(target)
+
+
+def test_what_a_url_names_stands_above_the_header() -> None:
+    told = fields("Accept: x", "Host: one", "X: y").with_host("other:80")
+    assert told.get_all("host") == ["other:80"]
+    assert told.environ() == {"HTTP_HOST": "other:80", "HTTP_ACCEPT": "x", "HTTP_X": "y"}
 
 
 @pytest.mark.parametrize("host", ["", "a", "a.b:80", "[::1]:80", "127.0.0.1", "a_b", "xn--a"])

@@ -143,6 +143,9 @@ def _stream(
     form = sse if kind == "sse" else ndjson
     shown = form.write(pace, encoding or conversation.standing.encoding)
     response = Response(shown, mimetype=form.MEDIA_TYPE)
+    # a proxy that collects answers would hold the events back until their end
+    # source: nginx, ngx_http_proxy_module, proxy_buffering
+    response.headers["X-Accel-Buffering"] = "no"
     # not in the generators: one that was never started runs no ``finally``
     response.call_on_close(conversation.close)
     response.call_on_close(lease.release)

@@ -32,6 +32,7 @@ from vibecell.gateway.http.request_head import (
     closes,
     expects_continue,
     may_upgrade,
+    origin_form,
     request_line,
 )
 from vibecell.gateway.http.serving import Serving
@@ -147,11 +148,14 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             BadRequest: names the status to answer.
             WrongFields: the header is none.
         """
-        self.command, self.path, self.request_version = request_line(raw_requestline)
+        self.command, target, self.request_version = request_line(raw_requestline)
+        self.path, host = origin_form(target)
         left_bytes = self.limits.header_bytes - len(raw_requestline)
         self.fields = Fields.read(self.rfile, left_bytes)
         self.server.idle.is_busy(self.connection)
         self.content_length = body_length(self.command, self.request_version, self.fields)
+        if host is not None:
+            self.fields = self.fields.with_host(host)
         self.close_connection = closes(self.request_version, self.fields)
         self.reader.allow(self.limits.body_s)
         return True

@@ -70,6 +70,11 @@ class Fields:
         """All values under a name in lower case."""
         return [value for known, value in self._pairs if known == name]
 
+    def with_host(self, host: str) -> "Fields":
+        """The same with another host in place of what they name."""
+        others = [(name, value) for name, value in self._pairs if name != "host"]
+        return Fields([("host", host), *others])
+
     def environ(self) -> dict[str, str]:
         """Names and values as WSGI has them, without the type and the length.
 

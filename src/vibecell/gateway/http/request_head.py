@@ -3,7 +3,7 @@
 Owns the judgement of a request line and of the header fields that say where a
 body ends; refuses whatever two readers could take for two things.
 
-Source: RFC 9112 sections 2.3, 3, 3.2, 6.1, 6.3 and 9.3; RFC 9110 sections 4.2.1,
+Source: RFC 9112 sections 2.3, 3, 3.2, 6.1, 6.3 and 9.3; RFC 9110 sections 4.2.1, 4.2.4,
 7.6.1, 7.8 and 10.1.1.
 """
 
@@ -16,7 +16,10 @@ from vibecell.gateway.http.header_fields import Fields
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 # the words are parted by one blank, and a target has neither blanks, nor control
 # characters, nor a fragment, nor anything beyond ASCII
-_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[!\"$-~]*|\*) (HTTP/[0-9]\.[0-9])\r?\n\Z")
+_LINE = re.compile(
+    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[!\"$-~]*|\*|(?i:https?)://[!\"$-~]+)"
+    r" (HTTP/[0-9]\.[0-9])\r?\n\Z"
+)
 # a name, an address or an address in brackets, and a port; no list
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~%!$&'()*+;=]*)(:[0-9]*)?\Z")
 
@@ -33,7 +36,8 @@ def request_line(text: str) -> tuple[str, str, str]:
     """Method, target and version of a request line, its line end included.
 
     Raises:
-        BadRequest: it is none, its target is no path, or its version is another.
+        BadRequest: it is none, its target is neither a path nor a URL of the web, or its
+            version is another.
     """
     words = _LINE.match(text)
     if words is None:
@@ -44,6 +48,26 @@ def request_line(text: str) -> tuple[str, str, str]:
     if target == "*" and method != "OPTIONS":
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     return method, target, version
+
+
+def origin_form(target: str) -> tuple[str, str | None]:
+    """The path and query of a target, and the host that it names, if it does.
+
+    A proxy is asked by whole URLs, and some clients ask everybody so. What a URL names
+    stands above the header ``Host``, which has to be there all the same.
+
+    Raises:
+        BadRequest: it names no host, or a user.
+
+    Source: RFC 9112 section 3.2.2
+    """
+    if target.startswith(("/", "*")):
+        return target, None
+    host, slash, path = target.partition("://")[2].partition("/")
+    host, question, query = host.partition("?")  # as in "http://name?a/b"
+    if not _is_host(host) or host.startswith(":") or not host:
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
+    return f"/{path}" if not question else f"/?{query}{slash}{path}", host
 
 
 def body_length(method: str, version: str, fields: Fields) -> int | None:
