@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import math
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -53,10 +52,6 @@ REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-
 KINDS = ("fake", *REAL_KINDS)
 RUN_DEADLINE_S = 60.0
 SETTLE_S = 5.0
-# What a Docker engine mounts for its containers comes and goes with them.
-_MOUNT_OF_AN_ENGINE = re.compile(
-    r"/overlay2/[0-9a-f]+|/containers/[0-9a-f]+/|/netns/|/docker/engine-\d+/|/vibecell-docker-"
-)
 QUICK_LIMITS = Limits(wall_time_ms=5_000, cpu_time_ms=5_000)
 
 
@@ -279,12 +274,6 @@ def python(source: str | bytes, **changes: Any) -> ProcessSpec:
         limits=QUICK_LIMITS,
     )
     return replace(spec, **changes)
-
-
-def host_mounts() -> list[str]:
-    """The mounts of this process's namespace, but for those of a Docker engine."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if not _MOUNT_OF_AN_ENGINE.search(line)]
 
 
 def containers_of(cells: Cells) -> list[dict[str, Any]]:

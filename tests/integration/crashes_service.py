@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 import requests
 
+from host import host_mounts
+
 SOURCES = Path(__file__).parents[2] / "src"
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 15.0
@@ -85,7 +87,7 @@ class LiveService:
     url: str
     run_dir: Path
     uid_base: int
-    mounts_before: str
+    mounts_before: set[str]
     engines: set[int] = field(default_factory=set)
     known: set[int] = field(default_factory=set)
 
@@ -185,8 +187,7 @@ class LiveService:
         ]
         left += [f"cgroup {path}" for pid in self.engines for path in cgroups_of(pid)]
         left += [f"file {path.name}" for path in self.run_dir.iterdir() if path.name != LOCK]
-        if Path("/proc/self/mounts").read_text() != self.mounts_before:
-            left.append("a mount")
+        left += [f"mount {line}" for line in sorted(host_mounts() - self.mounts_before)]
         return left
 
 
@@ -226,13 +227,13 @@ def serving(
         environ |= {"VIBECELL_RUN_DIR": name, "VIBECELL_UID_BASE": str(uid_base)}
         environ |= {f"VIBECELL_{k.upper()}": v for k, v in settings.items()}
         command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
-        mounts = Path("/proc/self/mounts").read_text()
+        mounts_before = host_mounts()
         process = subprocess.Popen(
             command, env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True, umask=umask
         )
         try:
             url = _until_ready(process)
-            service = LiveService(process, url, Path(name), uid_base, mounts)
+            service = LiveService(process, url, Path(name), uid_base, mounts_before)
             service.role("engine")
             yield service
         finally:

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
+from host import host_mounts
 from vibecell.model.stopping import ANSWERS_STOP_S, ENGINE_KILL_S, GATEWAY_STOP_S, SERVICE_STOP_S
 
 from .crashes_service import SOURCES, LiveService, cgroups_of, processes, serving, until
@@ -222,7 +223,7 @@ def test_a_stop_during_the_start_leaves_nothing(
                  "VIBECELL_UID_BASE": str(uid_base)},
             stderr=log,
         )  # fmt: skip
-        service = LiveService(process, "", run_dir, uid_base, Path("/proc/self/mounts").read_text())
+        service = LiveService(process, "", run_dir, uid_base, host_mounts())
         try:
             # before that it is an interpreter that has not come to our program
             assert until(lambda: (run_dir / "engine.lock").exists(), 60.0)

@@ -194,6 +194,7 @@ def test_the_images_environment_is_emptied() -> None:
     environment = dict(x.split("=", 1) for x in describe(SPEC)["Env"])
     assert environment == {
         "GPG_KEY": "",
+        "HOME": "/workspace",
         "LD_PRELOAD": "",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",

@@ -344,7 +344,7 @@ def test_the_shapes_of_the_description_keep_their_names() -> None:
         "CancelControl", "EndOfInputControl", "ResizeControl", "SignalControl", "StdinControl",
         "QueuedView", "StartedView", "StreamView", "DisplayView", "ExitedView", "FinishedView",
         "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "FileView",
-        "OfferView", "LanguageView", "KeptDisplayView",
+        "OfferView", "LanguageView", "KeptDisplayView", "OmittedFileView",
     }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ toy-tools = ["toy", "toy-format"]
 [[profiles]]
 name = "toy"
 """
-EDITOR = Path(__file__).parents[2] / "web/src/editor.ts"
+EDITOR = Path(__file__).parents[2] / "web/src/codemirror.ts"
 
 
 @pytest.fixture
@@ -133,6 +133,6 @@ def test_a_request_for_it_is_planned(toy: Language) -> None:
 
 def test_the_page_has_no_grammar_that_no_language_names() -> None:
     table = EDITOR.read_text().partition("const GRAMMARS")[2].partition("};")[0]
-    bundled = set(re.findall(r"^  (\w+): \(\) =>", table, re.MULTILINE))
+    bundled = set(re.findall(r"^  (\w+): async \(\) =>", table, re.MULTILINE))
     named = {d.language.grammar for d in describe()}
     assert named - {""} == bundled

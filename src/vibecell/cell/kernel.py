@@ -22,7 +22,8 @@ from collections.abc import Iterator
 _MACHINE = os.uname().machine
 # these differ: number on x86-64, on AArch64; the newer are the same everywhere
 _OLDER = {
-    "write": (1, 64), "close": (3, 57), "ioctl": (16, 29), "socket": (41, 198),
+    "write": (1, 64), "close": (3, 57), "rt_sigaction": (13, 134), "ioctl": (16, 29),
+    "socket": (41, 198),
     "socketpair": (53, 199),
     "setfsuid": (122, 151),
     "setfsgid": (123, 152),

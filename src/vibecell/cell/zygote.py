@@ -27,6 +27,7 @@ import confine
 import ending
 import forking
 import frames
+import kernel
 import messages
 import nesting
 import recording
@@ -38,6 +39,9 @@ from inner_wall import InnerWall
 CONTROL_FD_VARIABLE = "VIBECELL_CONTROL_FD"
 CONTROL_SOCKET_VARIABLE = "VIBECELL_CONTROL_SOCKET"
 MAX_FDS = 16
+# past the C library, which hides two from everybody; source: sigaction(2)
+_SIGNALS_OF_THE_C_LIBRARY = (32, 33)
+_DEFAULT_ACTION, _SIGNAL_SET_BYTES = bytes(32), 8
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
     *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal", "nesting"),
@@ -105,15 +109,20 @@ def default_signals() -> None:
 
     nohup(1) ignores SIGHUP, a shell SIGINT and SIGQUIT of what it runs behind ``&``, and a
     supervisor may block any: all of it is inherited, by forks and by what is executed. What
-    any interpreter ignores by itself is as it should be.
+    any interpreter ignores by itself is as it should be. glibc shows nobody the two it keeps
+    for its threads, and leaves them ignored in what posix_spawn(3) starts, as make(1) does.
 
-    Source: signal(7), execve(2); CPython, Modules/signalmodule.c, signal_install_handlers()
+    Source: signal(7), execve(2), nptl(7); glibc, sysdeps/unix/sysv/linux/spawni.c; CPython,
+    Modules/signalmodule.c, signal_install_handlers()
     """
     for number in signal.valid_signals() - runner.RESTORED_SIGNALS:
         if signal.getsignal(number) is signal.SIG_IGN:
             is_interrupt = number == signal.SIGINT
             handler = signal.default_int_handler if is_interrupt else signal.SIG_DFL
             signal.signal(number, handler)
+    for hidden in _SIGNALS_OF_THE_C_LIBRARY:
+        step = f"rt_sigaction({hidden})"
+        kernel.call_now(step, "rt_sigaction", hidden, _DEFAULT_ACTION, 0, _SIGNAL_SET_BYTES)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
