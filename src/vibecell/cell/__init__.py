@@ -28,5 +28,6 @@ ending.py            the short way out of an interpreter
 
 frames.py            the cell protocol, for both ends
 messages.py          control messages as typed values
-vibecell_display.py  the Matplotlib backend, imported by programs
+vibecell_display.py  what programs show; they find it by its name, or need not know of it
+figure_windows.py    the windows of Matplotlib's figures, where there is no screen
 """

@@ -7,8 +7,8 @@ machine name of the base, no package manager's state, no set-id bit, no file
 capability, no writable directory, no start-up hook of the interpreter's distribution,
 and nothing that not everybody may read in the base, such as a key.
 
-The build has it as the main program of a folder, with ``image_rules`` in the place
-where it imports that from. The base's own interpreter (3.11 or newer) runs it: so it
+The build has it as the main program of a folder, with ``image_rules`` and ``adapted_packages``
+in the place where it imports them from. The base's own interpreter (3.11 or newer) runs it: so it
 uses the standard library only and imports nothing else of ours. ``plan.json`` beside it
 says what depends on the languages.
 """
@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vibecell.sandbox.images import image_rules
+from vibecell.sandbox.images import adapted_packages, image_rules
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = HERE.parent / "packages"
@@ -108,8 +108,33 @@ def packages() -> None:
         check=True,
     )  # fmt: skip
     image_rules.trim_packages(target)
+    adapted_packages.adapt(IMAGE, _purelib())
+    _list_fonts()
     image_rules.compile_sources(IMAGE, _purelib(), *_package_folders())
     _normalise_modes()
+
+
+def _list_fonts() -> None:
+    """Make Matplotlib's list of fonts; a cell would make it for itself without it.
+
+    With ``/image`` as the root: paths in the list are those that a cell sees.
+    """
+    work = IMAGE / "tmp/fonts"
+    done = subprocess.run(
+        [
+            sys.executable, "-I", "-c", adapted_packages.LIST_FONTS, str(Path("/", _purelib())),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={"MPLCONFIGDIR": str(Path("/", work.relative_to(IMAGE)))},
+        preexec_fn=lambda: os.chroot(IMAGE),
+        cwd="/",
+        check=True,
+    )  # fmt: skip
+    shutil.rmtree(work)
+    target = IMAGE / adapted_packages.FONT_LIST
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(done.stdout)
 
 
 def cell() -> None:
@@ -117,9 +142,9 @@ def cell() -> None:
     home, library = image_rules.CELL_PROGRAMS, _purelib()
     target = CELL_IMAGE / home
     shutil.copytree(CELL, target)
-    module = CELL_IMAGE / library / f"{image_rules.DISPLAY_MODULE}.py"
-    module.parent.mkdir(parents=True)
-    shutil.move(target / module.name, module)
+    for name, module in adapted_packages.MODULES.items():
+        (CELL_IMAGE / library / module).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(target / name, CELL_IMAGE / library / module)
     image_rules.compile_sources(CELL_IMAGE, home, library)
     image_rules.normalise_modes(CELL_IMAGE)
 

@@ -28,7 +28,7 @@ from vibecell.sandbox.docker.client import Missing, asking
 from vibecell.sandbox.docker.image import RuntimeImage
 from vibecell.sandbox.docker.sealed_run import NoInterpreter, ask_python, remove_left
 from vibecell.sandbox.docker.wheels import Interpreter, download
-from vibecell.sandbox.images import image_rules
+from vibecell.sandbox.images import adapted_packages, image_rules
 from vibecell.sandbox.images import rootfs_contents as contents
 from vibecell.sandbox.images.rootfs_contents import ImageSpec
 
@@ -210,6 +210,7 @@ def _write_context(file: IO[bytes], spec: ImageSpec, wheels: Path) -> None:
         "packages": {p.name: p.package for p in spec.programs if p.package},
     }
     rules = Path(*image_rules.__name__.split(".")).with_suffix(".py")
+    adapted = rules.with_name(Path(adapted_packages.__file__).name)
     members: list[tuple[str, bytes | Path]] = [
         ("Dockerfile", _DOCKERFILE),
         ("fill/__main__.py", Path(fill_image.__file__)),
@@ -217,6 +218,7 @@ def _write_context(file: IO[bytes], spec: ImageSpec, wheels: Path) -> None:
         # whole packages: one of the same name in the base does not go before them
         *((f"fill/{parent}/__init__.py", b"") for parent in rules.parents if parent.name),
         (f"fill/{rules}", Path(image_rules.__file__)),
+        (f"fill/{adapted}", Path(adapted_packages.__file__)),
         ("packages/requirements.txt", b"\n".join(p.read_bytes() for p in spec.requirements)),
     ]
     members += [(f"packages/wheels/{p.name}", p) for p in sorted(wheels.glob("*.whl"))]

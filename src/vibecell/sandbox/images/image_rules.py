@@ -4,8 +4,8 @@ Owns the tables of what an image has and what is left out of it, and the few act
 follow from them; refuses to know where the files come from. ``rootfs_contents`` takes
 them from this host; ``docker/fill_image`` takes them from a base image, in its build.
 
-Of Vibecell that build is given these two files and no other, and the base's own
-interpreter (3.11 or newer) runs them: so this one uses the standard library only and
+Of Vibecell that build is given these two files and ``adapted_packages``, and no other, and the
+base's own interpreter (3.11 or newer) runs them: so this one uses the standard library only and
 imports nothing of ours.
 """
 
@@ -19,7 +19,6 @@ from pathlib import Path
 
 CELL_PROGRAMS = Path("usr/lib/vibecell")  # of what runs behind the walls; below the image's root
 PROGRAM_PATH = "/usr/local/bin:/usr/bin:/bin"  # where it has its programs, as PATH
-DISPLAY_MODULE = "vibecell_display"  # the one of them that programs import by name
 USER_ID = 1000
 # Source: IANA, "Service Name and Transport Protocol Port Number Registry" and "Protocol
 # Numbers"; by the names that Debian's netbase gives

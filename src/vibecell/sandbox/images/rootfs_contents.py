@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vibecell.model.errors import SandboxFailure
-from vibecell.sandbox.images import image_rules
-from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, DISPLAY_MODULE, PROGRAM_PATH
+from vibecell.sandbox.images import adapted_packages, image_rules
+from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
 from vibecell.sandbox.images.libraries import copy_libraries
 
 FORMAT = 1  # raise when the contents change and nothing else in the fingerprint does
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_LIBRARY = Path("usr/local/lib") / _PYTHON
+_PACKAGES = _LIBRARY / "site-packages"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _TERMINALS = ("x/xterm", "x/xterm-256color", "d/dumb", "v/vt100", "l/linux", "a/ansi")
 _MERGED = {
@@ -75,7 +77,7 @@ def base_fingerprint(spec: ImageSpec) -> str:
     """Stands for everything but the cell programs; reads no large file."""
     digest = hashlib.sha256(f"{FORMAT}\n{sys.version}\n{sys.base_prefix}\n".encode())
     digest.update(f"{image_rules.ETC}\n".encode())
-    for path in spec.requirements:
+    for path in (*spec.requirements, Path(adapted_packages.__file__)):
         digest.update(path.read_bytes())
     for path in [_interpreter(), *spec.trees, *_program_paths(spec).values()]:
         digest.update(_identity(path))
@@ -116,8 +118,9 @@ def fill_base(spec: ImageSpec, root: Path) -> dict[str, object]:
     copy_libraries(root)
     image_rules.write_etc(root)
     _copy_data(root)
-    image_rules.compile_sources(root, Path("usr/local/lib") / _PYTHON)
+    image_rules.compile_sources(root, _LIBRARY)
     image_rules.normalise_modes(root)
+    _list_fonts(spec, root)
     return {
         "versions": {p.name: _version(found[p.name], p) for p in spec.programs if p.name in found
                      and p.version_args}
@@ -132,11 +135,14 @@ def fill_cell_programs(spec: ImageSpec, root: Path) -> None:
     target.mkdir(parents=True)
     for path in cell_sources(spec):
         shutil.copyfile(path, target / path.name)
-    module = root / "usr/local/lib" / _PYTHON / "site-packages" / f"{DISPLAY_MODULE}.py"
-    module.unlink(missing_ok=True)
-    shutil.move(target / module.name, module)
-    image_rules.compile_sources(root, CELL_PROGRAMS)
-    image_rules.normalise_modes(target)
+    modules = [_PACKAGES / module for module in adapted_packages.MODULES.values()]
+    for name, module in zip(adapted_packages.MODULES, modules, strict=True):
+        (root / module).parent.mkdir(parents=True, exist_ok=True)
+        (root / module).unlink(missing_ok=True)  # another image may have the same file
+        shutil.move(target / name, root / module)
+    image_rules.compile_sources(root, CELL_PROGRAMS, *modules)
+    for path in (target, *(root / module for module in modules)):
+        image_rules.normalise_modes(path)
 
 
 def cell_sources(spec: ImageSpec) -> list[Path]:
@@ -214,7 +220,7 @@ def _copy_interpreter(root: Path) -> None:
     binary.chmod(0o755)
     for alias in ("python3", "python"):
         binary.with_name(alias).symlink_to(_PYTHON)
-    library = root / "usr/local/lib" / _PYTHON
+    library = root / _LIBRARY
     left_out = shutil.ignore_patterns(
         "site-packages", "dist-packages", *image_rules.STDLIB_LEFT_OUT, *image_rules.LEFT_OUT_NAMES
     )
@@ -229,9 +235,6 @@ def _copy_interpreter(root: Path) -> None:
     (library / "site-packages").mkdir()
     # Debian's own interpreter looks for packages under this name.
     (library / "dist-packages").symlink_to("site-packages")
-    # Found there by every interpreter of a cell, forked or not.
-    display = f"{DISPLAY_MODULE}.py"
-    (library / "site-packages" / display).symlink_to(Path("/", CELL_PROGRAMS, display))
     for configuration in library.glob("_sysconfigdata*.py"):
         text = configuration.read_text()
         configuration.write_text(text.replace(sys.base_prefix, "/usr/local"))
@@ -240,7 +243,7 @@ def _copy_interpreter(root: Path) -> None:
 def _install_packages(requirements: tuple[Path, ...], root: Path) -> None:
     if not requirements:
         return  # pip takes that for a mistake
-    target = root / "usr/local/lib" / _PYTHON / "site-packages"
+    target = root / _PACKAGES
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-input",
         "--disable-pip-version-check", "--no-warn-script-location", "--only-binary", ":all:",
@@ -251,6 +254,37 @@ def _install_packages(requirements: tuple[Path, ...], root: Path) -> None:
         detail = done.stderr.decode(errors="replace").strip()[-2000:]
         raise SandboxFailure("install the packages of the runtime image", detail)
     image_rules.trim_packages(target)
+    try:
+        adapted_packages.adapt(root, _PACKAGES)
+    except ValueError as error:
+        raise SandboxFailure("adapt the packages of the runtime image", str(error)) from error
+
+
+def _list_fonts(spec: ImageSpec, root: Path) -> None:
+    """Make Matplotlib's list of fonts, which each cell would make for itself without it.
+
+    Behind a wall of its own, since it runs what was installed for programs.
+    """
+    wall = shutil.which("bwrap", path=spec.program_path)
+    if wall is None or not (root / _PACKAGES / "matplotlib").is_dir():
+        return
+    done = subprocess.run(
+        [
+            wall, "--unshare-all", "--die-with-parent", "--ro-bind", str(root), "/",
+            "--tmpfs", "/tmp", "--clearenv", "--setenv", "MPLCONFIGDIR", "/tmp", "--",
+            "/usr/local/bin/python3", "-I", "-c", adapted_packages.LIST_FONTS,
+            str(Path("/", _PACKAGES)),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        target = root / adapted_packages.FONT_LIST
+        target.parent.mkdir(parents=True)
+        target.write_bytes(done.stdout)
+        target.chmod(0o644)
 
 
 def _copy_data(root: Path) -> None:
