@@ -63,7 +63,7 @@ format: $(STAMPS)/test ## put the style right
 unit conformance languages integration security e2e: ready-to-test ## one kind of tests
 	$(PYTEST) tests/$@ $(PYTEST_ARGS)
 
-ready-to-test: $(STAMPS)/test $(STAMPS)/image $(STAMPS)/docker $(STAMPS)/web
+ready-to-test: $(STAMPS)/test $(STAMPS)/test-programs $(STAMPS)/image $(STAMPS)/docker $(STAMPS)/web
 
 clean: ## remove what was installed here
 	rm -rf $(VENV) $(STAMPS) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -102,7 +102,8 @@ $(STAMPS)/image: $(STAMPS)/run $(STAMPS)/bubblewrap \
 	@touch $@
 
 $(STAMPS)/test-programs: | $(STAMPS)
-	@.ci/install-packages node:nodejs npm:npm chromium:chromium
+	@.ci/install-packages node:nodejs npm:npm chromium:chromium column:bsdextrautils file:file \
+		git:git less:less make:make perl:perl-base strings:binutils unzip:unzip xxd:xxd zip:zip
 	@touch $@
 
 $(STAMPS)/docker: .ci/install-docker | $(STAMPS)

@@ -100,6 +100,25 @@ def test_short_limits_are_told_exactly() -> None:
         (b"Cannot find package '@a/b' imported from", "the package '@a/b' is not installed"),
         (b"Error: Cannot find module './x'", ""),
         (b"main.sh: line 1: cowsay: command not found\n", "the command 'cowsay' is not installed"),
+        (b"/bin/sh: 1: cowsay: not found\n", "the command 'cowsay' is not installed"),
+        (
+            "env: ‘cowsay’: No such file or directory\n".encode(),
+            "the command 'cowsay' is not installed",
+        ),
+        (b"xargs: cowsay: No such file or directory\n", "the command 'cowsay' is not installed"),
+        (
+            b"nohup: failed to run command 'cowsay': No such file or directory\n",
+            "the command 'cowsay' is not installed",
+        ),
+        (
+            b'  File "subprocess.py", line 1950, in _execute_child\n    raise child(err)\n'
+            b"FileNotFoundError: [Errno 2] No such file or directory: 'cowsay'\n",
+            "the command 'cowsay' is not installed",
+        ),
+        (b"\nError: spawn cowsay ENOENT\n    at", "the command 'cowsay' is not installed"),
+        (b"<ref *1> Error: spawnSync cowsay ENOENT\n", "the command 'cowsay' is not installed"),
+        (b"FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'\n", ""),
+        (b"cat: data.csv: No such file or directory\n", ""),
         (b"x No module named 'torch'", ""),
         (b"ModuleNotFoundError: No module named '" + b"x" * 500 + b"'", ""),
         (b"ModuleNotFoundError: No module named '\x1b[31m'", ""),

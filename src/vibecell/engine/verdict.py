@@ -19,6 +19,7 @@ INTERNAL_ERROR_MESSAGE = "the platform failed; the program may not be at fault"
 CANCELLED_MESSAGE = "cancelled"
 HINT_TAIL_BYTES = 4096
 _NAME = rb"[\w.@/+\-]{1,100}"
+_NO_COMMAND = "the command '{}' is not installed"
 _HINTS = (
     (
         re.compile(rb": line \d+: .{0,200}(\$'[^'\n]{0,100}\\r)'"),
@@ -34,7 +35,35 @@ _HINTS = (
     ),
     (
         re.compile(rb": line \d+: (" + _NAME + rb"): command not found"),
-        "the command '{}' is not installed",
+        _NO_COMMAND,
+    ),
+    (
+        # dash(1), as `sh`
+        re.compile(rb"^[\w.@/+\-]{1,100}: \d+: (" + _NAME + rb"): not found$", re.MULTILINE),
+        _NO_COMMAND,
+    ),
+    (
+        # Python's subprocess, by its own frame: any other file may be missing as well
+        re.compile(
+            rb"in _execute_child\n[^\n]{0,200}\n(?:[ ^~]{0,200}\n)?"
+            rb"FileNotFoundError: \[Errno 2\] No such file or directory: '([\w.@+\-]{1,100})'"
+        ),
+        _NO_COMMAND,
+    ),
+    (
+        re.compile(
+            rb"^(?:<ref \*1> )?Error: spawn(?:Sync)? (" + _NAME + rb") ENOENT$", re.MULTILINE
+        ),
+        _NO_COMMAND,
+    ),
+    (
+        # env(1), xargs(1), timeout(1), nohup(1), nice(1)
+        re.compile(
+            "^(?:env|xargs|timeout: failed to run command|nohup: failed to run command|nice):? "
+            "[‘']*([\\w.@+\\-]{1,100})[’']*: No such file or directory$".encode(),
+            re.MULTILINE,
+        ),
+        _NO_COMMAND,
     ),
 )
 

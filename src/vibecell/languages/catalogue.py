@@ -40,7 +40,7 @@ class RuntimeNeeds:
         version_args: arguments that make it print its version, where that is not known.
         programs: others of the host that programs of the language use.
         packages: the Debian package of each program that a base image of containers may lack.
-        trees: directories of the host that its runtime reads.
+        trees: directories and files of the host that its runtime reads.
         requirements: pinned Python packages; ``None``: none.
         cell_programs: of the folder, copied to where the programs behind the walls are.
         mend: what an operator can do where a host lacks ``program``.

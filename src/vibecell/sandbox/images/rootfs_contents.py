@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,20 @@ from vibecell.sandbox.images import adapted_packages, image_rules
 from vibecell.sandbox.images.image_rules import CELL_PROGRAMS, PROGRAM_PATH
 from vibecell.sandbox.images.libraries import copy_libraries
 
-FORMAT = 1  # raise when the contents change and nothing else in the fingerprint does
+FORMAT = 2  # raise when the contents change and nothing else in the fingerprint does
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LIBRARY = Path("usr/local/lib") / _PYTHON
 _PACKAGES = _LIBRARY / "site-packages"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-_TERMINALS = ("x/xterm", "x/xterm-256color", "d/dumb", "v/vt100", "l/linux", "a/ansi")
+_TERMINALS = (
+    "a/ansi", "d/dumb", "l/linux", "r/rxvt", "r/rxvt-unicode", "s/screen", "s/screen-256color",
+    "t/tmux", "t/tmux-256color", "v/vt100", "v/vt102", "v/vt220", "x/xterm", "x/xterm-256color",
+    "x/xterm-color",
+)  # fmt: skip
+# Of the host as they are, where it has them: what tells the media types of files and the system
+# that the libraries are of.
+_ETC_OF_THE_HOST = ("mime.types", "os-release")
+_LDCONFIG = Path("/sbin/ldconfig")
 _MERGED = {
     "bin": "usr/bin",
     "sbin": "usr/bin",
@@ -58,7 +66,7 @@ class ImageSpec:
 
     Attributes:
         programs: copied with the libraries they need.
-        trees: directories of the host copied to the same place, where they exist.
+        trees: directories and files of the host copied to the same place, where they exist.
         requirements: files of pinned Python packages to install, all of them together.
         cell_programs: directory of the programs that run behind the walls.
         program_path: where the host's programs are looked for, as ``PATH``.
@@ -109,9 +117,7 @@ def fill_base(spec: ImageSpec, root: Path) -> dict[str, object]:
         (root / name).symlink_to(target)
     found = _program_paths(spec)
     missing = [p for p in spec.programs if p.name not in found]
-    for name, path in found.items():
-        shutil.copyfile(path, root / "usr/bin" / name)
-        (root / "usr/bin" / name).chmod(0o755)
+    _copy_programs(found, root / "usr/bin")
     _copy_trees(spec.trees, root)
     _copy_interpreter(root)
     _install_packages(spec.requirements, root)
@@ -120,7 +126,7 @@ def fill_base(spec: ImageSpec, root: Path) -> dict[str, object]:
     _copy_data(root)
     image_rules.compile_sources(root, _LIBRARY)
     image_rules.normalise_modes(root)
-    _list_fonts(spec, root)
+    _finish_behind_a_wall(spec, root)
     return {
         "versions": {p.name: _version(found[p.name], p) for p in spec.programs if p.name in found
                      and p.version_args}
@@ -190,9 +196,25 @@ def _version(path: Path, program: Program) -> str:
     return match.group()
 
 
+def _copy_programs(found: Mapping[str, Path], folder: Path) -> None:
+    """Programs under their names; one that has several is there once."""
+    copied: dict[Path, Path] = {}
+    for name, path in found.items():
+        target = folder / name
+        if path in copied:
+            target.hardlink_to(copied[path])
+        else:
+            copied[path] = shutil.copyfile(path, target)
+            target.chmod(0o755)
+
+
 def _copy_trees(trees: Iterable[Path], root: Path) -> None:
     for tree in trees:
-        if tree.is_dir():
+        if tree.is_file():
+            target = root / tree.relative_to("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(tree, target)
+        elif tree.is_dir():
             shutil.copytree(
                 tree,
                 root / tree.relative_to("/"),
@@ -260,20 +282,40 @@ def _install_packages(requirements: tuple[Path, ...], root: Path) -> None:
         raise SandboxFailure("adapt the packages of the runtime image", str(error)) from error
 
 
-def _list_fonts(spec: ImageSpec, root: Path) -> None:
-    """Make Matplotlib's list of fonts, which each cell would make for itself without it.
+def _finish_behind_a_wall(spec: ImageSpec, root: Path) -> None:
+    """Make what only a look from inside can make: Matplotlib's list of fonts, the loader's cache.
 
-    Behind a wall of its own, since it runs what was installed for programs.
+    The former each cell would make for itself without it, the latter is what tells
+    ``ctypes.util.find_library`` of libraries. Behind a wall, since the one runs what was
+    installed for programs, and the other needs the image as its root.
+
+    Source: ldconfig(8); https://docs.python.org/3/library/ctypes.html#finding-shared-libraries
     """
+    if (root / _PACKAGES / "matplotlib").is_dir():
+        lister = (
+            "/usr/local/bin/python3", "-I", "-c", adapted_packages.LIST_FONTS,
+            str(Path("/", _PACKAGES)),
+        )  # fmt: skip
+        _write_answer(spec, root, adapted_packages.FONT_LIST, lister)
+    if _LDCONFIG.is_file():
+        shutil.copyfile(_LDCONFIG, root / "usr/bin/ldconfig")
+        (root / "usr/bin/ldconfig").chmod(0o755)
+        libc = next((root / "usr/lib").rglob("libc.so.6"))
+        (root / "etc/ld.so.conf").write_text(f"/{libc.parent.relative_to(root)}\n")
+        cache = "ldconfig -X -C /tmp/cache && cat /tmp/cache"
+        _write_answer(spec, root, Path("etc/ld.so.cache"), ("/bin/sh", "-c", cache))
+
+
+def _write_answer(spec: ImageSpec, root: Path, target: Path, argv: tuple[str, ...]) -> None:
+    """Run a program of the image in it, and write what it prints; nothing, where it fails."""
     wall = shutil.which("bwrap", path=spec.program_path)
-    if wall is None or not (root / _PACKAGES / "matplotlib").is_dir():
+    if wall is None:
         return
     done = subprocess.run(
         [
             wall, "--unshare-all", "--die-with-parent", "--ro-bind", str(root), "/",
-            "--tmpfs", "/tmp", "--clearenv", "--setenv", "MPLCONFIGDIR", "/tmp", "--",
-            "/usr/local/bin/python3", "-I", "-c", adapted_packages.LIST_FONTS,
-            str(Path("/", _PACKAGES)),
+            "--tmpfs", "/tmp", "--clearenv", "--setenv", "MPLCONFIGDIR", "/tmp",
+            "--setenv", "PATH", PROGRAM_PATH, "--", *argv,
         ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -281,14 +323,13 @@ def _list_fonts(spec: ImageSpec, root: Path) -> None:
         check=False,
     )  # fmt: skip
     if done.returncode == 0:
-        target = root / adapted_packages.FONT_LIST
-        target.parent.mkdir(parents=True)
-        target.write_bytes(done.stdout)
-        target.chmod(0o644)
+        (root / target).parent.mkdir(parents=True, exist_ok=True)
+        (root / target).write_bytes(done.stdout)
+        (root / target).chmod(0o644)
 
 
 def _copy_data(root: Path) -> None:
-    """Time zones, terminal descriptions, certificates and the UTF-8 locale."""
+    """Time zones, terminal and media types, the system's name, certificates, the UTF-8 locale."""
     _copy_trees([Path("/usr/lib/locale/C.utf8")], root)
     zones = Path("/usr/share/zoneinfo")
     if zones.is_dir():
@@ -298,6 +339,8 @@ def _copy_data(root: Path) -> None:
             ignore=shutil.ignore_patterns("posix", "right", "localtime", "posixrules"),
             ignore_dangling_symlinks=True,
         )
+    # where the host has Git, it says so on every start of a repository without it
+    (root / "usr/share/git-core/templates").mkdir(parents=True)
     for name in _TERMINALS:
         for place in ("/usr/share/terminfo", "/usr/lib/terminfo", "/lib/terminfo"):
             source = Path(place) / name
@@ -306,6 +349,7 @@ def _copy_data(root: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
                 break
+    _copy_trees((Path("/etc", name) for name in _ETC_OF_THE_HOST), root)
     if _CERTIFICATES.is_file():
         target = root / _CERTIFICATES.relative_to("/")
         target.parent.mkdir(parents=True)
