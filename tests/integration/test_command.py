@@ -59,6 +59,22 @@ def test_the_language_is_known_by_the_name(running_service: Service, tmp_path: P
     assert vibecell(running_service, "run", str(program)).stdout.startswith("5.")
 
 
+def test_what_a_program_displays_is_written_to_files(
+    running_service: Service, tmp_path: Path
+) -> None:
+    code = (
+        "import vibecell_display as v\nprint(1)\nv.publish({'image/svg+xml': '<svg/>'})\n"
+        "v.publish({'text/plain': 'two', 'text/html': '<b>'})\nprint(3)"
+    )
+    done = vibecell(running_service, "run", "--displays", str(tmp_path / "d"), "-", stdin=code)
+    assert (done.returncode, sorted(done.stdout.split())) == (0, ["1", "3", "two"])
+    found = {path.name: path.read_text() for path in (tmp_path / "d").iterdir()}
+    assert found == {"display-1.svg": "<svg/>", "display-2.html": "<b>"}
+    assert f"display 2 is {tmp_path}/d/display-2.html" in done.stderr
+    done = vibecell(running_service, "run", "-", stdin=code)
+    assert "1 display was not shown here (image/svg+xml)" in done.stderr
+
+
 def test_run_without_a_service_brings_its_own_engine(
     running_service: Service, tmp_path: Path
 ) -> None:

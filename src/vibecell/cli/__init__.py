@@ -8,6 +8,7 @@ children.py     the two processes, seen from both sides
 complaints.py   lines for a person, which hold up nobody
 privileges.py   how the gateway becomes a user without rights
 run.py          vibecell run: a program as if it ran here
+shown_files.py  what it displays, at a terminal and in files
 terminal.py     this side's terminal
 trace.py        vibecell trace: where the time of a request goes
 trace_table.py  from moments to a table

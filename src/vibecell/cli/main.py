@@ -78,7 +78,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.word == "run":
         from vibecell.cli import run
 
-        return run.run(settings, options.file, options.language, tuple(options.args))
+        arguments = tuple(options.args)
+        return run.run(settings, options.file, options.language, arguments, options.displays)
     if options.word == "trace":
         from vibecell.cli import trace
 
@@ -136,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
 
     run = words.add_parser("run", parents=[shared], help="run a program; exit as it does")
     run.add_argument("--language", "-l", help=_LANGUAGE_HELP)
+    run.add_argument(
+        "--displays", type=Path, metavar="DIR", help="write what it displays to files there"
+    )
     run.add_argument("file", help="its source; - reads it from standard input")
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the program")
 

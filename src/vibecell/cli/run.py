@@ -23,6 +23,7 @@ from pathlib import Path
 from vibecell.cli import children
 from vibecell.cli.complaints import complain
 from vibecell.cli.composition.executors import executor, is_ready
+from vibecell.cli.shown_files import ShownFiles
 from vibecell.cli.supervisor import StartFailed, Stopped, Supervisor
 from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
@@ -31,6 +32,7 @@ from vibecell.languages.catalogue import choose, describe
 from vibecell.model.errors import Conflict, EngineUnavailable, MalformedRequest, PlatformError
 from vibecell.model.events import (
     Cancel,
+    Display,
     EndOfInput,
     Finished,
     Resize,
@@ -54,12 +56,26 @@ _SECOND_INTERRUPT_S = 2.0
 _CTRL_C = b"\x03"
 
 
-def run(settings: Settings, file: str, language: str | None, args: tuple[str, ...]) -> int:
+def run(
+    settings: Settings,
+    file: str,
+    language: str | None,
+    args: tuple[str, ...],
+    displays: Path | None = None,
+) -> int:
     """Run one program; return the exit status to leave with.
+
+    Args:
+        settings: of the engine, where none is running.
+        file: its source.
+        language: its name; ``None`` leaves it to the file's.
+        args: of the program.
+        displays: where to write what it displays.
 
     Raises:
         VibecellError: it cannot be run.
     """
+    shown = ShownFiles(displays)
     source = _read_source(file)
     chosen = choose(describe(), language, file).language
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
@@ -72,7 +88,9 @@ def run(settings: Settings, file: str, language: str | None, args: tuple[str, ..
         interactive=interactive,
     )
     with _engine(settings) as client, client.submit_and_follow(request, OWNER) as conversation:
-        result = _converse(conversation, interactive)
+        result = _converse(conversation, interactive, shown)
+    for line in shown.report():
+        print(f"vibecell: {line}", file=sys.stderr)
     if result.message:
         print(f"vibecell: {result.message}", file=sys.stderr)
     return exit_status(result)
@@ -128,23 +146,28 @@ def _engine(settings: Settings) -> Iterator[Executor]:
             supervisor.stop()
 
 
-def _converse(conversation: Conversation, interactive: bool) -> Result:
+def _converse(conversation: Conversation, interactive: bool, shown: ShownFiles) -> Result:
     """Show the program's output as it comes, until its end."""
     if interactive:
         with raw_terminal(), _resizes(conversation):
             threading.Thread(target=_type, args=(conversation,), daemon=True).start()
-            return _show(conversation)
+            return _show(conversation, shown, b"\r\n")
     with _interrupts(conversation):
-        return _show(conversation)
+        return _show(conversation, shown, b"\n")
 
 
-def _show(conversation: Conversation) -> Result:
+def _show(conversation: Conversation, shown: ShownFiles, line_end: bytes) -> Result:
     for numbered in conversation.events():
         match numbered.event:
             case Stream(name=name, data=data):
                 stream = sys.stdout if name == "stdout" else sys.stderr
                 stream.buffer.write(data)
                 stream.buffer.flush()
+            case Display(data=data):
+                text = shown.take(data)
+                if text is not None:
+                    sys.stdout.buffer.write(f"{text}\n".encode().replace(b"\n", line_end))
+                    sys.stdout.buffer.flush()
             case Finished(result=result):
                 return result
             case _:
