@@ -19,6 +19,8 @@ import { launch } from "./chromium.mjs";
 const [, , serviceUrl] = process.argv;
 const SETTLE_MS = 4000;
 const AT_ONCE = 6;
+/** Chromium ends the process of a tab where this is tried in a frame: so it has one to itself. */
+const ENDS_ITS_TAB = new Set(["webrtc_in_a_frame_of_its_own"]);
 const ALLOWLIST = "connection-allowlist";
 
 /** Each is the body of a page; `to` is an HTTP address where nobody may hear of it. */
@@ -153,15 +155,36 @@ async function openInTab(context, address) {
   await page.goto(address, { waitUntil: "commit" }).catch(() => {}); // it may be on its way elsewhere
 }
 
-/** In the frame that the playground makes, of a tab that had run this page. */
-async function openInFrame(context, address) {
-  const page = await context.newPage();
-  const [, id] = /executions\/([^/]+)\/page/.exec(address);
-  await page.addInitScript((kept) => {
+/**
+ * In a frame as the playground makes it: it goes on with a run, and its frame is copied, with all that the
+ * playground says of it, for each page; so one tab, and the policy of its own, has many of them.
+ */
+async function openInFrame(context, address, name) {
+  const { origin, pathname } = new URL(address);
+  const id = pathname.split("/")[3];
+  if (ENDS_ITS_TAB.has(name)) {
+    await playground(context, origin, id).catch((error) => {
+      if (!String(error).includes("crashed")) throw error;
+    });
+    return;
+  }
+  context.playground ??= playground(context, origin, id);
+  const tab = await context.playground;
+  await tab.evaluate((src) => {
+    const copy = document.querySelector(".page iframe").cloneNode();
+    copy.src = src;
+    document.documentElement.append(copy);
+  }, address);
+}
+
+async function playground(context, origin, id) {
+  const tab = await context.newPage();
+  await tab.addInitScript((kept) => {
     if (window.top === window) sessionStorage.setItem("vibecell.run", kept);
   }, JSON.stringify({ id, language: "html", seq: 0 }));
-  await page.goto(new URL("/", address).href, { waitUntil: "commit" });
-  await page.locator(".page iframe").waitFor();
+  await tab.goto(`${origin}/`, { waitUntil: "commit" });
+  await tab.locator(".page iframe").waitFor();
+  return tab;
 }
 
 /** One who stands before the service, passes on what comes, and notes it. */
@@ -202,7 +225,7 @@ async function arrivedAtTheService(browser, open) {
     Object.entries(TO_THE_SERVICE).map(([name, body]) => async () => {
       const to = (path) => new URL(`${path}?road=${name}`, door.url).href;
       const { pathname } = new URL(await run(html(body(to, other))));
-      await open(context, new URL(pathname, door.url).href);
+      await open(context, new URL(pathname, door.url).href, name);
     }),
   );
   await new Promise((done) => setTimeout(done, SETTLE_MS));
@@ -244,8 +267,9 @@ async function arrived(browser, open, strip) {
   const all = await Promise.all(
     Object.entries(ROADS).map(async ([name, body]) => ({ name, body, ear: await listener() })),
   );
-  await some(all.map(({ body, ear }) => async () => open(context, await run(html(body(ear.to))))));
+  await some(all.map(({ name, body, ear }) => async () => open(context, await run(html(body(ear.to))), name)));
   await new Promise((done) => setTimeout(done, SETTLE_MS));
+  await (await context.playground)?.evaluate(() => document.title); // it was there to the end
   await context.close();
   for (const { ear } of all) ear.close();
   return all.filter(({ ear }) => ear.heard()).map(({ name, ear }) => (ear.told() ? `${name}: told` : name));
