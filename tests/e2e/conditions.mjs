@@ -315,6 +315,22 @@ print("to stderr", file=sys.stderr)
     wire.close();
   },
 
+  async live_connections_that_are_held_back_are_told() {
+    const page = await open({ code: "print(1)\n" });
+    await page.evaluate(() => {
+      window.WebSocket = class extends WebSocket {
+        constructor(url) {
+          super(url.toString().replace("/v1/", "/nowhere/"));
+        }
+      };
+    });
+    await page.click("button.run");
+    const end = await verdict(page);
+    assert.equal(end.verdict, "refused");
+    assert.match(end.text, /holds back live connections.*Your program is kept/);
+    await page.locator("button.run:enabled").waitFor();
+  },
+
   async input_of_which_nothing_was_heard_is_told() {
     const wire = await Wire.to(serviceUrl);
     const page = await openAt(wire.url, { code: 'import getpass\nprint("got", len(getpass.getpass("secret? ")))\n' });
@@ -388,6 +404,28 @@ print("to stderr", file=sys.stderr)
     await page.getByRole("button", { name: "Not now" }).click();
     await page.click("button.run");
     assert.equal((await verdict(page)).verdict, "accepted", "the key that is known is kept");
+  },
+
+  async a_refused_run_says_when_to_come_again() {
+    const enter = async (page) => {
+      await page.locator(".ask").getByLabel("API key", { exact: true }).fill(key);
+      await page.keyboard.press("Enter");
+      await page.locator("button.run:enabled").waitFor();
+      await page.click("button.run");
+    };
+    const first = await visit({ code: 'print("begun", flush=True)\ninput()\n' });
+    await enter(first);
+    await untilScreen(first, "begun");
+    const second = await visit({ code: "print(2)\n" });
+    await enter(second);
+    const end = await verdict(second);
+    assert.equal(end.verdict, "refused");
+    assert.match(end.text, /Try again in 1 s/);
+    await picture(second, "refused");
+    await first.click("button.stop");
+    await verdict(first);
+    await second.click("button.run");
+    assert.equal((await verdict(second)).verdict, "accepted");
   },
 
   async too_many_wrong_keys_say_when_to_come_again() {

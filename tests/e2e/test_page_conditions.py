@@ -46,6 +46,7 @@ def _performed(scenario: str, url: str, folder: Path, **more: object) -> None:
         "a_lost_connection_comes_back_with_nothing_lost_or_twice",
         "who_is_offline_is_told_and_goes_on_afterwards",
         "a_connection_that_is_away_too_long_is_told",
+        "live_connections_that_are_held_back_are_told",
         "input_of_which_nothing_was_heard_is_told",
         "two_tabs_keep_their_own_programs",
     ],
@@ -57,15 +58,17 @@ def test_a_person_finds_that(scenario: str, service_url: str, tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def keyed() -> Iterator[LiveService]:
     """A service that wants a key."""
-    with serving(api_keys=KEY, gateway__wrong_keys_per_minute="6") as service:
+    settings = {"gateway__wrong_keys_per_minute": "6", "gateway__concurrent": "1"}
+    with serving(uid_base=1_946_000_000, api_keys=KEY, **settings) as service:
         yield service
 
 
-# in this order: the second uses up what wrong keys an address may try
+# in this order: the last uses up what wrong keys an address may try
 @pytest.mark.parametrize(
     "scenario",
     [
         "a_wrong_key_is_explained_where_it_can_be_mended",
+        "a_refused_run_says_when_to_come_again",
         "too_many_wrong_keys_say_when_to_come_again",
     ],
 )
@@ -76,7 +79,7 @@ def test_a_person_with_a_key_finds_that(scenario: str, keyed: LiveService, tmp_p
 @pytest.fixture(scope="module")
 def mortal() -> Iterator[LiveService]:
     """A service whose processes a test may kill."""
-    with serving() as service:
+    with serving(uid_base=1_948_000_000) as service:
         yield service
 
 

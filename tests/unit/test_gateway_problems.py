@@ -36,6 +36,7 @@ def test_fields_are_named() -> None:
 def test_capacity_has_a_hint() -> None:
     problem = problem_of(errors.QueueFull("full", 7))
     assert (problem.status, problem.headers) == (503, (("Retry-After", "7"),))
+    assert problem.body["retry_after_s"] == 7
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,9 @@ def test_http_errors() -> None:
     problem = problem_of(TooManyRequests("slower", retry_after=3))
     assert (problem.status, problem.body["detail"]) == (429, "slower")
     assert ("Retry-After", "3") in problem.headers
+    assert problem.body["retry_after_s"] == 3
+
+
+def test_who_is_not_to_come_again_is_told_no_time() -> None:
+    for error in (errors.UnknownExecution("none"), errors.SandboxFailure("make a cell", "x")):
+        assert "retry_after_s" not in problem_of(error).body

@@ -40,7 +40,17 @@ export async function fetchLanguages(key = storage.key()): Promise<Language[]> {
   return (body?.languages ?? []).sort((a, b) => place(a) - place(b));
 }
 
-/** Ends well if the server still knows this run, else with what it says. */
-export async function askAfterExecution(id: string): Promise<void> {
-  await get(executionPath(id), storage.key());
+/**
+ * Why a WebSocket to this path was refused, which a browser tells nobody: the same is asked by
+ * plain HTTP, where whatever stands before the handshake answers alike. Null if nothing does.
+ */
+export async function whyRefused(path: string): Promise<Problem | null> {
+  try {
+    await get(path, storage.key());
+    return null;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const { status } = error.problem;
+    return status === 400 || status === 426 ? null : error.problem; // it was no handshake: all else is well
+  }
 }

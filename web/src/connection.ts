@@ -6,7 +6,7 @@
  * re-read in between; what is typed goes up in its order, once, or is told to be in doubt.
  */
 
-import { address, ApiError, askAfterExecution, executionPath } from "./api";
+import { address, executionPath, whyRefused } from "./api";
 import { Outbox } from "./outbox";
 import { type Control, type ExecuteRequest, parseMessage, type Problem, type ServerEvent } from "./protocol";
 import { storage } from "./storage";
@@ -35,6 +35,12 @@ function openSocket(path: string): WebSocket {
   const key = storage.key();
   // A browser cannot set headers on a WebSocket: the key goes as a subprotocol.
   return key === null ? new WebSocket(url) : new WebSocket(url, [KEY_PROTOCOL + key]);
+}
+
+function notBegun(refused: boolean, why: Problem | null, reason: string): Problem {
+  if (!refused) return { title: "The connection was lost before the run began", detail: reason, status: null };
+  const detail = why?.title ?? "The server answers, but something between it and this browser holds back live connections (WebSockets).";
+  return { title: "The run could not be started", detail, status: null };
 }
 
 export class Run {
@@ -135,7 +141,7 @@ export class Run {
       if (this.socket === socket && typeof data === "string") this.receive(data);
     });
     socket.addEventListener("close", (close) => {
-      if (this.socket === socket && !this.ended) void this.lost(wasOpen, close.reason);
+      if (this.socket === socket && !this.ended) void this.lost(wasOpen ? null : path, close.reason);
     });
   }
 
@@ -176,23 +182,28 @@ export class Run {
     if (this.ended || socket === null || this.id === null) return;
     this.socket = null;
     socket.close();
-    void this.lost(true, "");
+    void this.lost(null, "");
   }
 
-  private async lost(wasOpen: boolean, reason: string): Promise<void> {
+  /** `refused`: the path of a connection that never was one. */
+  private async lost(refused: string | null, reason: string): Promise<void> {
+    const { socket } = this;
+    const why = refused === null ? null : await whyRefused(refused);
+    if (this.ended || this.socket !== socket) return; // another one was opened meanwhile
     if (this.id === null) {
-      const title = wasOpen ? "The connection was lost before the run began" : "The run could not be started";
-      this.fail({ title, detail: reason, status: null });
+      this.fail(why !== null && why.status !== null ? why : notBegun(refused !== null, why, reason));
       return;
     }
     if (this.lostSince === null) {
       this.lostSince = performance.now();
       this.listener.interrupted();
     }
-    const gone = wasOpen ? null : await this.whyGone(this.id);
-    if (this.ended) return;
-    if (gone !== null) {
-      this.fail(gone);
+    if (why?.status === 404) {
+      this.fail({ title: "The server does not know this run any more", detail: "It was probably started anew.", status: 404 });
+      return;
+    }
+    if (why?.status === 401 || why?.status === 403) {
+      this.fail(why);
       return;
     }
     if (performance.now() - this.lostSince > GIVE_UP_MS) {
@@ -210,21 +221,6 @@ export class Run {
     window.clearTimeout(this.retryTimer);
     this.attempts = 0;
     this.reattach();
-  }
-
-  /** A browser hides why a WebSocket was refused, so plain HTTP is asked; null where trying again may help. */
-  private async whyGone(id: string): Promise<Problem | null> {
-    try {
-      await askAfterExecution(id);
-      return null;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const { problem } = error;
-      if (problem.status === 404) {
-        return { title: "The server does not know this run any more", detail: "It was probably started anew.", status: 404 };
-      }
-      return problem.status === 401 || problem.status === 403 ? problem : null;
-    }
   }
 
   private fail(problem: Problem): void {

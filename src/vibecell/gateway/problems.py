@@ -114,14 +114,21 @@ def problem_of(error: BaseException) -> Problem:
         return Problem(row.status, body)
     if isinstance(error, errors.CapacityError):
         body["detail"] = str(error)
-        return Problem(row.status, body, (("Retry-After", str(error.retry_after_s)),))
+        return _come_again(row.status, body, error.retry_after_s)
     incident = secrets.token_hex(8)
     known = isinstance(error, errors.PlatformError)
     _log.error("incident %s: %s", incident, error, exc_info=None if known else error)
     body["detail"] = f"The failure was recorded as incident {incident}."
     body["incident"] = incident
-    retry = (("Retry-After", "1"),) if row.status is HTTPStatus.SERVICE_UNAVAILABLE else ()
-    return Problem(row.status, body, retry)
+    if row.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return _come_again(row.status, body, 1)
+    return Problem(row.status, body)
+
+
+def _come_again(status: HTTPStatus, body: JsonObject, after_s: int) -> Problem:
+    """In the body, too: a message on a WebSocket has no header, nor would its client see one."""
+    body["retry_after_s"] = after_s
+    return Problem(status, body, (("Retry-After", str(after_s)),))
 
 
 def _http_problem(error: HTTPException) -> Problem:
@@ -131,6 +138,9 @@ def _http_problem(error: HTTPException) -> Problem:
         body["detail"] = error.description
     kept = ("allow", "retry-after", "www-authenticate")
     headers = tuple((k, v) for k, v in error.get_headers() if k.lower() in kept)
+    after_s = getattr(error, "retry_after", None)
+    if isinstance(after_s, int):
+        body["retry_after_s"] = after_s
     return Problem(status, body, headers)
 
 

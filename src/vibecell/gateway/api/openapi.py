@@ -255,6 +255,7 @@ _PROBLEM: JsonObject = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "incident": {"type": "string"},
+        "retry_after_s": {"type": "integer", "minimum": 0},
         "errors": {
             "type": "array",
             "items": {
