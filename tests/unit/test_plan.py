@@ -9,8 +9,8 @@ from vibecell.engine.plan import Plan, make_plan
 from vibecell.gateway.problems import problem_of
 from vibecell.model.errors import InvalidRequest, UnsupportedLanguage
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Cold, Language, Offer, WarmProfile
-from vibecell.model.limits import Limits
+from vibecell.model.language import Cold, Language, Offer, WarmProfile, fit_to_memory
+from vibecell.model.limits import DEFAULT_LIMITS, MIB, Limits
 
 LIGHT = WarmProfile("python-light")
 DATA = WarmProfile(
@@ -264,3 +264,47 @@ def test_a_class_that_is_none_is_a_problem_that_lists_those_there_are(name: str)
     assert problem.body["errors"] == [told]
     with pytest.raises(InvalidRequest, match="there are no classes"):
         make_plan(asked, OFFER)
+
+
+SIZED = replace(
+    CATALOGUE["javascript"],
+    profiles=(WarmProfile("node", warm_env={"OPTIONS": "heap={heap_mib}"}),),
+    cold_env={"OPTIONS": "heap={heap_mib} nursery={nursery_mib}"},
+)
+
+
+def sized(memory_bytes: int, default_bytes: int = 512 * MIB, **env: str) -> Plan:
+    limits = replace(DEFAULT_LIMITS, memory_bytes=memory_bytes)
+    files = (SourceFile("main.js", b""),)
+    request = ExecutionRequest("javascript", files, env=env, limits=limits)
+    return make_plan(request, Offer((SIZED,)), default_bytes)
+
+
+def test_a_heap_of_another_size_is_another_interpreters() -> None:
+    assert sized(512 * MIB).is_warm
+    assert sized(512 * MIB + 5).is_warm, "of the same size in MiB"
+    assert not sized(300 * MIB).is_warm
+    assert sized(300 * MIB, 300 * MIB).is_warm
+    assert not sized(1).is_warm
+    limits = replace(DEFAULT_LIMITS, memory_bytes=300 * MIB)
+    assert plan("1", "javascript", limits=limits).is_warm, "nothing there has a size"
+
+
+def test_options_of_a_new_interpreter_stand_before_those_of_the_request() -> None:
+    def options(plan: Plan) -> str | None:
+        return plan.stages[0].spec.env.get("OPTIONS")
+
+    assert options(sized(512 * MIB)) is None
+    assert options(sized(512 * MIB, OPTIONS="own")) == "own"
+    assert options(sized(300 * MIB)) == "heap=300 nursery=9"
+    assert options(sized(300 * MIB, OPTIONS="own x")) == "heap=300 nursery=9 own x"
+    assert options(sized(300 * MIB, OPTIONS="")) == "heap=300 nursery=9 "
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "text"),
+    [(1, "1 1"), (MIB, "1 1"), (63 * MIB, "63 1"), (128 * MIB, "128 4"), (4096 * MIB, "4096 16")],
+)
+def test_a_heap_is_as_large_as_the_limit(memory_bytes: int, text: str) -> None:
+    env = {"A": "{heap_mib} {nursery_mib}", "B": "{x}"}
+    assert fit_to_memory(env, memory_bytes) == {"A": text, "B": "{x}"}

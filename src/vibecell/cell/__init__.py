@@ -18,6 +18,7 @@ rehearsal.py         what a start and an end will do, done before
 inner_wall.py        the order of the steps that confine
 confine.py           the steps, one for each mechanism of the kernel
 mounts.py            the cell's own file systems
+memory_files.py      where programs look for their memory limit
 kernel.py            system calls, recorded once and replayed in every cell
 
 streams.py           standard streams, terminal, and the way of displays

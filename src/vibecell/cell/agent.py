@@ -22,6 +22,7 @@ import time
 
 import confine
 import frames
+import memory_files
 import messages
 import mounts
 import rehearsal
@@ -183,6 +184,8 @@ class Agent:
         start = messages.Start.from_message(frames.decode_control(message))
         if start.workspace_bytes != self._setup.tmpfs_bytes:
             mounts.resize_workspace(start.workspace_bytes)
+        if start.memory_bytes != self._setup.memory_bytes:
+            memory_files.tell_limit(start.memory_bytes, self._uid)
         master = slave = None
         if start.interactive:
             master, slave = mounts.open_terminal()

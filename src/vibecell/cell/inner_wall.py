@@ -6,6 +6,7 @@ by the zygote; refuses to know what happens between them. ``confine.py`` and
 """
 
 import confine
+import memory_files
 import messages
 import mounts
 from kernel import Given, Recording, Text, recording
@@ -39,7 +40,9 @@ class InnerWall:
             )
             confine.sethostname(HOSTNAME)
             confine.bring_loopback_up()
-            mounts.make_private_filesystems(self._options, setup.tmpfs_bytes)
+            mounts.make_private_filesystems(
+                self._options, setup.tmpfs_bytes, memory_files.limit_file(setup.memory_bytes)
+            )
         self._lasting = {own_uid: _lasting(setup, own_uid) for own_uid in (True, False)}
         self._agent = {
             own_uid: _agent(keep | {_CAP_SYS_ADMIN}) for own_uid, keep in self._lasting.items()

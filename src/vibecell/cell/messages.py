@@ -23,6 +23,7 @@ class Setup:
         landlock: the ruleset, as ``confine.restrict_landlock`` takes it.
         rlimits: limits of every process from its first moment.
         tmpfs_bytes: size of the workspace, and again of /tmp.
+        memory_bytes: the limit that cells tell, and warm programs are sized for.
         watch: sample memory and processor time, where no cgroup does it.
         loaded: the modules that only a warm interpreter has before its program,
             by name; filled in by the zygote.
@@ -36,6 +37,7 @@ class Setup:
     landlock: dict[str, Any] | None
     rlimits: dict[str, Any]
     tmpfs_bytes: int
+    memory_bytes: int
     watch: bool
     loaded: dict[str, Any] = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ class Setup:
             landlock=message["landlock"],
             rlimits=message["rlimits"],
             tmpfs_bytes=message["tmpfs_bytes"],
+            memory_bytes=message["memory_bytes"],
             watch=message["watch"],
         )
 

@@ -8,9 +8,10 @@ capabilities and before any user code runs.
 import fcntl
 import os
 import struct
+from collections.abc import Mapping
 
 import confine
-from kernel import Text
+from kernel import Text, call
 
 WORKSPACE = "/workspace"
 DISPLAY_FIFO = "/run/display"
@@ -21,12 +22,16 @@ _TIOCSPTLCK, _TIOCGPTN = 0x40045431, 0x80045430
 _INODES_PER_MIB = 64
 # 256 files, each below 16 folders of its own, and as many for the program
 _LEAST_INODES = 256 * 17 + 256
+_RUN = "size=64k,nr_inodes=16,mode=755"
+_AT_FDCWD = -100
 _SHM = "size=16m,nr_inodes=1k,mode=1777"
 MAX_TERMINALS = 16
 _TERMINALS = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
 
 
-def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
+def make_private_filesystems(
+    workspace: Text, tmpfs_bytes: int, run_files: Mapping[str, bytes]
+) -> None:
     """Mount workspace, /tmp, /dev/shm, /run, /proc and /dev/pts for this cell alone.
 
     ``subset=pid`` leaves nothing of /proc but the processes: no /proc/sys,
@@ -37,6 +42,7 @@ def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
     Args:
         workspace: mount options of the workspace.
         tmpfs_bytes: size of /tmp.
+        run_files: what programs read in /run, by path.
 
     Raises:
         OSError: names the mount that failed.
@@ -49,11 +55,32 @@ def make_private_filesystems(workspace: Text, tmpfs_bytes: int) -> None:
     confine.mount("tmpfs", WORKSPACE, "tmpfs", _SAFE, workspace)
     confine.mount("tmpfs", "/tmp", "tmpfs", _SAFE | MS_NOEXEC, f"{size},mode=1777")
     confine.mount("tmpfs", "/dev/shm", "tmpfs", _SAFE | MS_NOEXEC, _SHM)
-    confine.mount("tmpfs", "/run", "tmpfs", _SAFE | MS_NOEXEC, "size=64k,nr_inodes=16,mode=755")
+    confine.mount("tmpfs", "/run", "tmpfs", _SAFE | MS_NOEXEC, _RUN)
     confine.make_fifo(DISPLAY_FIFO, 0o622)
-    confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)
+    _fill_run(run_files)
     confine.mount("proc", "/proc", "proc", _SAFE | MS_NOEXEC, "subset=pid")
     confine.mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, _TERMINALS)
+
+
+def rewrite_run(run_files: Mapping[str, bytes]) -> None:
+    """Write files of /run anew, before a program starts.
+
+    Raises:
+        OSError: names the step that failed.
+    """
+    confine.mount("tmpfs", "/run", None, MS_REMOUNT | _SAFE | MS_NOEXEC, None)
+    _fill_run(run_files)
+
+
+def _fill_run(files: Mapping[str, bytes]) -> None:
+    """Write the last that is written there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    for path, content in files.items():
+        step = f"write {path}"
+        fd = call(step, "openat", _AT_FDCWD, path.encode(), flags, 0o644)
+        call(step, "write", fd, content, len(content))
+        call(step, "close", fd)
+    confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)
 
 
 def workspace_options(size_bytes: int, uid: int) -> str:

@@ -28,6 +28,7 @@ import ending
 import forking
 import frames
 import kernel
+import memory_files
 import messages
 import nesting
 import recording
@@ -45,7 +46,7 @@ _DEFAULT_ACTION, _SIGNAL_SET_BYTES = bytes(32), 8
 OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
     *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal", "nesting"),
-    *("displays", "recording", "renewal", "shelf", "sitecustomize"),
+    *("displays", "recording", "renewal", "shelf", "sitecustomize", "memory_files"),
 )
 
 
@@ -71,6 +72,7 @@ def live(notes: recording.Recording) -> Mapping[str, Any]:
         os._exit(0)
     try:
         setup = messages.Setup.from_message(json.loads(message))
+        memory_files.lead_to_limit()
         if not setup.warm_argv:
             os.environ.update(setup.warm_env)
         for module in setup.modules:

@@ -46,6 +46,7 @@ class Executions:
         self._backend = backend
         self._offer = offer
         self._ceiling = settings.ceiling
+        self._warm_memory_bytes = settings.limits.memory_bytes
         self._admission = Admission(settings.max_concurrent, settings.queue_size)
         self._max_per_owner = settings.max_per_owner
         self._live: Counter[str] = Counter()
@@ -135,7 +136,7 @@ class Executions:
     def _begin(
         self, request: ExecutionRequest, owner: str, key: tuple[str, str] | None, fingerprint: bytes
     ) -> Kept:
-        plan = make_plan(request, self._offer)
+        plan = make_plan(request, self._offer, self._warm_memory_bytes)
         log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         marks = self.traces.sheet_of(name)

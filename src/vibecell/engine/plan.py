@@ -16,7 +16,8 @@ from types import MappingProxyType
 from vibecell.engine.python_imports import imported_by
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.execution import ExecutionRequest, SourceFile
-from vibecell.model.language import Language, Offer, WarmProfile
+from vibecell.model.language import Language, Offer, WarmProfile, fit_to_memory
+from vibecell.model.limits import DEFAULT_LIMITS
 from vibecell.sandbox.backend import ProcessSpec
 
 RUN = "run"
@@ -61,8 +62,15 @@ class Plan:
         return bool(self.stages) and all(s.spec.mode == "in_place" for s in self.stages)
 
 
-def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
+def make_plan(
+    request: ExecutionRequest, offer: Offer, warm_memory_bytes: int = DEFAULT_LIMITS.memory_bytes
+) -> Plan:
     """Decide how a request is run.
+
+    Args:
+        request: valid, within the ceiling.
+        offer: what can be run.
+        warm_memory_bytes: the limit that was supposed when interpreters were started ahead.
 
     Raises:
         UnsupportedLanguage: no such language or version in the request's class.
@@ -74,7 +82,7 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
         return Plan(language.name, None, (), _page(request, entrypoint))
     _require_room(request)
     profile = language.profiles[0]
-    warm = can_be_warm(request, language, entrypoint)
+    warm = can_be_warm(request, language, entrypoint, warm_memory_bytes)
     if warm:
         profile = choose_profile(language, request.files)
         if brings_what_is_bound(profile, request.files):
@@ -82,14 +90,20 @@ def make_plan(request: ExecutionRequest, offer: Offer) -> Plan:
     return Plan(language.name, profile, (Stage(RUN, _spec(request, language, entrypoint, warm)),))
 
 
-def can_be_warm(request: ExecutionRequest, language: Language, entrypoint: str) -> bool:
+def can_be_warm(
+    request: ExecutionRequest, language: Language, entrypoint: str, warm_memory_bytes: int
+) -> bool:
     """Whether an interpreter that was started ahead is as good as one that starts now.
 
     It was started under the default name: only for that one is going on with it the same as
-    running it. A program started ahead cannot be given a terminal any more.
+    running it. A program started ahead cannot be given a terminal any more, nor a heap of
+    another size.
     """
     modes = ("in_place",) if request.interactive else ("in_place", "warm_exec")
     if language.mode not in modes or entrypoint != language.entrypoint:
+        return False
+    sized = language.profiles[0].warm_env
+    if fit_to_memory(sized, request.limits.memory_bytes) != fit_to_memory(sized, warm_memory_bytes):
         return False
     cold = language.cold
     changed = (name for name, value in request.env.items() if language.env.get(name) != value)
@@ -155,11 +169,21 @@ def _spec(
         entrypoint=entrypoint,
         argv=request.args if warm else command + request.args,
         files=request.files,
-        env=MappingProxyType({**language.env, **request.env}),
+        env=MappingProxyType({**language.env, **request.env, **_cold_env(request, language, warm)}),
         limits=request.limits,
         stdin=request.stdin,
         interactive=request.interactive,
     )
+
+
+def _cold_env(request: ExecutionRequest, language: Language, warm: bool) -> dict[str, str]:
+    if warm:
+        return {}
+    sized = fit_to_memory(language.cold_env, request.limits.memory_bytes)
+    return {
+        name: f"{value} {request.env[name]}" if name in request.env else value
+        for name, value in sized.items()
+    }
 
 
 def _page(request: ExecutionRequest, entrypoint: str) -> Mapping[str, str]:

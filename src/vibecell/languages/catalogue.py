@@ -204,6 +204,7 @@ def _language(table: dict[str, Any]) -> Language:
         mode=cast(StartMode, mode),
         argv=tuple(table.pop("argv", ())),
         env=MappingProxyType(dict(table.pop("env", {}))),
+        cold_env=MappingProxyType(dict(table.pop("cold_env", {}))),
         profiles=tuple(_profile(dict(p)) for p in table.pop("profiles", ())),
         cold=_cold(dict(table.pop("cold", {}))),
         example=table.pop("example", ""),

@@ -11,11 +11,13 @@ from types import MappingProxyType
 from typing import Literal
 
 from vibecell.model.errors import FieldProblem, InvalidRequest, UnsupportedLanguage
+from vibecell.model.limits import MIB
 
 INTERNAL: Mapping[str, object] = MappingProxyType({"internal": True})
 """Marks a member that is nobody's business but the platform's: it is not shown to clients."""
 DEFAULT_LANGUAGE = "python"  # of a request that names none; shown first
 DEFAULT_IMAGE = "runtime"  # the image of languages that name none
+_NURSERIES_PER_HEAP, _MAX_NURSERY_MIB = 32, 16
 StartMode = Literal["in_place", "warm_exec", "exec", "page"]
 
 
@@ -48,7 +50,8 @@ class WarmProfile:
             where all can. A program that brings a module of such a name runs cold.
         warm_argv: a program started ahead in each warm cell that waits for
             its source; empty where the forked runner itself waits.
-        warm_env: environment additions for ``warm_argv`` only.
+        warm_env: environment additions for ``warm_argv`` only, which ``fit_to_memory``
+            completes.
         place: the deployment's name for the walls its cells stand behind; empty
             for those it has by default.
     """
@@ -60,6 +63,26 @@ class WarmProfile:
     warm_argv: tuple[str, ...] = ()
     warm_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     place: str = ""
+
+
+def fit_to_memory(env: Mapping[str, str], memory_bytes: int) -> dict[str, str]:
+    """Fill in what a runtime that collects garbage has to know of its memory limit.
+
+    ``{heap_mib}`` is what its heap may grow to, in MiB, as much as the limit: the kernel ends a
+    program whose data outgrows it, before the runtime gives up and the end looks like a crash of
+    its own. Garbage is collected before, since a collector begins at a half, and again halfway
+    between what was left and that. ``{nursery_mib}`` bounds the part that new objects are made
+    in, 1 to 16 MiB: of that several are in use at once.
+
+    Source: V8, src/heap/heap.cc, Heap::ConfigureHeap (16 MiB is the most that it takes by
+    itself); src/heap/memory-controller.cc, CalculateAllocationLimit
+    """
+    heap_mib = max(1, memory_bytes // MIB)
+    nursery_mib = min(max(1, heap_mib // _NURSERIES_PER_HEAP), _MAX_NURSERY_MIB)
+    return {
+        name: value.replace("{heap_mib}", str(heap_mib)).replace("{nursery_mib}", str(nursery_mib))
+        for name, value in env.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +102,8 @@ class Language:
         env: environment additions of the language.
         profiles: warm profiles, the default one first.
         cold: what no interpreter that was started ahead can run.
+        cold_env: for ``argv`` only: what stands before a request's own value of a variable;
+            ``fit_to_memory`` completes it.
         example: a small program to begin with.
         grammar: what an editor colours it by, as the page names its grammars; empty:
             it is plain text.
@@ -95,6 +120,9 @@ class Language:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), metadata=INTERNAL)
     profiles: tuple[WarmProfile, ...] = field(default=(), metadata=INTERNAL)
     cold: Cold = field(default_factory=Cold, metadata=INTERNAL)
+    cold_env: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), metadata=INTERNAL
+    )
     example: str = ""
     grammar: str = ""
     image: str = field(default=DEFAULT_IMAGE, metadata=INTERNAL)

@@ -144,7 +144,7 @@ class ZygoteBackend:
             await link.set_up(
                 setup_message(
                     profile,
-                    max(self._settings.limits.workspace_bytes, bounds.UNSIZED_WORKSPACE_BYTES),
+                    self._settings.limits,
                     self._host.landlock_abi,
                     watch=watch,
                 )

@@ -1,7 +1,7 @@
 """Learn about the host from what container engines write into a container.
 
-Expected containment: /etc has files of ours in place of the engine's, /sys and the message
-queues are empty, and no environment names anything of the host.
+Expected containment: /etc has files of ours in place of the engine's, /sys has the cell's memory
+limit alone, message queues are empty, and no environment names anything of the host.
 """
 
 import os
@@ -28,9 +28,10 @@ if set(hosts) - {"127.0.0.1", "::1", "localhost"}:
     escaped(f"/etc/hosts: {hosts}")
 if os.uname().nodename != "sandbox":
     escaped(os.uname().nodename)
-for path in ("/sys", "/dev/mqueue"):
-    if os.path.isdir(path) and os.listdir(path):
-        escaped(f"{path} holds {os.listdir(path)[:5]}")
+for path, known in (("/sys", {"memory.max", "memory.limit_in_bytes", "memory.soft_limit_in_bytes"}),
+                    ("/dev/mqueue", set())):  # fmt: skip
+    if found := {name for _, _, files in os.walk(path) for name in files} - known:
+        escaped(f"{path} holds {sorted(found)[:5]}")
 for path in ("/.dockerenv", "/.dockerinit", "/run/.containerenv", "/run/secrets", "/var/log"):
     if os.path.isdir(path) and (found := [f for _, _, files in os.walk(path) for f in files]):
         escaped(f"{path} holds {found[:5]}")

@@ -38,7 +38,13 @@ for place in sorted(places, key=len, reverse=True):
     forbidden(f"pivot to {place}", PIVOT_ROOT, name, name)
 for kind in (b"proc", b"sysfs", b"cgroup2", b"tmpfs", b"overlay", b"mqueue", b"devpts"):
     forbidden(f"mount {kind}", MOUNT, kind, b"/tmp/at", kind, 0, b"lowerdir=/,upperdir=/tmp")
-for path in ("/run/vibecell", "/proc/sys", "/proc/kcore", "/sys/fs", "/sys/kernel"):
+for path in (
+    "/run/vibecell",
+    "/proc/sys",
+    "/proc/kcore",
+    "/sys/fs/cgroup/cgroup.procs",
+    "/sys/kernel",
+):
     refuse(f"look beneath: {path}", os.lstat, path)
 if any(sorted(os.listdir(place)) != names for place, names in before.items()):
     escaped("something was uncovered")

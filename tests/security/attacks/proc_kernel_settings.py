@@ -1,5 +1,5 @@
 # Tries to read kernel secrets and write kernel settings through /proc and /sys.
-# Expected containment: /proc shows processes only, or is masked; /sys is not mounted.
+# Expected containment: /proc shows processes only, or is masked; /sys has names of ours only.
 import os
 from attack import contained, escaped, refuse
 
@@ -12,6 +12,8 @@ for path in (
     "/proc/sys/kernel/hostname",
     "/proc/self/oom_score_adj_none",
     "/sys/kernel/uevent_helper",
+    "/sys/fs/cgroup/release_agent",
+    "/sys/fs/cgroup/cgroup.procs",
     "/proc/irq/0/smp_affinity",
     "/proc/mtrr",
     "/proc/acpi/wakeup",

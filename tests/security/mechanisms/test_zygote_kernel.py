@@ -12,6 +12,7 @@ pytestmark = pytest.mark.kernel
 ZYGOTE = """
 import json
 from vibecell.model.language import WarmProfile
+from vibecell.model.limits import Limits
 from vibecell.sandbox.framed.messages import setup_message
 from vibecell.sandbox.mechanisms import landlock
 
@@ -35,7 +36,8 @@ there.close()
 
 def set_up(*modules):
     profile = WarmProfile(name='tried', modules=modules)
-    message = setup_message(profile, 1 << 20, landlock.supported_abi(), watch=False)
+    limits = Limits(workspace_bytes=1 << 20)
+    message = setup_message(profile, limits, landlock.supported_abi(), watch=False)
     control.send(json.dumps(message).encode())
     return json.loads(control.recv(65536))
 

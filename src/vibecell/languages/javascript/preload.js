@@ -5,12 +5,15 @@
  * and removes every trace of itself; Node.js then goes on by itself to run
  * main.js, as `node main.js` does.
  *
- * What differs by design: `process.moduleLoadList` is fuller, and
- * `/proc/self/environ` shows the block the process began with.
+ * What differs by design: `process.moduleLoadList` is fuller,
+ * `/proc/self/environ` shows the block the process began with, and entries that
+ * Node.js puts on its performance timeline by itself count from that beginning, too.
  *
  * Source: https://nodejs.org/api/cli.html#-r---require-module
  */
 'use strict';
+
+const { forget, passOver } = require('./machine.js');
 
 /*
  * Whether this is not a worker, which preloads this file as well. A worker may
@@ -81,8 +84,12 @@ if (isMainThread()) {
   Buffer.alloc(4).readUInt32BE(0);
   fs.closeSync(fs.openSync('/dev/null'));
 
-  fs.writeSync(CONTROL, 'R');
-  const start = decode(readExactly(readExactly(4).readUInt32BE(0)));
+  let length;
+  passOver(() => {
+    fs.writeSync(CONTROL, 'R');
+    length = readExactly(4);
+  });
+  const start = decode(readExactly(length.readUInt32BE(0)));
   fs.closeSync(CONTROL);
   if (!isSame(there, start.env)) {
     for (const [name] of there) delete process.env[name];
@@ -91,7 +98,4 @@ if (isMainThread()) {
   process.argv.push(...start.argv);
 }
 
-delete require.cache[__filename];
-if (module.parent && module.parent.children) {
-  module.parent.children = module.parent.children.filter((child) => child !== module);
-}
+forget(module);

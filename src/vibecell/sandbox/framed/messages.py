@@ -7,7 +7,9 @@ knows its fields.
 import base64
 from collections.abc import Mapping
 
-from vibecell.model.language import WarmProfile
+from vibecell.model.language import WarmProfile, fit_to_memory
+from vibecell.model.limits import Limits
+from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import ProcessSpec
 from vibecell.sandbox.images.image_rules import PROGRAM_PATH
 from vibecell.sandbox.mechanisms import landlock, rlimits, seccomp
@@ -23,12 +25,12 @@ BASE_ENV: Mapping[str, str] = {
 
 
 def setup_message(
-    profile: WarmProfile, tmpfs_bytes: int, landlock_abi: int, watch: bool
+    profile: WarmProfile, limits: Limits, landlock_abi: int, watch: bool
 ) -> dict[str, object]:
     """What a zygote of this profile is told first.
 
     Args:
-        tmpfs_bytes: size of a cell's workspace until a program asks otherwise.
+        limits: of a program that asks for no other.
         landlock_abi: as measured; 0 means the kernel has none.
         watch: whether agents sample use, because no cgroup counts it.
     """
@@ -36,12 +38,13 @@ def setup_message(
     return {
         "modules": list(profile.modules),
         "warm_argv": list(profile.warm_argv),
-        "warm_env": dict(profile.warm_env),
+        "warm_env": fit_to_memory(profile.warm_env, limits.memory_bytes),
         "env": dict(BASE_ENV),
         "seccomp": base64.b64encode(seccomp.compile_filter(absent=unsampled)).decode(),
         "landlock": landlock.ruleset(landlock_abi) if landlock_abi else None,
         "rlimits": rlimits.constant_rlimits(),
-        "tmpfs_bytes": tmpfs_bytes,
+        "tmpfs_bytes": max(limits.workspace_bytes, bounds.UNSIZED_WORKSPACE_BYTES),
+        "memory_bytes": limits.memory_bytes,
         "watch": watch,
     }
 
