@@ -23,7 +23,7 @@ from vibecell.config import Settings
 from vibecell.model.capabilities import Capabilities, Layer, Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
-from vibecell.sandbox import bounds, probe
+from vibecell.sandbox import probe
 from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.messages import setup_message, start_message
