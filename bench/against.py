@@ -4,20 +4,21 @@ Owns what is compared and the rows of it; refuses to compare what ran at differe
 Each has an image of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from bench.case import Bench, BenchFailed
-from bench.cases import hello, hello_100, idle_sockets, output
+from bench.cases import data, hello, hello_100, idle_sockets, javascript, output
+from bench.drive import Ask
 from bench.rounds import latency_ratio_row, take_turns, throughput_ratio_row
 from bench.rows import Goal, Row
 from bench.statistics import Spread, ratios
 from bench.vibecell_service import VibecellContender, running
 
 TOLERANCE = 0.10
-COMPARED = ("hello", "hello_100", "output", "idle_sockets")
+COMPARED = ("hello", "hello_100", "data", "javascript", "output", "idle_sockets")
 _NOT_SLOWER = Goal("most", 1 + TOLERANCE)
 _NOT_FEWER = Goal("least", 1 - TOLERANCE)
 
@@ -53,11 +54,14 @@ def _both(
     return replace(ours, name="this"), replace(theirs, name="other")
 
 
-def _hello(bench: Bench, other: Path) -> Iterator[Row]:
-    with ExitStack() as stack:
-        ours, theirs = _both(stack, bench, other)
-        found = take_turns(bench, [theirs, ours], [hello.ASK], clients=1)
-        yield latency_ratio_row(hello.TITLE, found["this"], found["other"], _NOT_SLOWER)
+def _one_client(title: str, ask: Ask) -> Callable[[Bench, Path], Iterator[Row]]:
+    def compared(bench: Bench, other: Path) -> Iterator[Row]:
+        with ExitStack() as stack:
+            ours, theirs = _both(stack, bench, other)
+            found = take_turns(bench, [theirs, ours], [ask], clients=1)
+            yield latency_ratio_row(title, found["this"], found["other"], _NOT_SLOWER)
+
+    return compared
 
 
 def _hello_100(bench: Bench, other: Path) -> Iterator[Row]:
@@ -126,8 +130,10 @@ def _row(label: str, ours: list[float], theirs: list[float], unit: str, goal: Go
 
 
 _COMPARISONS = {
-    "hello": _hello,
+    "hello": _one_client(hello.TITLE, hello.ASK),
     "hello_100": _hello_100,
+    "data": _one_client(data.TITLE, data.ASK),
+    "javascript": _one_client(javascript.TITLE, javascript.ASK),
     "output": _output,
     "idle_sockets": _idle_sockets,
 }

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from host import Service, lacking
@@ -26,6 +27,9 @@ from vibecell.languages.catalogue import Catalogue
 from vibecell.sandbox.images.rootfs import Image
 
 pytest_plugins = ["docker_engine_fixture", "two_at_once"]
+# a machine that has more to do is no fault of an example
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 10.0

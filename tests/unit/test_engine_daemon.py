@@ -642,7 +642,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_read(shared: Engine)
     assert isinstance(answer_to(shared, data), wire.RefusedReply)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=60))
 def test_hostile_bytes_break_one_conversation_only(data: bytes) -> None:
     link = HOSTILE.raw()

@@ -77,7 +77,7 @@ def test_readers_follow_and_a_slow_one_delays_nobody() -> None:
     asyncio.run(scenario())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXT, TEXT, st.lists(st.integers(1, 9), min_size=1, max_size=20), st.booleans())
 def test_characters_are_never_split(out: str, err: str, cuts: list[int], pauses: bool) -> None:
     async def scenario() -> None:

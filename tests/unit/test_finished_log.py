@@ -43,7 +43,7 @@ def finished(*sizes: int, log: EventLog | None = None) -> EventLog:
     return log
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 3000) | st.integers(100_000, 400_000), max_size=12), st.integers(0, 14)
 )
@@ -63,7 +63,7 @@ def test_a_finished_log_reads_the_same_from_any_number(sizes: list[int], after: 
     asyncio.run(scenario())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.none() | st.integers(1, 1000) | st.sampled_from([PAGE_BYTES, PAGE_BYTES + 1]),

@@ -12,7 +12,7 @@ TYPES = sorted(frames.TO_ENGINE)
 FRAMES = st.lists(
     st.tuples(st.sampled_from(TYPES), st.integers(0, 0xFFFF), st.binary(max_size=300)), max_size=8
 )
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=100)
 
 
 def parser() -> frames.FrameParser:

@@ -95,7 +95,7 @@ def test_a_report_of_failure_is_printable_too(name: str, shown: str) -> None:
 
 
 @given(name=st.text(st.characters(), min_size=1, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_name_comes_back_as_it_can_be_sent_or_printable(name: str) -> None:
     told = omitted_file(named(name)).path
     assert told.encode("utf-8")
