@@ -112,6 +112,89 @@ def program(module: ModuleType) -> Iterator[Program]:
     program.close()
 
 
+class Clock:
+    """The time that streams see."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def said(program: Program) -> list[bytes]:
+    return [what for _, what in program.sent]
+
+
+def test_what_is_printed_piece_by_piece_is_told_at_once_and_then_together(
+    program: Program, module: ModuleType, clock: Clock
+) -> None:
+    os.write(program.stdout, b"first")
+    program.turn()
+    assert said(program) == [b"first"]
+    for _ in range(100):
+        os.write(program.stdout, b".")
+        program.turn()
+        program.streams.go_on()
+    assert said(program) == [b"first"]
+    assert program.streams.rest_left_ms() == module.REST_MS
+    clock.now_s += module.REST_MS / 1000
+    program.streams.go_on()
+    assert said(program) == [b"first", b"." * 100]
+    clock.now_s += module.REST_MS / 1000
+    program.streams.go_on()
+    assert program.streams.rest_left_ms() is None, "it wakes up for nothing"
+    os.write(program.stdout, b"later")
+    program.turn()
+    assert said(program)[2:] == [b"later"]
+
+
+def test_a_rest_is_over_at_the_end_of_the_program(program: Program, clock: Clock) -> None:
+    os.write(program.stdout, b"first")
+    program.turn()
+    os.write(program.stdout, b"last")
+    program.again()
+    assert said(program) == [b"first", b"last"]
+    os.write(program.stdout, b"of another")
+    program.turn()
+    assert said(program)[2:] == [b"of another"]
+
+
+def test_the_order_of_two_streams_and_of_displays_is_kept(program: Program, clock: Clock) -> None:
+    for to, piece in (
+        *((program.stdout, b"1"), (program.stdout, b"2"), (program.stderr, b"3")),
+        *((program.stdout, b"4"), (program.stderr, b"5"), (program.stdout, b"6")),
+    ):
+        os.write(to, piece)
+        program.turn()
+    program.show(struct.pack("!I", 2) + b"{}")
+    assert said(program) == [b"1", b"2", b"3", b"4", b"5", b"6", b"{}"]
+
+
+def test_who_types_is_answered_at_once(program: Program, clock: Clock) -> None:
+    os.write(program.stdout, b"name? ")
+    program.turn()
+    program.streams.push_stdin(b"x")
+    os.write(program.stdout, b"x")
+    program.turn()
+    assert said(program) == [b"name? ", b"x"]
+
+
+def test_much_at_a_time_never_rests(program: Program, clock: Clock) -> None:
+    for _ in range(5):
+        os.write(program.stdout, b"x" * 32 * 1024)
+        program.turn()
+        assert program.streams.rest_left_ms() is None
+    assert len(said(program)) == 5
+
+
 def test_no_more_input_is_held_than_was_told(program: Program) -> None:
     room = frames.INPUT_WINDOW_BYTES
     program.streams.push_stdin(b"x" * room)

@@ -128,13 +128,17 @@ class Agent:
                     self._relayed_ms += (time.process_time() - began_s) * 1000
                 else:
                     self._streams.handle(fd)
+            self._streams.go_on()
             self._reap()
             self._sample()
             if self._exit_status is not None:
                 self._finish(self._exit_status)
 
     def _timeout_ms(self) -> int | None:
-        return watch.INTERVAL_MS if self._start and self._setup.watch else None
+        rest_ms = self._streams.rest_left_ms()
+        if self._start is None or not self._setup.watch:
+            return rest_ms
+        return watch.INTERVAL_MS if rest_ms is None else min(rest_ms, watch.INTERVAL_MS)
 
     # what the engine says
 

@@ -1,18 +1,22 @@
 """The program's standard streams, and what it displays.
 
 Owns the pipes or the terminal between agent and program, in both directions;
-refuses to interpret a byte. Reading stops while the engine's socket is full,
-since sending blocks. Listening to the engine never stops: it sends no more input
-than it was told there is room for, so a control is heard whatever the program reads.
+refuses to interpret a byte. A stream that brings little at a time is read at once,
+and then rests for a moment: a program that prints piece by piece would wake us, and
+the engine, for each. Reading stops while the engine's socket is full, since sending
+blocks. Listening to the engine never stops: it sends no more input than it was told
+there is room for, so a control is heard whatever the program reads.
 """
 
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import select
 import struct
 import termios
+import time
 from collections.abc import Callable
 
 import displays
@@ -21,6 +25,8 @@ import runner
 
 CHUNK_BYTES = 64 * 1024
 READ_EVENTS = select.POLLIN | select.POLLHUP | select.POLLERR
+REST_MS = 4
+_LITTLE_BYTES = 16 * 1024
 _MAX_DRAINED_CHUNKS = 16
 _END_OF_TRANSMISSION = b"\x04"
 
@@ -46,6 +52,8 @@ class Streams:
         self._send_whole = send_whole
         self._displays = displays.Displays()
         self._outputs: dict[int, int] = {}
+        self._resting: int | None = None
+        self._rest_ends_s = 0.0
         self._stdin: int | None = None
         self._pending_stdin = bytearray()
         self._untold_bytes = 0
@@ -75,12 +83,17 @@ class Streams:
 
     def handle(self, fd: int) -> None:
         """Do what a descriptor that became ready asks for."""
+        if fd == self._stdin:
+            self._feed()
+            return
+        # what another stream has brought meanwhile was there before this
+        alone = self._resting is None
+        self.end_rest()
         if fd == self._display:
             self._relay_display()
-        elif fd == self._stdin:
-            self._feed()
-        elif fd in self._outputs:
-            self._relay(fd)
+        elif fd in self._outputs and 0 < self._relay(fd) < _LITTLE_BYTES and alone:
+            self._poll.unregister(fd)
+            self._resting, self._rest_ends_s = fd, time.monotonic() + REST_MS / 1000
 
     # in
 
@@ -92,6 +105,7 @@ class Streams:
         """
         if len(self._pending_stdin) + len(data) > frames.INPUT_WINDOW_BYTES:
             raise frames.FrameError("more input than there is room for")
+        self.end_rest()  # what answers it is waited for
         self._pending_stdin += data
         self._feed()
 
@@ -143,21 +157,44 @@ class Streams:
 
     # out
 
-    def _relay(self, fd: int) -> bool:
-        """Pass on one piece of output; false when there is none now."""
+    def rest_left_ms(self) -> int | None:
+        """How long nothing needs to be done for a stream that rests; ``None``: none does."""
+        if self._resting is None:
+            return None
+        return max(0, math.ceil((self._rest_ends_s - time.monotonic()) * 1000))
+
+    def go_on(self) -> None:
+        """Read a stream that has rested long enough, and let it rest again if it brings little."""
+        fd, now_s = self._resting, time.monotonic()
+        if fd is None or now_s < self._rest_ends_s:
+            return
+        if 0 < self._relay(fd) < _LITTLE_BYTES:
+            self._rest_ends_s = now_s + REST_MS / 1000
+        else:
+            self.end_rest()
+
+    def end_rest(self) -> None:
+        """Read what a stream that rests has brought, and wait for more."""
+        fd, self._resting = self._resting, None
+        if fd is not None:
+            self._poll.register(fd, READ_EVENTS)
+            self._relay(fd)
+
+    def _relay(self, fd: int) -> int:
+        """Pass on one piece of output; returns its size, 0 when there is none now."""
         try:
             data = os.read(fd, CHUNK_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
             data = b""  # every slave of the terminal is closed
         if not data:
             self._forget(fd)
-            return False
-        self._send(self._outputs[fd], data)
-        return True
+        else:
+            self._send(self._outputs[fd], data)
+        return len(data)
 
     def _relay_display(self) -> bool:
         """Pass on what is displayed in one piece; false when there is nothing now."""
@@ -187,6 +224,7 @@ class Streams:
 
     def finish(self) -> None:
         """Drain what pipes still hold, once nobody can write; let them go."""
+        self._resting = None
         for fd in self._outputs:
             left = _MAX_DRAINED_CHUNKS
             while left and self._relay(fd):
