@@ -22,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 import types
 
@@ -119,7 +120,7 @@ class Hand:
         os.close(stdin)
         os.close(output)
         self._poll.register(self._output, select.POLLIN)
-        self._send(frames.encode(frames.STARTED))
+        self._send(frames.encode(frames.STARTED, frames.STARTED_AT.pack(time.monotonic_ns())))
 
     def _become(self, arguments: list[str]) -> None:
         status = 1

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,10 @@ class Agent:
                     return payload
 
 
+def started_frame() -> bytes:
+    return frames.encode(frames.STARTED, frames.STARTED_AT.pack(time.monotonic_ns()))
+
+
 class Bench:
     """A cell, its agent, and what became of both."""
 
@@ -64,7 +69,7 @@ class Bench:
     async def started(self, spec: ProcessSpec = SPEC, *after: bytes) -> FramedProcess:
         starting = asyncio.create_task(self.cell.start(spec))
         await self.agent.hear(frames.START)
-        await self.agent.send(frames.encode(frames.STARTED), *after)
+        await self.agent.send(started_frame(), *after)
         return await starting
 
     async def said(self, spec: ProcessSpec = SPEC, *after: bytes) -> list[Occurrence]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import time
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import DisplayData, DisplayLeftOut, Exit, Occurrence, Output
+from vibecell.sandbox.framed import cell_reports
 
 from .framed_bench import SPEC, Bench, everything, exit_frame, run
 
@@ -259,5 +261,42 @@ def test_an_early_close_is_a_failure() -> None:
             async for occurrence in process.read():
                 seen.append(occurrence)
         assert seen == [Output("stdout", b"half")]
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("payload", "believed_ns"),
+    [(100, 100), (150, 150), (200, 200), (99, 100), (0, 100), (201, 200), (2**64 - 1, 200)],
+)
+def test_a_start_is_believed_within_what_can_be(payload: int, believed_ns: int) -> None:
+    said = frames.STARTED_AT.pack(payload)
+    assert cell_reports.started_ns(said, earliest_ns=100, latest_ns=200) == believed_ns
+
+
+@pytest.mark.parametrize("payload", [b"", b"1234567", b"123456789"])
+def test_a_start_without_its_moment_is_the_end_of_the_cell(payload: bytes) -> None:
+    async def test(bench: Bench) -> None:
+        starting = asyncio.create_task(bench.cell.start(SPEC))
+        await bench.agent.hear(frames.START)
+        await bench.agent.send(frames.encode(frames.STARTED, payload))
+        with pytest.raises(SandboxFailure, match="does not say when"):
+            await starting
+
+    run(test)
+
+
+def test_wall_time_counts_from_the_start_that_the_agent_tells() -> None:
+    async def test(bench: Bench) -> None:
+        starting = asyncio.create_task(bench.cell.start(SPEC))
+        await bench.agent.hear(frames.START)
+        told_s = time.monotonic()
+        while time.monotonic() < told_s + 0.005:
+            pass  # an engine that is late
+        started = frames.STARTED_AT.pack(int(told_s * 1e9))
+        await bench.agent.send(frames.encode(frames.STARTED, started), exit_frame())
+        (end,) = [x async for x in (await starting).read()]
+        assert isinstance(end, Exit)
+        assert 5 <= end.wall_time_ms <= (time.monotonic() - told_s) * 1000
 
     run(test)

@@ -33,7 +33,6 @@ from inner_wall import InnerWall
 from workspace import Workspace
 
 HELLO = frames.encode_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
-STARTED = frames.encode(frames.STARTED)
 
 
 class Agent:
@@ -202,8 +201,9 @@ class Agent:
         confine.prlimit(self._runner.pid, start.rlimits)
         self._cpu_base_ms = runner.children_cpu_time_ms() + runner.cpu_time_ms(self._runner.pid)
         self._relayed_ms = 0.0
+        began = frames.STARTED_AT.pack(time.monotonic_ns())
         self._runner.start(message, slave)
-        self._send_all(STARTED)
+        self._send(frames.STARTED, began)
         if slave is not None:
             os.close(slave)
         self._streams.attach(self._runner, master)

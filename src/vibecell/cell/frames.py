@@ -22,6 +22,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 PROTOCOL_VERSION = 3
 HEADER = struct.Struct("!IBH")
+STARTED_AT = struct.Struct("!Q")  # nanoseconds
 MAX_DATA_BYTES = 256 * 1024
 MAX_CONTROL_BYTES = 256 * 1024  # and a datagram between engine and zygote
 MAX_DISPLAY_BYTES = 4 * 1024 * 1024
@@ -46,7 +47,7 @@ KILL = 0x09  # empty: end every process of the cell now
 
 # agent -> engine
 HELLO = 0x41  # control {protocol}: the cell is warm
-STARTED = 0x42  # empty
+STARTED = 0x42  # STARTED_AT: when, by CLOCK_MONOTONIC, which is the same in every namespace here
 STDOUT = 0x43  # data
 STDERR = 0x44  # data
 DISPLAY = 0x45  # data: one JSON object, MIME type to content, written by the program

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
 from vibecell.cell import frames
@@ -80,31 +81,33 @@ class FramedCell:
         deadline_s = self._loop.time() + START_DEADLINE_S
         try:
             self._meters.set_limits(spec.limits)
+            sent_ns = time.monotonic_ns()
             async with asyncio.timeout_at(deadline_s):
                 order = orders.start(spec, self._start_message(spec), feeds_early)
                 await self._channel.send(order)
             self._collects = spec.collects
             spec.marks.note("start")
-            await self._expect(frames.STARTED, deadline_s)
+            started = await self._expect(frames.STARTED, deadline_s)
         except TimeoutError as error:
             raise SandboxFailure("start the program", "the cell does not answer") from error
         except OSError as error:
             raise CellDied("start the program", str(error)) from error
         self._process = process
-        process.run_clocks()
+        process.run_clocks(cell_reports.started_ns(started, sent_ns, time.monotonic_ns()))
         self._note_birth(spec.marks)
         if not feeds_early:
             process.feed(spec)
         return process
 
-    async def _expect(self, wanted: int, deadline_s: float) -> None:
+    async def _expect(self, wanted: int, deadline_s: float) -> bytes:
         received = await self._channel.receive(deadline_s)
         if received is None:
             raise CellDied("start the program", "the cell died")
-        kind, _ = received[0]
+        kind, payload = received[0]
         if kind != wanted:
             raise SandboxFailure("start the program", f"unexpected frame {kind:#x}")
         self._channel.put_back(received[1:])
+        return payload
 
     def _note_birth(self, marks: Marks) -> None:
         asked_ns, hello_ns = self.birth_ns

@@ -78,6 +78,23 @@ def end_facts(payload: bytes) -> EndFacts:
     )
 
 
+def started_ns(payload: bytes, earliest_ns: int, latest_ns: int) -> int:
+    """When a STARTED frame says that the program started; a claim that cannot be is not believed.
+
+    Args:
+        payload: of the frame.
+        earliest_ns: when the program was sent, by the monotonic clock.
+        latest_ns: when the frame was heard.
+
+    Raises:
+        SandboxFailure: it does not say when.
+    """
+    if len(payload) != frames.STARTED_AT.size:
+        raise SandboxFailure("start the program", "the cell does not say when")
+    claimed_ns: int = frames.STARTED_AT.unpack(payload)[0]
+    return min(max(claimed_ns, earliest_ns), latest_ns)
+
+
 def failure(payload: bytes) -> SandboxFailure:
     """The error that a FAILURE frame reports.
 

@@ -72,12 +72,18 @@ class FramedProcess:
         self._credit = InputCredit(fed_bytes)
         self._writing = asyncio.Lock()
 
-    def run_clocks(self) -> None:
-        """Run until its end; called once the agent has said STARTED."""
-        self._started_s = time.monotonic()
+    def run_clocks(self, started_ns: int) -> None:
+        """Run until its end; called once the agent has said STARTED.
+
+        Args:
+            started_ns: when the program could go on, by the monotonic clock: it has worked since,
+                however late we hear of it.
+        """
+        self._started_s = started_ns / 1e9
         self._meters.count_agent()
         self._marks.note("started")
-        self._after("wall", self._limits.wall_time_ms / 1000, self._stop, "wall_time")
+        wall_s = self._started_s + self._limits.wall_time_ms / 1000 - time.monotonic()
+        self._after("wall", wall_s, self._stop, "wall_time")
         if self._meters.exist:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._meters.tell_of_oom(lambda: self._stop("memory"))
