@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from vibecell.cell import frames
+from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import Exit
@@ -279,3 +280,31 @@ def test_no_clock_of_a_destroyed_cell_kills_anybody(monkeypatch: pytest.MonkeyPa
             assert not await program.at(wall_ms, cpu_ms=9_000)
 
     begun(monkeypatch, test)
+
+
+@pytest.mark.parametrize("reports", [True, False], ids=["the agent tells", "the agent dies"])
+@pytest.mark.parametrize("killed", [True, False], ids=["for memory", "for another reason"])
+def test_what_dies_of_its_memory_before_it_begins_has_met_its_limit(
+    reports: bool, killed: bool
+) -> None:
+    """So little memory that not even what waits for the program fits: the request's own mistake."""
+    counted = Counted()
+
+    async def test(bench: Bench) -> None:
+        starting = asyncio.create_task(bench.cell.start(SPEC))
+        await bench.agent.hear(frames.START)
+        counted.has_oom_kill = killed
+        failure = {"step": "start the runner", "detail": "BrokenPipeError"}
+        if reports:
+            await bench.agent.send(frames.encode_control(frames.FAILURE, failure))
+        bench.agent.link.shutdown(socket.SHUT_RDWR)
+        if not killed:
+            with pytest.raises(SandboxFailure):
+                await starting
+            return
+        (end,) = await everything(await starting)
+        assert isinstance(end, Exit)
+        assert (end.stopped_by, end.memory_limit_hit) == ("memory", True)
+        assert end.signal == signal.SIGKILL
+
+    run(test, cast(Cgroup, counted))

@@ -90,8 +90,13 @@ class FramedCell:
             started = await self._expect(frames.STARTED, deadline_s)
         except TimeoutError as error:
             raise SandboxFailure("start the program", "the cell does not answer") from error
-        except OSError as error:
-            raise CellDied("start the program", str(error)) from error
+        except (OSError, SandboxFailure) as error:
+            if self._meters.memory_limit_hit():
+                process.never_begins()
+            elif isinstance(error, OSError):
+                raise CellDied("start the program", str(error)) from error
+            else:
+                raise
         self._process = process
         process.run_clocks(cell_reports.started_ns(started, sent_ns, time.monotonic_ns()))
         self._note_birth(spec.marks)

@@ -64,7 +64,7 @@ class FramedProcess:
         self._output_bytes = 0
         self._truncated = False
         self._stopped_by: str | None = None
-        self._ended = False
+        self._ended = self._never_begins = False
         # by whoever reads next, should a reader stop in the middle
         self._received: deque[tuple[int, bytes]] = deque()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -87,6 +87,14 @@ class FramedProcess:
         if self._meters.exist:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._meters.tell_of_oom(lambda: self._stop("memory"))
+
+    def never_begins(self) -> None:
+        """What was to become the program was killed for its memory before it was the program.
+
+        So much or more every program needs: whatever the cell said of it, it is that limit.
+        """
+        self._stopped_by = "memory"
+        self._never_begins = True
 
     def feed(self, spec: ProcessSpec) -> None:
         """Give the program its first input without waiting for it to read."""
@@ -113,6 +121,9 @@ class FramedProcess:
     async def read(self) -> AsyncIterator[Occurrence]:
         """See ``backend.Process.read``."""
         try:
+            if self._never_begins:
+                yield self._end_without_report()
+                return
             while True:
                 if not self._received:
                     received = await self._channel.receive()
