@@ -227,7 +227,8 @@ class TestEvents:
         assert requests.get(url, params={"after": int(str(last)) + 1}, timeout=5).status_code == 422
 
     def test_server_sent_events(self, service: Service) -> None:
-        execution = begin(service, code="print('data: forged')\nprint('\\r\\nid: 9')")
+        code = "print('data: forged')\nprint('\\r\\nid: 9')\nleave('\\n\\nid: 9\\ndata: x', 'x')"
+        execution = begin(service, code=code)
         url = f"{service.url}/v1/executions/{execution}/events"
         with requests.get(
             url, headers={"Accept": "text/event-stream"}, stream=True, timeout=10
@@ -238,6 +239,9 @@ class TestEvents:
         assert [int(e["id"]) for e in seen] == list(range(1, len(seen) + 1))
         assert [json.loads(e["data"])["seq"] for e in seen] == list(range(1, len(seen) + 1))
         assert seen[-1]["event"] == "finished"
+        if not service.live:
+            (file,) = json.loads(seen[-1]["data"])["result"]["files"]
+            assert file["path"] == "\n\nid: 9\ndata: x"
 
     def test_events_arrive_as_they_happen(self, service: Service) -> None:
         execution = begin(service, code="print('a')\nimport time\ntime.sleep(2)\nprint('b')")

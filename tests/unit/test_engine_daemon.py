@@ -52,12 +52,12 @@ from vibecell.model.events import (
     Stdin,
     Stream,
 )
-from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.execution import ExecutionRequest, OmittedFile, Result, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.status import Standing
 from vibecell.model.verdicts import Verdict
-from vibecell.sandbox.backend import ProcessSpec
+from vibecell.sandbox.backend import Collection, ProcessSpec
 from vibecell.sandbox.fake.scripted_backend import FakeBackend, FakeCell, FakeProcess
 from vibecell.wire import link as wire
 
@@ -236,6 +236,22 @@ def test_a_display_after_one_that_is_too_large_arrives_and_that_one_is_told_of(
     result = result_of(events)
     assert (result.verdict, result.truncated) == (Verdict.ACCEPTED, True)
     assert result.displays_left_out == 2
+
+
+class _Silent(FakeCell):
+    """Says nothing any more once its program has ended."""
+
+    async def collect(self, max_files: int, max_bytes: int) -> Collection:
+        raise SandboxFailure("collect files", "the cell does not answer")
+
+
+def test_files_of_a_cell_that_does_not_answer_are_told_to_be_lost() -> None:
+    backend = FakeBackend()
+    backend.make_cell = _Silent
+    with engine(backend) as running:
+        result = result_of(run(running.client, "print(1)\nleave('a', 'x')"))
+    assert (result.verdict, result.files, result.files_left_out) == (Verdict.ACCEPTED, (), 1)
+    assert result.omitted == (OmittedFile(".", None, "lost"),)
 
 
 def test_a_program_that_floods_displays_ends_with_the_output_limits_verdict(

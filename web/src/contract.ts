@@ -196,9 +196,10 @@ export interface OmittedFile {
    * `too_large`: more than all files together may have; `no_room`: more than the others left of that;
    * `too_many`: so many files are there, or a folder has so many names; `too_deep`: a folder below too many
    * others; `not_regular`: a link, a pipe, a socket; `hard_link`: a file with a second name; `unreadable`:
-   * its mode forbids it; `unnameable`: its path is too long, or not UTF-8
+   * its mode forbids it; `unnameable`: its path is too long, or not UTF-8; `lost`: the workspace, whose cell
+   * did not answer any more
    */
-  reason: "too_large" | "no_room" | "too_many" | "too_deep" | "not_regular" | "hard_link" | "unreadable" | "unnameable";
+  reason: "too_large" | "no_room" | "too_many" | "too_deep" | "not_regular" | "hard_link" | "unreadable" | "unnameable" | "lost";
 }
 
 /** How one stage ended. */

@@ -22,6 +22,7 @@ const REASONS: Record<OmittedFile["reason"], string> = {
   hard_link: "has several names",
   unreadable: "not readable",
   unnameable: "name is not UTF-8, or too long",
+  lost: "lost with its cell",
 };
 
 /** A name in one line and one direction: what would break either is shown as its code. */

@@ -38,6 +38,7 @@ from vibecell.model.events import (
 )
 from vibecell.model.execution import (
     ExecutionRequest,
+    OmittedFile,
     Outcome,
     Result,
     StageOutcome,
@@ -326,13 +327,13 @@ class Execution:
         self._recorder.event(Exited(name, outcome))
 
     async def _collect(self, cell: Cell) -> Collection:
-        """Files the program left; none, where its cell did not survive it."""
+        """Files the program left; all lost, where its cell did not survive it."""
         try:
             return await cell.collect(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES)
         except SandboxFailure as error:
             _LOG.warning("execution %s: its files were not collected: %r", self.id, error)
             forget_frames(error)
-            return NOTHING_LEFT
+            return Collection(omitted=(OmittedFile(".", None, "lost"),), left_out=1)
 
     def _make_result(
         self, verdict: Verdict, message: str, collected: Collection = NOTHING_LEFT

@@ -172,7 +172,9 @@ class ExecutionRequest:
         # as it travels to the cell, where one message is bounded
         if len(json.dumps([self.args, dict(self.env)])) > MAX_ARGS_AND_ENV_BYTES:
             raise InvalidRequest(
-                FieldProblem("args", f"and env must have at most {MAX_ARGS_AND_ENV_BYTES} bytes")
+                FieldProblem(
+                    "args", f"and env must have at most {MAX_ARGS_AND_ENV_BYTES} bytes of JSON"
+                )
             )
 
     def _check_files(self) -> None:
@@ -250,6 +252,7 @@ OmissionReason = Literal[
     "hard_link",
     "unreadable",
     "unnameable",
+    "lost",
 ]
 
 
@@ -265,7 +268,8 @@ class OmittedFile:
             others left of that; ``too_many``: so many files are there, or a folder has so many
             names; ``too_deep``: a folder below too many others; ``not_regular``: a link, a pipe, a
             socket; ``hard_link``: a file with a second name; ``unreadable``: its mode forbids it;
-            ``unnameable``: its path is too long, or not UTF-8.
+            ``unnameable``: its path is too long, or not UTF-8;
+            ``lost``: the workspace, whose cell did not answer any more.
     """
 
     path: str
