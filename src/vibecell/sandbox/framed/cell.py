@@ -23,7 +23,7 @@ from vibecell.model.errors import SandboxFailure
 from vibecell.model.marks import Marks
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import CellDied, Collection, ProcessSpec
-from vibecell.sandbox.framed import orders
+from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.collecting import Collecting
 from vibecell.sandbox.framed.meters import Meters
