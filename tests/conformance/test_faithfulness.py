@@ -5,9 +5,9 @@ a request for it is planned, nearly always in place, once by executing the plain
 interpreter. Exit code, signal, stdout and stderr must be equal byte for byte;
 nothing is normalised.
 
-What differs by design is left out of the corpus: stdout is line-buffered,
-process ids are not the same, ``/proc/self/environ`` shows the block the process
-began with, and the rest that docs/reference/warm-interpreters.md lists.
+What differs by design is left out of the corpus: process ids are not the same,
+``/proc/self/environ`` shows the block the process began with, and the rest that
+docs/reference/warm-interpreters.md lists.
 """
 
 import asyncio

@@ -31,4 +31,5 @@ frames.py            the cell protocol, for both ends
 messages.py          control messages as typed values
 vibecell_display.py  what programs show; they find it by its name, or need not know of it
 figure_windows.py    the windows of Matplotlib's figures, where there is no screen
+vibecell_streams.py  standard output and error, opened by every interpreter at its start
 """

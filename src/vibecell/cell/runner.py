@@ -25,6 +25,7 @@ import confine
 import forking
 import frames
 import messages
+import vibecell_streams
 from inner_wall import InnerWall
 
 WARM_PROGRAM_FD = 3
@@ -120,6 +121,7 @@ def _become(
         wall.confine_program(uid)
         if warm:
             _execute_warm(setup, control)
+        vibecell_streams.open_streams()
         forking.reseed(setup.loaded)
         os.write(control, READY)
         message = _receive(control)
@@ -194,8 +196,7 @@ def _apply(setup: messages.Setup, start: messages.Start, terminal: int | None) -
     sys.argv[1:] = start.argv
     sys.orig_argv[2:] = start.argv
     if terminal is not None:
-        _reopen_standard_streams()
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr,unused-ignore]
+        _reopen_input()
 
 
 def _execute(argv: tuple[str, ...]) -> None:
@@ -214,26 +215,18 @@ def _restore_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _reopen_standard_streams() -> None:
-    """Make the three streams anew, as start-up makes them on a terminal.
+def _reopen_input() -> None:
+    """Make standard input anew, as start-up makes it on a terminal; output needs no other.
 
     Source: CPython, Python/pylifecycle.c, create_stdio()
     """
-    encoding, errors = sys.stdin.encoding, sys.stdin.errors
-    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        raw = io.FileIO(fd, mode, closefd=False)
-        raw.name = f"<{name}>"
-        buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-        text = io.TextIOWrapper(
-            buffer,
-            encoding,
-            "backslashreplace" if name == "stderr" else errors,
-            newline="\n",
-            line_buffering=mode == "w",
-        )
-        text.mode = mode  # type: ignore[misc]
-        setattr(sys, name, text)
-        setattr(sys, f"__{name}__", text)
+    raw = io.FileIO(0, closefd=False)
+    raw.name = "<stdin>"
+    text = io.TextIOWrapper(
+        io.BufferedReader(raw), sys.stdin.encoding, sys.stdin.errors, newline="\n"
+    )
+    text.mode = "r"  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = text  # type: ignore[misc]
 
 
 def cpu_time_ms(pid: int) -> float:

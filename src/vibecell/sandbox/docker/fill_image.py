@@ -142,9 +142,7 @@ def cell() -> None:
     home, library = image_rules.CELL_PROGRAMS, _purelib()
     target = CELL_IMAGE / home
     shutil.copytree(CELL, target)
-    for name, module in adapted_packages.MODULES.items():
-        (CELL_IMAGE / library / module).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(target / name, CELL_IMAGE / library / module)
+    adapted_packages.place(target, CELL_IMAGE / library)
     image_rules.compile_sources(CELL_IMAGE, home, library)
     image_rules.normalise_modes(CELL_IMAGE)
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 FONTS = Path("usr/share/fonts/truetype")
 FONT_LIST = Path("usr/share/matplotlib/fontlist.json")
-# The cell programs that programs import, and as what.
+# The cell programs that interpreters import by name, for programs and at their start, and as what.
 MODULES = {
+    "vibecell_streams.py": Path("vibecell_streams.py"),
     "vibecell_display.py": Path("vibecell_display.py"),
     "figure_windows.py": Path("matplotlib/backends/backend_vibecell.py"),
 }
@@ -88,6 +89,9 @@ FontManager._find_fonts_by_props = _find_fonts_by_props
 _LAST_FONTS = [FontPath(path, 0) for path in {fonts!r}]
 fontManager = _load_ahead()
 """
+#: Run by every interpreter at its start; it leaves no module behind.
+START_LINE = "import sys, vibecell_streams; sys.modules.pop('vibecell_streams').take_over()\n"
+_START = "vibecell_streams.pth"
 _BUILTIN = "vibecell_display.pth"
 _BUILTIN_LINE = (
     "import builtins; builtins.display = lambda *objects, **options:"
@@ -120,6 +124,23 @@ def adapt(root: Path, folder: Path) -> None:
     )
     _change(root / folder / _FONT_MANAGER, _FONT_MANAGER_END, changed)
     (root / folder / _BUILTIN).write_text(_BUILTIN_LINE)
+
+
+def place(cell_programs: Path, packages: Path) -> list[Path]:
+    """Move what interpreters import by name to where they find packages; returns the files.
+
+    Source: https://docs.python.org/3/library/site.html, "path configuration file"
+    """
+    placed = []
+    for name, module in MODULES.items():
+        target = packages / module
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # another image may have the same file
+        placed.append(Path(shutil.move(cell_programs / name, target)))
+    start = packages / _START
+    start.unlink(missing_ok=True)
+    start.write_text(START_LINE)
+    return [*placed, start]
 
 
 def _change(path: Path, old: str, new: str) -> None:

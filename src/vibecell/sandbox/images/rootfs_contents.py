@@ -97,7 +97,7 @@ def base_fingerprint(spec: ImageSpec) -> str:
 
 def cell_fingerprint(spec: ImageSpec) -> str:
     """Stands for the cell programs, by content."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(adapted_packages.START_LINE.encode())
     for path in cell_sources(spec):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -141,13 +141,9 @@ def fill_cell_programs(spec: ImageSpec, root: Path) -> None:
     target.mkdir(parents=True)
     for path in cell_sources(spec):
         shutil.copyfile(path, target / path.name)
-    modules = [_PACKAGES / module for module in adapted_packages.MODULES.values()]
-    for name, module in zip(adapted_packages.MODULES, modules, strict=True):
-        (root / module).parent.mkdir(parents=True, exist_ok=True)
-        (root / module).unlink(missing_ok=True)  # another image may have the same file
-        shutil.move(target / name, root / module)
-    image_rules.compile_sources(root, CELL_PROGRAMS, *modules)
-    for path in (target, *(root / module for module in modules)):
+    placed = adapted_packages.place(target, root / _PACKAGES)
+    image_rules.compile_sources(root, CELL_PROGRAMS, *(p.relative_to(root) for p in placed))
+    for path in (target, *placed):
         image_rules.normalise_modes(path)
 
 

@@ -1,0 +1,136 @@
+"""Standard output and error that keep nothing back; opened by every interpreter of a cell.
+
+Owns how text gets from ``sys.stdout`` and ``sys.stderr`` to their descriptors: at once, so
+that whatever ends a program, what it printed before is out. Refuses to run when text is
+printed: no frame of ours is ever beneath ``print``, where a traceback, a trace function or
+a profiler would show it.
+
+As long as a process is alone, each piece of text is written as it comes, as by
+``python -u``. ``print`` writes a line in several pieces, between which those of another
+thread or a forked process could come. So from the first thread or fork on text is written
+by whole lines, and what has no newline yet soon, by a thread that does nothing else.
+
+Source: CPython, Python/pylifecycle.c, create_stdio(); Python/bltinmodule.c, print()
+"""
+
+import _signal  # type: ignore[import-not-found]  # signal would load enum, which nobody asked for
+import _thread
+import io
+import os
+import sys
+import time
+
+INTERVAL_S = 0.05
+_STARTERS = ("start_new_thread", "start_new", "start_joinable_thread")
+
+_real_starters: dict[str, object] = {}
+
+
+def take_over() -> None:
+    """Open the streams, and see to it that lines stay whole; once in an interpreter.
+
+    One that is told to be unbuffered does what it does anywhere.
+    """
+    if not _is_main_interpreter():
+        return
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        return
+    open_streams()
+    os.register_at_fork(after_in_parent=_forked, after_in_child=_forked_child)
+    _await_thread()
+
+
+def open_streams() -> None:
+    """Open output and error anew on their descriptors, but for one that was closed at the start."""
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        there = getattr(sys, f"__{name}__")
+        if there is None:
+            continue
+        raw = io.FileIO(fd, "w", closefd=False)
+        raw.name = f"<{name}>"
+        text = io.TextIOWrapper(
+            raw,  # as CPython does where it is told to be unbuffered
+            there.encoding,
+            there.errors,
+            newline="\n",
+            line_buffering=True,
+            write_through=True,
+        )
+        text.mode = "w"  # type: ignore[misc]
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
+
+
+def _is_main_interpreter() -> bool:
+    """Whether threads that never end are allowed here: at the end of others they are fatal."""
+    try:
+        _signal.set_wakeup_fd(-1)  # what it is at the start
+    except ValueError:
+        return False
+    return True
+
+
+def _await_thread() -> None:
+    """Have the first start of a thread noticed, and no other."""
+    for name in _STARTERS:
+        if (real := getattr(_thread, name, None)) is not None:
+            _real_starters[name] = real
+    for name in _real_starters:
+        _replace(name, _noticing(name))
+
+
+def _noticing(name: str) -> object:
+    def start(*args: object, **kwargs: object) -> object:
+        for each, there in _real_starters.items():
+            _replace(each, there)
+        real = _real_starters[name]
+        _write_whole_lines()
+        started = real(*args, **kwargs)  # type: ignore[operator]
+        _begin_flushing()
+        return started
+
+    start.__name__ = start.__qualname__ = name
+    return start
+
+
+def _replace(name: str, starter: object) -> None:
+    setattr(_thread, name, starter)
+    if (threading := sys.modules.get("threading")) is not None and hasattr(threading, f"_{name}"):
+        setattr(threading, f"_{name}", starter)
+
+
+def _forked() -> None:
+    _write_whole_lines()
+    if sys.version_info < (3, 12):  # which warn whoever forks while there are threads
+        _begin_flushing()
+
+
+def _forked_child() -> None:
+    _write_whole_lines()
+    _begin_flushing()
+
+
+def _write_whole_lines() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            stream.reconfigure(write_through=False)  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            continue  # closed, or the program's own
+
+
+def _begin_flushing() -> None:
+    try:
+        _real_starters["start_new_thread"](_keep_flushing, ())  # type: ignore[operator]
+    except RuntimeError:
+        return  # no more threads: text without a newline goes out with the next one, or at the end
+
+
+def _keep_flushing() -> None:
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    while True:
+        time.sleep(INTERVAL_S)
+        for stream in (sys.__stdout__, sys.__stderr__):
+            try:
+                stream.flush()  # type: ignore[union-attr]
+            except (AttributeError, ValueError, OSError):
+                continue  # closed, or nobody reads it: whoever prints is told
