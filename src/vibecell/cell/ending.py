@@ -9,14 +9,17 @@ still see, goes the interpreter's own way.
 
 How an end is understood. When ``main.py`` has run, CPython removes
 ``__file__`` and ``__cached__`` from its namespace before it exits, except after
-``SystemExit``, which it obeys while they are still there; whatever other
-exception was printed stands in ``sys.last_value`` by then.
+``SystemExit``, which it obeys while they are still there: but for a program that
+removes both by itself, and names them. Whatever other exception was printed
+stands in ``sys.last_value`` by then, and has left the program's outermost frame
+where that stands still.
 
 Source: CPython, Python/pythonrun.c, ``_PyRun_SimpleFile`` and ``PyErr_PrintEx``;
 Python/pylifecycle.c, ``Py_FinalizeEx``.
 """
 
 import atexit
+import contextlib
 import ctypes
 import gc
 import io
@@ -28,12 +31,15 @@ from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 from types import BuiltinFunctionType, FunctionType
 
 _HARMLESS_KINDS = frozenset({io.StringIO, io.BytesIO})
+_SOURCE = "main.py"
+_MARK = "__cached__"
 _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 
 _libc = ctypes.CDLL(None)
 _newest_before = ""
 _loaded_before: Mapping[str, object] = {}
 _witness: list[object] = []
+_names_mark = False
 
 
 def prepare() -> None:
@@ -60,14 +66,25 @@ def note_modules(loaded: Mapping[str, object]) -> None:
 
 def note_start() -> None:
     """Leave the collector something of the program's own age; for the runner."""
-    global _witness
+    global _witness, _names_mark
     _witness = [None]
+    _names_mark = _MARK.encode() in _source()
+
+
+def _source() -> bytes:
+    """The program, which may not be there; read by the calls that cost the least."""
+    source = b""
+    with contextlib.suppress(OSError):
+        fd = os.open(_SOURCE, os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.closing(io.FileIO(fd)) as file:
+            source = file.readall()
+    return source
 
 
 def _end() -> None:
     try:
         code = _exit_code()
-        if code is None or imported_libraries():
+        if code is None or imported_libraries() or gc.callbacks:
             return
         alive = gc.get_objects()
         # no witness: the program has frozen what it made, and it cannot be looked at
@@ -75,24 +92,37 @@ def _end() -> None:
             return
         sys.stdout.flush()
         sys.stderr.flush()
+        _flush_originals()
     except BaseException:
         return  # whatever this was, the interpreter meets it too, and says it its own way
     _libc.fflush(None)
     os._exit(code)
 
 
+def _flush_originals() -> None:
+    """Flush the streams that were there at the start, too, whatever stands in their place."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
 def _exit_code() -> int | None:
     """What the interpreter will exit with; ``None`` where that cannot be known."""
     main = vars(sys.modules["__main__"])
-    if main["__name__"] != "__main__" or "__file__" in main or "__cached__" in main:
+    if main["__name__"] != "__main__" or "__file__" in main or _MARK in main or _names_mark:
         return None
+    if sys.excepthook is not sys.__excepthook__:
+        return None  # which may have taken back what an exception left
     if not hasattr(sys, "last_type"):
         return 0
     error = sys.last_value
     if not isinstance(error, Exception) or error.__traceback__ is None:
         return None
     # of another frame: printed by a console that the program has made itself
-    return 1 if error.__traceback__.tb_frame.f_globals is main else None
+    if error.__traceback__.tb_frame.f_globals is not main:
+        return None
+    # where that frame went on, the exception was caught, and put there by hand
+    return 1 if error.__traceback__.tb_lasti == error.__traceback__.tb_frame.f_lasti else None
 
 
 def imported_libraries() -> bool:
