@@ -70,7 +70,7 @@ if __name__ == "__main__":
 def cells(request: pytest.FixtureRequest) -> Iterator[Cells]:
     kind = str(request.param)
     bounds = (4, 12) if kind.endswith("fresh") else (4, 4)
-    with Cells(kind, ("python-light",), bounds, docker_host_for(kind, request)) as cells:
+    with Cells(kind, ("python-light", "node"), bounds, docker_host_for(kind, request)) as cells:
         yield cells
 
 
@@ -163,6 +163,26 @@ def test_lines_of_those_who_print_together_stay_whole(cells: Cells, kind: str) -
         lines = run.stdout.decode().splitlines()
         assert len(lines) == 25
         assert all(re.fullmatch(r"worker \d step \d", line) for line in lines), run.stdout
+
+
+JAVASCRIPT = """
+console.log('y'.repeat(400000));
+console.error('z'.repeat(400000));
+"""
+JAVASCRIPT_ENDS = ("process.exit(0)", "process.kill(process.pid, 9)", "process.abort()", "for (;;);")
+
+
+def test_what_node_printed_before_its_end_is_whole(cells: Cells) -> None:
+    async def all_of_them() -> list[Run]:
+        specs = (
+            python("", files=(SourceFile("main.js", (JAVASCRIPT + end).encode()),), limits=SHORT)
+            for end in JAVASCRIPT_ENDS
+        )
+        return await asyncio.gather(*(cells.run(spec, "node") for spec in specs))
+
+    for end, run in zip(JAVASCRIPT_ENDS, cells.do(all_of_them()), strict=True):
+        assert run.stdout == b"y" * 400_000 + b"\n", end
+        assert run.stderr[:400_001] == b"z" * 400_000 + b"\n", end
 
 
 def test_an_interpreter_told_how_to_print_does_as_told(cells: Cells) -> None:

@@ -14,6 +14,7 @@
 
 const fs = require('fs');
 const os = require('os');
+require('./whole_output.js');
 
 const MEMORY_LIMIT = '/run/memory.max';
 const FILE_SYSTEMS = ['/workspace', '/tmp', '/dev/shm'];
