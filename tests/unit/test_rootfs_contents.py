@@ -48,3 +48,18 @@ def test_another_etc_is_another_image(monkeypatch: pytest.MonkeyPatch, spec: Ima
     before = rootfs_contents.base_fingerprint(spec)
     monkeypatch.setitem(image_rules.ETC, "hosts", "127.0.0.1 localhost\n")
     assert rootfs_contents.base_fingerprint(spec) != before
+
+
+def test_what_says_what_runs_it_is_a_command(tmp_path: Path) -> None:
+    programs = tmp_path / image_rules.CELL_PROGRAMS
+    (programs / "__pycache__").mkdir(parents=True)
+    (programs / "ps.py").write_text("#!/usr/bin/env python3\n")
+    (programs / "zygote.py").write_text("# no command\n#!\n")
+    (tmp_path / "usr/bin").mkdir()
+    (tmp_path / "usr/bin/ps").write_text("the usual one")
+    image_rules.name_commands(tmp_path)
+    image_rules.normalise_modes(programs)
+    (command,) = (tmp_path / "usr/bin").iterdir()
+    assert (command.name, str(command.readlink())) == ("ps", "/usr/lib/vibecell/ps.py")
+    assert (programs / "ps.py").stat().st_mode & 0o777 == 0o755
+    assert (programs / "zygote.py").stat().st_mode & 0o777 == 0o644

@@ -143,6 +143,7 @@ def cell() -> None:
     target = CELL_IMAGE / home
     shutil.copytree(CELL, target)
     adapted_packages.place(target, CELL_IMAGE / library)
+    image_rules.name_commands(CELL_IMAGE)
     image_rules.compile_sources(CELL_IMAGE, home, library)
     image_rules.normalise_modes(CELL_IMAGE)
 

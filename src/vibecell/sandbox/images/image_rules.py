@@ -108,6 +108,22 @@ def write_etc(root: Path) -> None:
         (root / "etc" / name).write_text(text)
 
 
+def name_commands(root: Path) -> None:
+    """Make commands of those programs of ours that say what runs them, under their first names.
+
+    Args:
+        root: of the image, or of what is laid over it.
+    """
+    folder = root / "usr/bin"
+    for path in (root / CELL_PROGRAMS).iterdir():
+        if path.is_file() and path.read_bytes().startswith(b"#!"):
+            path.chmod(0o755)
+            folder.mkdir(parents=True, exist_ok=True)
+            command = folder / path.stem
+            command.unlink(missing_ok=True)
+            command.symlink_to(Path("/", CELL_PROGRAMS, path.name))
+
+
 def trim_packages(folder: Path) -> None:
     """Remove what no program needs of the Python packages that were installed in a folder."""
     for pattern in _PACKAGES_LEFT_OUT:

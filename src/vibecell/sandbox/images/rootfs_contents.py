@@ -142,6 +142,7 @@ def fill_cell_programs(spec: ImageSpec, root: Path) -> None:
     for path in cell_sources(spec):
         shutil.copyfile(path, target / path.name)
     placed = adapted_packages.place(target, root / _PACKAGES)
+    image_rules.name_commands(root)
     image_rules.compile_sources(root, CELL_PROGRAMS, *(p.relative_to(root) for p in placed))
     for path in (target, *placed):
         image_rules.normalise_modes(path)
