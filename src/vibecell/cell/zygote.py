@@ -74,6 +74,7 @@ def live(notes: recording.Recording) -> Mapping[str, Any]:
     try:
         setup = messages.Setup.from_message(json.loads(message))
         memory_files.lead_to_limit()
+        os.environ.update(setup.env)  # libraries read it when they are loaded
         if not setup.warm_argv:
             os.environ.update(setup.warm_env)
         for module in setup.modules:

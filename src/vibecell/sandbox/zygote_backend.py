@@ -26,7 +26,7 @@ from vibecell.model.language import WarmProfile
 from vibecell.sandbox import probe
 from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
-from vibecell.sandbox.framed.messages import setup_message, start_message
+from vibecell.sandbox.framed.messages import environment, setup_message, start_message
 from vibecell.sandbox.framed.zygote_link import ZygoteLink
 from vibecell.sandbox.host.identity import release_unborn
 from vibecell.sandbox.host.shares import Host
@@ -133,8 +133,8 @@ class ZygoteBackend:
     ) -> Zygote:
         share = self._host.share(self._wall, self._walls.maps_uids)
         wall = await self._walls.build(profile, share)
-        watch = self._host.cgroups is None
-        link = ZygoteLink(wall.control, partial(start_message, watch=watch), on_end)
+        watch, env = self._host.cgroups is None, environment(self._settings.cell_cpus)
+        link = ZygoteLink(wall.control, partial(start_message, watch=watch, env=env), on_end)
 
         async def close() -> None:
             link.close()
@@ -147,6 +147,7 @@ class ZygoteBackend:
                     self._settings.limits,
                     self._host.landlock_abi,
                     watch=watch,
+                    env=env,
                 )
             )
         except BaseException:  # a cancel too: no wall stays without an owner

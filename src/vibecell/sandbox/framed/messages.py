@@ -5,6 +5,8 @@ knows its fields.
 """
 
 import base64
+import math
+import os
 from collections.abc import Mapping
 
 from vibecell.model.language import WarmProfile, fit_to_memory
@@ -25,7 +27,11 @@ BASE_ENV: Mapping[str, str] = {
 
 
 def setup_message(
-    profile: WarmProfile, limits: Limits, landlock_abi: int, watch: bool
+    profile: WarmProfile,
+    limits: Limits,
+    landlock_abi: int,
+    watch: bool,
+    env: Mapping[str, str] = BASE_ENV,
 ) -> dict[str, object]:
     """What a zygote of this profile is told first.
 
@@ -33,13 +39,14 @@ def setup_message(
         limits: of a program that asks for no other.
         landlock_abi: as measured; 0 means the kernel has none.
         watch: whether agents sample use, because no cgroup counts it.
+        env: what every program finds, beside its language's and its request's.
     """
     unsampled = seccomp.UNSAMPLED_MEMORY_CALLS if watch else ()
     return {
         "modules": list(profile.modules),
         "warm_argv": list(profile.warm_argv),
         "warm_env": fit_to_memory(profile.warm_env, limits.memory_bytes),
-        "env": dict(BASE_ENV),
+        "env": dict(env),
         "seccomp": base64.b64encode(seccomp.compile_filter(absent=unsampled)).decode(),
         "landlock": landlock.ruleset(landlock_abi) if landlock_abi else None,
         "rlimits": rlimits.constant_rlimits(),
@@ -49,11 +56,25 @@ def setup_message(
     }
 
 
-def start_message(spec: ProcessSpec, watch: bool) -> dict[str, object]:
+def environment(cpus: float) -> Mapping[str, str]:
+    """What every program finds in a cell that may use so many processors' worth of time.
+
+    Libraries would start a thread for each processor of the host, where only so many run at once.
+    Under this name OpenMP, OpenBLAS and MKL are told, and each has a name of its own that wins.
+
+    Source: OpenMP 5.2, 21.1.2; OpenBLAS, README, "Setting the number of threads"
+    """
+    threads = max(1, min(math.ceil(cpus), os.cpu_count() or 1))
+    return {**BASE_ENV, "OMP_NUM_THREADS": str(threads)}
+
+
+def start_message(
+    spec: ProcessSpec, watch: bool, env: Mapping[str, str] = BASE_ENV
+) -> dict[str, object]:
     """What an agent is told to start a process.
 
     Args:
-        watch: as in ``setup_message``.
+        watch, env: as in ``setup_message``.
     """
     terminal = {"TERM": "xterm-256color"} if spec.interactive else {}
     limits = spec.limits
@@ -61,7 +82,7 @@ def start_message(spec: ProcessSpec, watch: bool) -> dict[str, object]:
         "mode": spec.mode,
         "entrypoint": spec.entrypoint,
         "argv": list(spec.argv),
-        "env": {**BASE_ENV, **terminal, **spec.env},
+        "env": {**env, **terminal, **spec.env},
         "rlimits": rlimits.rlimits_for(limits, spare_processes=0 if watch else 1),
         "interactive": spec.interactive,
         "columns": spec.columns,
