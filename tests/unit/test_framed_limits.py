@@ -17,7 +17,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.limits import Limits
 from vibecell.sandbox import bounds
-from vibecell.sandbox.backend import Exit
+from vibecell.sandbox.backend import Exit, ProcessSpec
 from vibecell.sandbox.framed import process as framed_process
 from vibecell.sandbox.framed.process import FramedProcess
 from vibecell.sandbox.mechanisms.cgroup import Cgroup
@@ -26,6 +26,7 @@ from vibecell.sandbox.mechanisms.cgroup_stock import OomAlarm
 from .framed_bench import SPEC, Bench, everything, exit_frame, run
 
 LIMITS = Limits(wall_time_ms=5_000, cpu_time_ms=1_000)
+WITHOUT_INPUT = replace(SPEC, interactive=False)
 
 
 class Counted:
@@ -34,6 +35,7 @@ class Counted:
     def __init__(self) -> None:
         self.cpu_ms = 0.0
         self.has_oom_kill = False
+        self.refused, self.there = 0, 1
         self.kills = 0
 
     def set_limits(self, **_limits: int) -> None:
@@ -52,7 +54,13 @@ class Counted:
         return self.has_oom_kill
 
     def process_limit_hit(self) -> bool:
-        return False
+        return self.refused > 0
+
+    def refusals(self) -> int:
+        return self.refused
+
+    def processes_now(self) -> int:
+        return self.there
 
     def processes(self) -> int:
         return 0
@@ -125,6 +133,7 @@ def begun(
     test: Callable[[Started], Awaitable[None]],
     cpus: int = 1,
     grace_s: float = 0.0,
+    spec: ProcessSpec = SPEC,
 ) -> None:
     """Run a test with a program that has just begun; who is told to end is killed after a grace."""
     monkeypatch.setattr(bounds, "END_GRACE_S", grace_s)
@@ -135,7 +144,7 @@ def begun(
     async def whole(bench: Bench) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         clock = Clock()
-        process = await bench.started(replace(SPEC, limits=LIMITS))
+        process = await bench.started(replace(spec, limits=LIMITS))
         await test(Started(bench, counted, alarm, clock, process))
 
     run(whole, cast(Cgroup, counted), cast(OomAlarm, alarm))
@@ -170,6 +179,36 @@ def test_who_sleeps_uses_no_processor_time_and_meets_the_wall(
         assert (await program.ended()).stopped_by == "wall_time"
 
     begun(monkeypatch, test)
+
+
+def test_who_gets_nowhere_after_a_refused_fork_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spinning or asleep; long before its time limit, and not while it still complains."""
+
+    async def test(program: Started) -> None:
+        program.counted.refused, program.counted.there = 1, 7
+        for wall_ms in range(201, 1_400, 201):
+            assert not await program.at(wall_ms, cpu_ms=wall_ms / 2)
+        assert await program.at(1_407, cpu_ms=700)
+        end = await program.ended()
+        assert (end.stopped_by, end.process_limit_hit) == ("processes", True)
+
+    begun(monkeypatch, test, spec=WITHOUT_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("refused", "spec", "signs"), [(0, None, 0), (1, None, 2), (1, SPEC, 0)],
+    ids=["nothing refused", "gets along", "may wait for a person"],
+)  # fmt: skip
+def test_who_is_silent_for_another_reason_is_not_ended(
+    monkeypatch: pytest.MonkeyPatch, refused: int, spec: ProcessSpec | None, signs: int
+) -> None:
+    async def test(program: Started) -> None:
+        program.counted.refused = refused
+        for wall_ms in range(201, 4_800, 201):
+            program.counted.there = 1 + min(wall_ms // 700, signs)
+            assert not await program.at(wall_ms, cpu_ms=0)
+
+    begun(monkeypatch, test, spec=spec or WITHOUT_INPUT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGKILL])

@@ -33,6 +33,12 @@ class CountedCgroup:
     def process_limit_hit(self) -> bool:
         return True
 
+    def refusals(self) -> int:
+        return 2
+
+    def processes_now(self) -> int:
+        return 5
+
 
 class Alarm:
     call: object = None
@@ -46,10 +52,12 @@ def read(meters: Meters) -> list[object]:
         meters.processes_peak(),
         meters.memory_limit_hit(),
         meters.process_limit_hit(),
+        meters.refusals(),
+        meters.processes_now(),
     ]
 
 
-UNKNOWN = [False, None, None, None, False, False]
+UNKNOWN = [False, None, None, None, False, False, 0, None]
 
 
 def test_without_a_cgroup_nothing_is_known() -> None:
@@ -66,7 +74,7 @@ def test_processor_time_counts_from_the_start() -> None:
     meters.set_limits(limits)
     cgroup.used_ns += 2_000_000
     assert cgroup.limits == [(11, 2)]
-    assert read(meters) == [True, 2.0, 7, 3, True, True]
+    assert read(meters) == [True, 2.0, 7, 3, True, True, 2, 5]
 
 
 def test_the_agents_work_counts_from_the_start_of_its_program() -> None:

@@ -49,6 +49,11 @@ LIMITS = Limits()
             "output limit exceeded: more than 1 MiB",
         ),
         (
+            Exit(None, 9, "processes", process_limit_hit=True),
+            "process_limit_exceeded",
+            "process limit exceeded: more than 64 processes",
+        ),
+        (
             Exit(1, None, process_limit_hit=True),
             "process_limit_exceeded",
             "process limit exceeded: more than 64 processes",

@@ -176,6 +176,8 @@ def _stopped(exit_: Exit, limits: Limits) -> tuple[Verdict, str] | None:
         case "output":
             text = f"output limit exceeded: more than {size_text(limits.output_bytes)}"
             return Verdict.OUTPUT_LIMIT_EXCEEDED, text
+        case "processes":
+            return Verdict.PROCESS_LIMIT_EXCEEDED, _processes(limits)
         case None:
             return None
 
@@ -187,8 +189,7 @@ def _limit_hit(exit_: Exit, limits: Limits) -> tuple[Verdict, str] | None:
     if exit_.signal == signal.SIGXCPU:
         return Verdict.TIME_LIMIT_EXCEEDED, _stopped_after(limits.cpu_time_ms, " of CPU time")
     if exit_.process_limit_hit:
-        text = f"process limit exceeded: more than {limits.processes} processes"
-        return Verdict.PROCESS_LIMIT_EXCEEDED, text
+        return Verdict.PROCESS_LIMIT_EXCEEDED, _processes(limits)
     if exit_.workspace_limit_hit or exit_.signal == signal.SIGXFSZ:
         text = f"workspace limit exceeded: more than {size_text(limits.workspace_bytes)}"
         return Verdict.WORKSPACE_LIMIT_EXCEEDED, text
@@ -198,6 +199,10 @@ def _limit_hit(exit_: Exit, limits: Limits) -> tuple[Verdict, str] | None:
 def _stopped_after(limit_ms: int, what: str) -> str:
     seconds = f"{limit_ms / 1000:.1f}" if limit_ms >= 1000 else f"{limit_ms / 1000:g}"
     return f"time limit exceeded: stopped after {seconds} s{what}"
+
+
+def _processes(limits: Limits) -> str:
+    return f"process limit exceeded: more than {limits.processes} processes"
 
 
 def _memory(limits: Limits) -> str:

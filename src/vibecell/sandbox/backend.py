@@ -103,7 +103,8 @@ class Exit:
         exit_code: ``None`` when a signal ended it.
         signal: number of that signal; ``None`` otherwise.
         stopped_by: the limit whose enforcement ended it, or ``cancel`` when
-            ``Process.kill`` did; ``None`` when it ended by itself.
+            ``Process.kill`` did; ``None`` when it ended by itself. ``processes``: it got
+            nowhere after a fork was refused.
         memory_limit_hit: the kernel killed for memory, or the watch did.
         process_limit_hit: a fork was refused by the limit on processes.
         workspace_limit_hit: no byte or inode was left in workspace or /tmp
@@ -117,7 +118,9 @@ class Exit:
 
     exit_code: int | None
     signal: int | None
-    stopped_by: Literal["wall_time", "cpu_time", "memory", "output", "cancel"] | None = None
+    stopped_by: (
+        Literal["wall_time", "cpu_time", "memory", "output", "processes", "cancel"] | None
+    ) = None
     memory_limit_hit: bool = False
     process_limit_hit: bool = False
     workspace_limit_hit: bool = False

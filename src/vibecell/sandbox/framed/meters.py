@@ -87,6 +87,14 @@ class Meters:
         """Whether the kernel has refused a fork; never without cgroup."""
         return self._cgroup is not None and self._cgroup.process_limit_hit()
 
+    def refusals(self) -> int:
+        """How many forks the kernel has refused; 0 without cgroup."""
+        return 0 if self._cgroup is None else self._cgroup.refusals()
+
+    def processes_now(self) -> int | None:
+        """Processes and threads there are; ``None`` without cgroup."""
+        return None if self._cgroup is None else self._cgroup.processes_now()
+
     def tell_of_oom(self, call: Callable[[], None] | None) -> None:
         """Have ``call`` called when the kernel kills for memory (cgroup v1); ``None``: nobody."""
         if self._oom_alarm is not None:

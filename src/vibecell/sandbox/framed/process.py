@@ -30,6 +30,7 @@ from vibecell.sandbox.framed.cell_reports import EndFacts
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.input_credit import InputCredit
 from vibecell.sandbox.framed.meters import Meters
+from vibecell.sandbox.framed.refused_forks import LOOK_S, ForkWatch, Seen
 
 CPUS = os.cpu_count() or 1
 _MIN_CPU_CHECK_S = 0.005
@@ -58,6 +59,7 @@ class FramedProcess:
         self._meters = meters
         self._kill_cell = kill_cell
         self._limits = spec.limits
+        self._input_is_open = bool(spec.interactive)
         self._marks = spec.marks
         self._loop = asyncio.get_running_loop()
         self._started_s = 0.0
@@ -87,6 +89,8 @@ class FramedProcess:
         if self._meters.exist:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._meters.tell_of_oom(lambda: self._stop("memory"))
+            if not self._input_is_open:
+                self._after("forks", LOOK_S, self._check_forks, ForkWatch())
 
     def never_begins(self) -> None:
         """What was to become the program was killed for its memory before it was the program.
@@ -107,7 +111,7 @@ class FramedProcess:
         if not spec.interactive:
             await self.end_stdin()
 
-    def _after(self, name: str, delay_s: float, call: Callable[..., None], *args: str) -> None:
+    def _after(self, name: str, delay_s: float, call: Callable[..., None], *args: object) -> None:
         self._timers[name] = self._loop.call_later(delay_s, call, *args)
 
     def _check_cpu(self) -> None:
@@ -117,6 +121,16 @@ class FramedProcess:
         else:
             delay_s = max(_MIN_CPU_CHECK_S, left_ms / 1000 / CPUS)
             self._after("cpu", delay_s, self._check_cpu)
+
+    def _check_forks(self, watch: ForkWatch) -> None:
+        if self._meters.process_limit_hit() and watch.is_stuck(self._look()):
+            self._stop("processes")
+        else:
+            self._after("forks", LOOK_S, self._check_forks, watch)
+
+    def _look(self) -> Seen:
+        processes = self._meters.processes_now() or 0
+        return Seen(self._meters.refusals(), processes, self._output_bytes)
 
     async def read(self) -> AsyncIterator[Occurrence]:
         """See ``backend.Process.read``."""

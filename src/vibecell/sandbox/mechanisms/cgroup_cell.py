@@ -222,7 +222,15 @@ class Cgroup:
 
     def process_limit_hit(self) -> bool:
         """Whether a fork has been refused since the limits were set."""
-        return self._process_hits() > self._process_hits_before
+        return self.refusals() > 0
+
+    def refusals(self) -> int:
+        """How many forks have been refused since the limits were set."""
+        return self._process_hits() - self._process_hits_before
+
+    def processes_now(self) -> int:
+        """How many processes and threads are in it."""
+        return self._files.read_int(f"{self._pids}/pids.current")
 
     def _process_hits(self) -> int:
         return flat_value(self._files.read(f"{self._pids}/pids.events"), b"max")
@@ -237,7 +245,7 @@ class Cgroup:
         peak = self.processes_peak()
         return (
             (peak is None or peak <= 1)
-            and self._files.read_int(f"{self._pids}/pids.current") == 0
+            and self.processes_now() == 0
             and all(os.stat(each).st_nlink <= _LINKS_OF_A_LEAF for each in self._directories)
             and self._peak_file()[1] == os.O_RDWR
         )
