@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from conformance.cells import QUICK_LIMITS, Cells, Run, docker_host_for, python
+from vibecell.model.execution import SourceFile
 from vibecell.sandbox.backend import ProcessSpec
 
 # an end that comes by itself, and not by these
@@ -38,7 +39,7 @@ ENDS = {
 def cells(request: pytest.FixtureRequest) -> Iterator[Cells]:
     kind = str(request.param)
     host = docker_host_for(kind, request)
-    with Cells(kind, ("python-light", "python-data", "shell"), docker_host=host) as cells:
+    with Cells(kind, ("python-light", "python-data", "node", "shell"), docker_host=host) as cells:
         layers = {layer.name: layer for layer in cells.do(cells.backend.probe()).layers}
         assert layers["cgroup"].enforced
         yield cells
@@ -62,6 +63,24 @@ def test_a_shell_that_tries_again_for_long_is_ended(cells: Cells) -> None:
     spec = ProcessSpec("exec", "main.sh", ("bash", "-c", script), limits=LIMITS)
     run = cells.do(cells.run(spec, "shell"))
     assert run.exit.stopped_by == "processes", run
+    assert run.exit.wall_time_ms < AT_ONCE_MS
+
+
+@pytest.mark.parametrize("processes", [1, 4, 16])
+def test_a_worker_of_node_is_refused_by_whom_counts_it(cells: Cells, processes: int) -> None:
+    """Its process has more threads than that when it is given its program."""
+    source = (
+        "const { Worker } = require('worker_threads');\n"
+        "for (let n = 0; n < 20; n++) new Worker('setInterval(() => 0, 99)', { eval: true });\n"
+    )
+    spec = ProcessSpec(
+        "in_place", "main.js", (), (SourceFile("main.js", source.encode()),),
+        limits=replace(LIMITS, processes=processes),
+    )  # fmt: skip
+    run = cells.do(cells.run(spec, "node"))
+    assert run.exit.process_limit_hit, run
+    assert run.exit.exit_code != 0
+    assert b"ERR_WORKER_INIT_FAILED" in run.stderr or run.exit.stopped_by == "processes", run
     assert run.exit.wall_time_ms < AT_ONCE_MS
 
 

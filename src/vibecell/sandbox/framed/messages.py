@@ -83,7 +83,7 @@ def start_message(
         "entrypoint": spec.entrypoint,
         "argv": list(spec.argv),
         "env": {**env, **terminal, **spec.env},
-        "rlimits": rlimits.rlimits_for(limits, spare_processes=0 if watch else 1),
+        "rlimits": rlimits.rlimits_for(limits, 0 if watch else rlimits.SPARE_PROCESSES),
         "interactive": spec.interactive,
         "columns": spec.columns,
         "rows": spec.rows,

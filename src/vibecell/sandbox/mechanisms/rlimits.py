@@ -15,6 +15,8 @@ from vibecell.model.limits import MIB, Limits
 
 _STACK_SOFT_BYTES, _STACK_HARD_BYTES = 8 * MIB, 64 * MIB
 _PENDING_SIGNALS = 256
+# more than a program that was started ahead has: Node.js has a dozen threads, whatever the limit
+SPARE_PROCESSES = 32
 
 _CONSTANT: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -43,8 +45,8 @@ def rlimits_for(limits: Limits, spare_processes: int = 0) -> dict[str, tuple[int
     escaped it. NPROC counts threads of the cell's uid in its user namespace.
 
     Args:
-        spare_processes: how far NPROC stays above the limit: 1 where a cgroup
-            counts too, so that the cgroup refuses first and tells of it.
+        spare_processes: how far NPROC stays above the limit: ``SPARE_PROCESSES`` where
+            a cgroup counts too, so that the cgroup refuses first and tells of it.
     """
     processes = limits.processes + spare_processes
     cpu_s = -(-limits.cpu_time_ms // 1000) + 1
