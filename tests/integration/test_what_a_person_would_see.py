@@ -99,6 +99,16 @@ def test_labels_have_their_glyphs_whatever_font_is_asked_for(
     assert (answer["verdict"], answer["error"]) == ("accepted", "")
 
 
+@pytest.mark.parametrize("name", ["SimHei", "Malgun Gothic", "IPAexGothic", "Segoe UI Emoji"])
+def test_a_font_of_another_system_is_found(running_service: Service, name: str) -> None:
+    code = (
+        f"import matplotlib.pyplot as plt\nplt.rcParams['font.sans-serif'] = [{name!r}]\n"
+        "plt.title('中文 한글 テスト 😀')\nplt.show()"
+    )
+    answer = execute(running_service, code)
+    assert (shown(answer), answer["error"]) == (["image/png"], "")
+
+
 def test_a_warning_names_the_line_of_the_program(running_service: Service) -> None:
     code = "import matplotlib.pyplot as plt\nplt.title('\\ue0ff')\nplt.show()"
     said = str(execute(running_service, code)["error"])

@@ -120,18 +120,24 @@ def _list_fonts() -> None:
     With ``/image`` as the root: paths in the list are those that a cell sees.
     """
     work = IMAGE / "tmp/fonts"
-    done = subprocess.run(
-        [
-            sys.executable, "-I", "-c", adapted_packages.LIST_FONTS, str(Path("/", _purelib())),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={"MPLCONFIGDIR": str(Path("/", work.relative_to(IMAGE)))},
-        preexec_fn=lambda: os.chroot(IMAGE),
-        cwd="/",
-        check=True,
-    )  # fmt: skip
-    shutil.rmtree(work)
+    try:
+        done = subprocess.run(
+            [
+                sys.executable, "-I", "-c", adapted_packages.LIST_FONTS, str(Path("/", _purelib())),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={"MPLCONFIGDIR": str(Path("/", work.relative_to(IMAGE)))},
+            preexec_fn=lambda: os.chroot(IMAGE),
+            cwd="/",
+            check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        # an interpreter that is not in the image is found, and said, when all of it is there
+        print(f"{SAYS}fonts cannot be listed ahead, so each cell will do it", flush=True)
+        return
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     target = IMAGE / adapted_packages.FONT_LIST
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(done.stdout)

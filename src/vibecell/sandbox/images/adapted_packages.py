@@ -94,15 +94,41 @@ START_LINE = "import sys, vibecell_streams; sys.modules.pop('vibecell_streams').
 _START = "vibecell_streams.pth"
 _BUILTIN = "vibecell_display.pth"
 _BUILTIN_LINE = (
-    "import builtins; builtins.display = lambda *objects, **options:"
-    " __import__('vibecell_display').display(*objects, **options)\n"
+    r'import builtins; exec("def display(*objects, **options):\n    import vibecell_display\n'
+    r'    vibecell_display.display(*objects, **options)", {"__name__": "builtins"}, vars(builtins))'
+    "\n"
 )
-#: Writes the list of all fonts to standard output.
-LIST_FONTS = """
-import json, sys
+# Fonts that programs ask for because their authors' systems have them.
+_ALSO_CALLED = {
+    "WenQuanYi Micro Hei": (
+        "Apple SD Gothic Neo", "AppleGothic", "Arial Unicode MS", "Batang", "DengXian", "Dotum",
+        "FangSong", "Gulim", "Heiti SC", "Heiti TC", "Hiragino Kaku Gothic Pro",
+        "Hiragino Kaku Gothic ProN", "Hiragino Maru Gothic Pro", "Hiragino Sans",
+        "Hiragino Sans GB", "IPAGothic", "IPAPGothic", "IPAexGothic", "KaiTi", "MS Gothic",
+        "MS Mincho", "MS PGothic", "Malgun Gothic", "Meiryo", "Microsoft JhengHei",
+        "Microsoft YaHei", "NSimSun", "NanumBarunGothic", "NanumGothic", "NanumMyeongjo",
+        "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans CJK SC", "Noto Sans CJK TC",
+        "Noto Sans JP", "Noto Sans KR", "Noto Sans SC", "Noto Sans TC", "Noto Serif CJK JP",
+        "Noto Serif CJK KR", "Noto Serif CJK SC", "Noto Serif CJK TC", "PMingLiU", "PingFang HK",
+        "PingFang SC", "PingFang TC", "STFangsong", "STHeiti", "STKaiti", "STSong", "STXihei",
+        "SimHei", "SimSun", "Songti SC", "Source Han Sans CN", "Source Han Sans JP",
+        "Source Han Sans SC", "TakaoGothic", "TakaoPGothic", "VL Gothic", "VL PGothic",
+        "WenQuanYi Zen Hei", "Yu Gothic", "Yu Mincho", "YuGothic",
+    ),
+    "Noto Emoji": ("Apple Color Emoji", "Noto Color Emoji", "Segoe UI Emoji", "Segoe UI Symbol"),
+}  # fmt: skip
+#: Writes the list of all fonts to standard output; is told where packages are.
+LIST_FONTS = f"""
+import dataclasses, json, sys
 sys.path.insert(0, sys.argv[1])
 from matplotlib import font_manager
-json.dump(font_manager.fontManager, sys.stdout, cls=font_manager._JSONEncoder)
+manager, called = font_manager.fontManager, {_ALSO_CALLED!r}
+manager.ttflist += [
+    dataclasses.replace(font, name=name)
+    for font in manager.ttflist
+    for name in called.get(font.name, ())
+]
+json.dump(manager, sys.stdout, cls=font_manager._JSONEncoder)
 """
 
 
