@@ -261,8 +261,8 @@ def test_what_a_program_can_write_to_is_small_and_starts_nothing(
     assert (special["mode"], special["ptmxmode"], special["max"]) == ("620", "666", "16")
     kib = workspace_mib * 1024
     for place, size_kib, inodes in (
-        ("/workspace", kib, max(256, workspace_mib * 64)),
-        ("/tmp", kib, max(256, workspace_mib * 64)),
+        ("/workspace", kib, max(4608, workspace_mib * 64)),
+        ("/tmp", kib, max(4608, workspace_mib * 64)),
         ("/dev/shm", 16 * 1024, 1024),
         ("/run", 64, 16),
     ):
