@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { browser, isRunning, look, open as openAt, perform, PHONE, screen, until, untilScreen, verdict, visit as visitAt } from "./person.mjs";
+import { browser, isRunning, look, open as openAt, perform, PHONE, screen, until, untilScreen, verdict, visit as visitAt, wanted } from "./person.mjs";
 import { Wire } from "./wire.mjs";
 
 const [, , serviceUrl, name, folder, more = "{}"] = process.argv;
@@ -313,6 +313,27 @@ print("to stderr", file=sys.stderr)
     assert.ok((await screen(page)).includes("asks"), "its output stays");
     await picture(page, "away-too-long");
     wire.close();
+  },
+
+  async a_table_is_a_table_and_never_more() {
+    wanted.push(/Executing inline event handler/); // already where it is parsed, a handler is stopped
+    const hostile = `<!doctype html><p>words <b>bold</b><script>document.title = "x"</script><img src=x onerror="document.title = 'y'"><a href="javascript:1" onclick="1">link</a><style>*{display:none}</style><iframe src="/"></iframe><table onmouseover="1" style="position:fixed"><tr><td colspan="2" id="h">cell</td></tr></table><svg><script>1</script></svg><form action="/"><input><button>b</button></form>`;
+    const page = await open({
+      code: `import pandas as pd
+from vibecell_display import display
+display({"text/html": pd.DataFrame({"name": ["Ada", "Grace"], "born": [1815, 1906]})._repr_html_(), "text/plain": "no"})
+display({"text/html": ${JSON.stringify(hostile)}})
+display({"text/plain": "only <i>text</i>"})
+`,
+    });
+    await page.click("button.run");
+    await page.locator(".card pre", { hasText: "only <i>text</i>" }).waitFor();
+    await page.locator(".card").first().locator("td", { hasText: "Grace" }).waitFor();
+    const made = await page.locator(".card").nth(1).innerHTML();
+    assert.equal(made, '<p>words <b>bold</b>link</p><table><tbody><tr><td colspan="2">cell</td></tr></tbody></table>b');
+    assert.equal(await page.title(), "Vibecell");
+    await verdict(page);
+    await picture(page, "tables");
   },
 
   async live_connections_that_are_held_back_are_told() {

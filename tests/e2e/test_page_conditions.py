@@ -46,6 +46,7 @@ def _performed(scenario: str, url: str, folder: Path, **more: object) -> None:
         "a_lost_connection_comes_back_with_nothing_lost_or_twice",
         "who_is_offline_is_told_and_goes_on_afterwards",
         "a_connection_that_is_away_too_long_is_told",
+        "a_table_is_a_table_and_never_more",
         "live_connections_that_are_held_back_are_told",
         "input_of_which_nothing_was_heard_is_told",
         "two_tabs_keep_their_own_programs",

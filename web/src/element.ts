@@ -4,12 +4,12 @@
  * Owns the state of one run at a time. Attribute: `language`, shown first.
  */
 
-import { ApiError, fetchLanguages } from "./api";
 import { Run, type RunListener } from "./connection";
 import { icon, ICONS } from "./dom";
 import { Editor } from "./editor";
 import { Exhibits } from "./exhibits";
-import { askForKey, explainKey } from "./keydialog";
+import { askForKey } from "./keydialog";
+import { findLanguages } from "./languages";
 import { type Layout, layout } from "./layout";
 import { Notice } from "./notice";
 import { Page } from "./page";
@@ -24,8 +24,6 @@ import * as theme from "./theme";
 /** A person who is asked something needs longer than a program alone; a
  * deployment that does not grant it is asked again for its default. */
 const CONVERSATION_MS = 120_000;
-const RETRY_LANGUAGES_MS = 3000;
-const RETRY_FORBIDDEN_MS = 30_000;
 const SAVE_SEQ_MS = 250;
 const NOTICE_MS = 5000;
 const NARROW = matchMedia("(max-width: 820px)");
@@ -161,32 +159,8 @@ export class VibeCell extends HTMLElement {
     else if (kept !== null) this.resume(kept.id, kept.seq);
   }
 
-  /** Asks until the server answers; a key only if it wants one. */
-  private async findLanguages(): Promise<Language[]> {
-    for (;;) {
-      try {
-        const found = await fetchLanguages();
-        this.parts.key.hidden = storage.key() === null;
-        return found;
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        const { problem } = error;
-        if (problem.status === 401 || problem.status === 429) await this.getKey(problem);
-        else {
-          const again = problem.status === 403 ? "" : " Trying again…";
-          this.say(problem.status === 403 ? explainKey(problem, false) : `${error.message}.${again}`, "bad");
-          await new Promise((resolve) => setTimeout(resolve, problem.status === 403 ? RETRY_FORBIDDEN_MS : RETRY_LANGUAGES_MS));
-        }
-      }
-    }
-  }
-
-  /** Asks for a key until there is one that the server takes. */
-  private async getKey(reason: Problem): Promise<void> {
-    const { key } = this.parts;
-    this.say("An API key is needed", "bad");
-    key.hidden = false;
-    while (!(await askForKey(reason))) await new Promise((resolve) => key.addEventListener("click", resolve, { once: true }));
+  private findLanguages(): Promise<Language[]> {
+    return findLanguages(this.parts.key, (words, tone) => this.say(words, tone));
   }
 
   private start(): void {

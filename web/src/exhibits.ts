@@ -1,15 +1,21 @@
-/** What a run leaves beside its text: pictures as they come, files at its end. */
+/** What a run leaves beside its text: pictures and tables as they come, files at its end. */
 
 import { h, icon, ICONS } from "./dom";
+import { safeMarkup } from "./markup";
 import type { OmittedFile, OutputFile } from "./protocol";
 import { formatBytes } from "./verdict";
 
-const PICTURES = ["image/png", "image/jpeg", "image/svg+xml"] as const;
-const MAX_PICTURES = 64;
+const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"] as const;
+/** What is shown of a display that has no picture: the first of these, as text but for the first. */
+const TEXTS = ["text/html", "text/markdown", "text/plain", "text/latex", "application/json"];
+const MAX_DISPLAYS = 64;
+const MAX_TEXT_CHARACTERS = 100_000;
 
 const EXTENSIONS: Record<(typeof PICTURES)[number], string> = {
   "image/png": "png",
   "image/jpeg": "jpg",
+  "image/gif": "gif",
+  "image/webp": "webp",
   "image/svg+xml": "svg",
 };
 
@@ -40,9 +46,10 @@ function bytes(base64: string): Uint8Array<ArrayBuffer> | null {
 
 export class Exhibits {
   readonly element = h("div", { class: "exhibits", hidden: true });
-  private readonly gallery = h("ul", { class: "gallery", "aria-label": "Pictures", hidden: true });
+  private readonly gallery = h("ul", { class: "gallery", "aria-label": "Pictures and tables", hidden: true });
   private readonly files = h("ul", { class: "files", "aria-label": "Files the program left", hidden: true });
   private urls: string[] = [];
+  private pictures = 0;
   private readonly viewer = h("dialog", { class: "viewer", "aria-label": "Picture" });
 
   constructor() {
@@ -53,21 +60,36 @@ export class Exhibits {
   clear(): void {
     for (const url of this.urls) URL.revokeObjectURL(url);
     this.urls = [];
+    this.pictures = 0;
     this.gallery.replaceChildren();
     this.files.replaceChildren();
     this.element.hidden = this.gallery.hidden = this.files.hidden = true;
   }
 
-  /** Shows the first picture type the display offers, if any. */
+  /** Shows the first picture that the display offers, else the first text. */
   display(data: Record<string, string>): void {
-    const type = PICTURES.find((name) => typeof data[name] === "string");
-    if (type === undefined || this.gallery.childElementCount >= MAX_PICTURES) return;
-    const content = data[type] ?? "";
+    if (this.gallery.childElementCount >= MAX_DISPLAYS) return;
+    const picture = PICTURES.find((name) => typeof data[name] === "string");
+    const text = TEXTS.find((name) => typeof data[name] === "string");
+    if (picture !== undefined) this.showPicture(picture, data[picture] ?? "");
+    else if (text !== undefined) this.showText(text, data[text] ?? "");
+  }
+
+  private showText(type: string, content: string): void {
+    const shown = type === "text/html" ? safeMarkup(content) : h("pre", {}, content.slice(0, MAX_TEXT_CHARACTERS));
+    const number = this.gallery.childElementCount + 1;
+    const card = h("div", { class: "card", role: "group", tabindex: "0", "aria-label": `Display ${number} made by the program` });
+    card.append(shown);
+    this.gallery.append(h("li", {}, card));
+    this.element.hidden = this.gallery.hidden = false;
+  }
+
+  private showPicture(type: (typeof PICTURES)[number], content: string): void {
     // As <img> an SVG runs no script and fetches nothing.
     const body = type === "image/svg+xml" ? content : bytes(content);
     if (body === null) return;
     const url = this.url(new Blob([body], { type }));
-    const number = this.gallery.childElementCount + 1;
+    const number = (this.pictures += 1);
     const name = `figure-${number}.${EXTENSIONS[type]}`;
     const picture = h("img", { src: url, alt: `Picture ${number} made by the program` });
     const save = h("a", { class: "save", href: url, download: name, "aria-label": `Download ${name}` }, icon(ICONS.download));
