@@ -169,7 +169,12 @@ JAVASCRIPT = """
 console.log('y'.repeat(400000));
 console.error('z'.repeat(400000));
 """
-JAVASCRIPT_ENDS = ("process.exit(0)", "process.kill(process.pid, 9)", "process.abort()", "for (;;);")
+JAVASCRIPT_ENDS = (
+    "process.exit(0)",
+    "process.kill(process.pid, 9)",
+    "process.abort()",
+    "for (;;);",
+)
 
 
 def test_what_node_printed_before_its_end_is_whole(cells: Cells) -> None:
