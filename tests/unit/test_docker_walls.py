@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
@@ -61,6 +62,13 @@ async def walls_of(
         yield walls
     finally:
         await walls.close()
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one, since a socket has its name below it. Source: unix(7), 107 bytes"""
+    with tempfile.TemporaryDirectory(prefix="vibecell-test-") as name:
+        yield Path(name)
 
 
 def containers_asked_for(

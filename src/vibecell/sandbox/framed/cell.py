@@ -79,15 +79,16 @@ class FramedCell:
         fed_bytes = len(spec.stdin) if feeds_early else 0
         process = FramedProcess(self._channel, self._meters, self.kill, spec, fed_bytes)
         deadline_s = self._loop.time() + START_DEADLINE_S
+        sent_ns = started_ns = time.monotonic_ns()
         try:
             self._meters.set_limits(spec.limits)
-            sent_ns = time.monotonic_ns()
             async with asyncio.timeout_at(deadline_s):
                 order = orders.start(spec, self._start_message(spec), feeds_early)
                 await self._channel.send(order)
             self._collects = spec.collects
             spec.marks.note("start")
             started = await self._expect(frames.STARTED, deadline_s)
+            started_ns = cell_reports.started_ns(started, sent_ns, time.monotonic_ns())
         except TimeoutError as error:
             raise SandboxFailure("start the program", "the cell does not answer") from error
         except (OSError, SandboxFailure) as error:
@@ -98,7 +99,7 @@ class FramedCell:
             else:
                 raise
         self._process = process
-        process.run_clocks(cell_reports.started_ns(started, sent_ns, time.monotonic_ns()))
+        process.run_clocks(started_ns)
         self._note_birth(spec.marks)
         if not feeds_early:
             process.feed(spec)
