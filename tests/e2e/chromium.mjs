@@ -18,10 +18,13 @@ const OPTIONS = {
   args: FLAGS,
 };
 
-/** The browser that all tests share, where there is one (browser_server.mjs); else one of one's own. */
-export const launch = () => {
+/** A browser of one's own, for what may end it. */
+export const launch = () => chromium.launch(OPTIONS);
+
+/** The browser that tests share, where there is one (browser_server.mjs); else one of one's own. */
+export const join = () => {
   const shared = process.env.SHARED_TEST_BROWSER;
-  return shared === undefined ? chromium.launch(OPTIONS) : chromium.connect(shared);
+  return shared === undefined ? launch() : chromium.connect(shared);
 };
 
 export const launchServer = () => chromium.launchServer({ ...OPTIONS, host: "127.0.0.1" });

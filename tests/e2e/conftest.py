@@ -35,9 +35,10 @@ def browser_is_there() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_browser(browser_is_there: None) -> Iterator[None]:
-    """Starting a browser takes longer than most of what is done with it: all share one.
+    """Starting a browser takes longer than most of what a person does with it: they share one.
 
-    What a test does in it is in windows of its own, without what others keep.
+    What a test does in it is in windows of its own, without what others keep. Pages that may
+    end a browser are tried in one of their own.
     """
     command = ["node", str(Path(__file__).with_name("browser_server.mjs"))]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -5,13 +5,13 @@
  * {ok, error, foreign, violations, seen}, which the pytest files judge.
  */
 import assert from "node:assert/strict";
-import { launch } from "./chromium.mjs";
+import { join } from "./chromium.mjs";
 
 export const TIMEOUT_MS = 15_000;
 export const DESKTOP = { viewport: { width: 1440, height: 900 } };
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
-export const browser = await launch();
+export const browser = await join();
 const origins = new Set();
 const foreign = [];
 const violations = [];
