@@ -480,6 +480,43 @@ class TestTerminal:
         assert "'zwölf'".encode() in seen.stdout
         assert b"EOFError" in seen.stdout
 
+    def test_end_of_input_in_mid_line_and_for_later_readers(self, cells: Cells) -> None:
+        source = (
+            "import subprocess, sys\n"
+            "read = sys.stdin.read()\n"
+            "print('\\nall:', repr(read), flush=True)\n"
+            "print('again:', repr(sys.stdin.read()), flush=True)\n"
+            "subprocess.run('cat; wc -c; read x; echo $?', shell=True)\n"
+            "try: input()\n"
+            "except EOFError: print('nothing to ask')\n"
+        )
+
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                process = await cell.start(python(source, interactive=True))
+                await process.write_stdin("line\nno newlinö".encode())
+                await process.end_stdin()
+                return await gather(process)
+
+        said = cells.do(work()).stdout.decode().splitlines()
+        assert said[-5:] == [
+            "all: 'line\\nno newlinö'", "again: ''", "0", "1", "nothing to ask"
+        ]  # fmt: skip
+
+    def test_it_edits_lines_by_character_and_takes_long_ones(self, cells: Cells) -> None:
+        source = "print(ascii(input())); print(len(input()))"
+
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                process = await cell.start(python(source, interactive=True))
+                await process.write_stdin("cafée\x7f\x7f\x7f漢\x7f\n".encode())
+                await process.write_stdin(b"n" * 10_000 + b"\n")
+                return await gather(process)
+
+        said = cells.do(work()).stdout
+        assert b"'ca'\r\n" in said
+        assert said.splitlines()[-1] == b"10000"
+
 
 @real_backends
 class TestSurroundings:

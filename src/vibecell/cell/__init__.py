@@ -21,7 +21,8 @@ mounts.py            the cell's own file systems
 memory_files.py      where programs look for their memory limit
 kernel.py            system calls, recorded once and replayed in every cell
 
-streams.py           standard streams, terminal, and the way of displays
+streams.py           standard streams, and the way of displays
+pseudo_terminal.py   the program's terminal: its size, typing, the end of input
 displays.py          where one display ends and the next begins
 workspace.py         files in and out
 watch.py             samples of what is used, where no cgroup counts

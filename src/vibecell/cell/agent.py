@@ -15,6 +15,7 @@ left, drain what is still in the pipes, and send EXIT.
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ import runner
 import streams
 import watch
 from inner_wall import InnerWall
+from pseudo_terminal import PseudoTerminal
 from workspace import Workspace
 
 HELLO = frames.encode_control(frames.HELLO, {"protocol": frames.PROTOCOL_VERSION})
@@ -128,16 +130,18 @@ class Agent:
                 else:
                     self._streams.handle(fd)
             self._streams.go_on()
+            self._streams.look_after()
             self._reap()
             self._sample()
             if self._exit_status is not None:
                 self._finish(self._exit_status)
 
     def _timeout_ms(self) -> int | None:
-        rest_ms = self._streams.rest_left_ms()
-        if self._start is None or not self._setup.watch:
-            return rest_ms
-        return watch.INTERVAL_MS if rest_ms is None else min(rest_ms, watch.INTERVAL_MS)
+        waits = [watch.INTERVAL_MS] if self._start and self._setup.watch else []
+        for wait_ms in (self._streams.rest_left_ms(), self._streams.wait_ms()):
+            if wait_ms is not None:
+                waits.append(math.ceil(wait_ms))
+        return min(waits, default=None)
 
     # what the engine says
 
@@ -189,10 +193,11 @@ class Agent:
             mounts.resize_workspace(start.workspace_bytes)
         if start.memory_bytes != self._setup.memory_bytes:
             memory_files.tell_limit(start.memory_bytes, self._uid)
-        master = slave = None
+        slave = terminal = None
         if start.interactive:
             master, slave = mounts.open_terminal()
-            streams.set_size(master, start.columns, start.rows)
+            terminal = PseudoTerminal(master, slave)
+            terminal.set_up(start.columns, start.rows)
         self._wall.restrict_agent(self._uid)
         if self._needs_other_runner(start) and self._respawn():
             return True
@@ -204,9 +209,7 @@ class Agent:
         began = frames.STARTED_AT.pack(time.monotonic_ns())
         self._runner.start(message, slave)
         self._send(frames.STARTED, began)
-        if slave is not None:
-            os.close(slave)
-        self._streams.attach(self._runner, master)
+        self._streams.attach(self._runner, terminal)
         return False
 
     def _needs_other_runner(self, start: messages.Start) -> bool:

@@ -10,25 +10,22 @@ there is room for, so a control is heard whatever the program reads.
 
 import contextlib
 import errno
-import fcntl
 import math
 import os
 import select
-import struct
-import termios
 import time
 from collections.abc import Callable
 
 import displays
 import frames
 import runner
+from pseudo_terminal import PseudoTerminal
 
 CHUNK_BYTES = 64 * 1024
 READ_EVENTS = select.POLLIN | select.POLLHUP | select.POLLERR
 REST_MS = 4
 _LITTLE_BYTES = 16 * 1024
 _MAX_DRAINED_CHUNKS = 16
-_END_OF_TRANSMISSION = b"\x04"
 
 
 class Streams:
@@ -58,21 +55,21 @@ class Streams:
         self._pending_stdin = bytearray()
         self._untold_bytes = 0
         self._eof_requested = False
-        self._terminal: int | None = None
+        self._terminal: PseudoTerminal | None = None
 
     def connect(self, display: int) -> None:
         """Take the display FIFO's read end."""
         self._display = display
 
-    def attach(self, program: runner.Runner, terminal: int | None) -> None:
-        """Begin with a program: its pipes, or the master of its terminal."""
+    def attach(self, program: runner.Runner, terminal: PseudoTerminal | None) -> None:
+        """Begin with a program: its pipes, or its terminal."""
         self._terminal = terminal
         self._eof_requested = False
         if terminal is not None:
             for fd in (program.stdin, program.stdout, program.stderr):
                 os.close(fd)
-            self._outputs = {terminal: frames.STDOUT}
-            self._stdin = os.dup(terminal)
+            self._outputs = {terminal.master: frames.STDOUT}
+            self._stdin = os.dup(terminal.master)
         else:
             self._outputs = {program.stdout: frames.STDOUT, program.stderr: frames.STDERR}
             self._stdin = program.stdin
@@ -129,7 +126,7 @@ class Streams:
     def _write_pending(self, stdin: int) -> None:
         try:
             while self._pending_stdin:
-                self._has_left(os.write(stdin, self._pending_stdin))
+                self._has_left(self._write(stdin, self._pending_stdin))
         except BlockingIOError:
             return
         except OSError as error:
@@ -137,6 +134,9 @@ class Streams:
                 raise
             self._has_left(len(self._pending_stdin))  # nobody will ever read it
             self._eof_requested |= self._terminal is None
+
+    def _write(self, stdin: int, data: bytearray) -> int:
+        return os.write(stdin, data) if self._terminal is None else self._terminal.type(data)
 
     def _has_left(self, size_bytes: int) -> None:
         """Make room, and tell of it before the engine may need it: not of every key."""
@@ -149,8 +149,7 @@ class Streams:
     def _end_input(self, stdin: int) -> None:
         if self._terminal is not None:
             self._eof_requested = False
-            with contextlib.suppress(OSError):
-                os.write(stdin, _END_OF_TRANSMISSION)
+            self._terminal.end_input()
             return
         os.close(stdin)
         self._stdin = None
@@ -210,21 +209,33 @@ class Streams:
     def resize(self, columns: int, rows: int) -> None:
         """Set the terminal's size, which tells the program by SIGWINCH."""
         if self._terminal is not None:
-            set_size(self._terminal, columns, rows)
+            self._terminal.resize(columns, rows)
 
     def foreground_group(self) -> int | None:
         """The process group that has the terminal; ``None`` without one."""
         if self._terminal is None:
             return None
         with contextlib.suppress(OSError):
-            return os.tcgetpgrp(self._terminal) or None
+            return self._terminal.foreground_group() or None
         return None
+
+    def wait_ms(self) -> float | None:
+        """How long until ``look_after`` has something to do; ``None``: nothing."""
+        wait_s = None if self._terminal is None else self._terminal.wait_s()
+        return None if wait_s is None else max(0.0, wait_s * 1000)
+
+    def look_after(self) -> None:
+        """Tell who reads from the terminal that its input has ended."""
+        if self._terminal is not None:
+            self._terminal.tell_of_end()
 
     # the end
 
     def finish(self) -> None:
         """Drain what pipes still hold, once nobody can write; let them go."""
         self._resting = None
+        if self._terminal is not None:
+            self._terminal.let_go_of_slave()
         for fd in self._outputs:
             left = _MAX_DRAINED_CHUNKS
             while left and self._relay(fd):
@@ -244,8 +255,3 @@ class Streams:
     def _forget(self, fd: int) -> None:
         with contextlib.suppress(KeyError):
             self._poll.unregister(fd)
-
-
-def set_size(terminal: int, columns: int, rows: int) -> None:
-    """Set a terminal's size. Source: ioctl_tty(2), TIOCSWINSZ."""
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

@@ -47,7 +47,7 @@ OURS = (
     *("zygote", "agent", "runner", "streams", "workspace", "watch", "mounts", "messages"),
     *("frames", "confine", "kernel", "inner_wall", "forking", "ending", "rehearsal", "nesting"),
     *("displays", "recording", "renewal", "shelf", "sitecustomize", "memory_files"),
-    "vibecell_streams",
+    *("pseudo_terminal", "vibecell_streams"),
 )
 
 
