@@ -27,10 +27,10 @@ from conformance.cells import (
     docker_host_for,
     empty_cgroups,
     gather,
-    host_mounts,
     python,
     until,
 )
+from host import host_mounts
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.execution import MAX_FILES, MAX_PATH_FOLDERS, SourceFile
 from vibecell.model.limits import Limits

@@ -43,10 +43,10 @@ from conformance.cells import (
     descendants,
     docker_host_for,
     empty_cgroups,
-    host_mounts,
     oldest_ticks,
     pid_namespaces,
 )
+from host import host_mounts
 from vibecell.model.execution import SourceFile, validate_path
 from vibecell.sandbox.backend import ProcessSpec
 from vibecell.sandbox.mechanisms import cgroup_stock
