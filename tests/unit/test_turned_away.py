@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,7 @@ OFFER = Offer((Language("x", "X", "1", (), "main", "exec", profiles=(WarmProfile
 
 def test_the_hint_tells_of_seconds_and_never_of_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr(admission_module.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(admission_module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
 
     async def scenario() -> None:
         admission = Admission(1, 0)

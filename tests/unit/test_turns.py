@@ -6,8 +6,10 @@ at which somebody else became ready and the moment at which that one was served.
 
 import socket as plain_sockets
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -207,7 +209,10 @@ def test_one_that_sends_all_the_time_does_not_stop_everybody(
 
 def moving(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     now_s = [1000.0]
-    monkeypatch.setattr(turns.time, "monotonic", lambda: now_s[0])
+    # not the clock of all: other threads of this process look at it
+    monkeypatch.setattr(
+        turns, "time", SimpleNamespace(monotonic=lambda: now_s[0], perf_counter=time.perf_counter)
+    )
 
     def pass_by(seconds: float) -> None:
         now_s[0] += seconds

@@ -27,6 +27,7 @@ import os
 import socket
 
 import confine
+import forking
 import mounts
 from inner_wall import HOSTNAME
 
@@ -88,7 +89,8 @@ def finish_outer_wall(control: socket.socket, is_container: bool) -> None:
         if control.recv(_MAX_MESSAGE_BYTES) != b'{"mapped":true}':
             raise ValueError("no ids were mapped")
     confine.unshare(confine.CLONE_NEWNS | confine.CLONE_NEWPID)
-    child = os.fork()
+    # hooks of the interpreter are for programs: they begin a thread, which no fork would have
+    child = forking.fork_bare()
     if child:
         control.close()
         os.waitpid(child, 0)

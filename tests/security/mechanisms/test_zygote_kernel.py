@@ -26,7 +26,8 @@ control.settimeout(20)
 zygote_pid = os.fork()
 if zygote_pid == 0:
     control.close()
-    import recording, zygote
+    import memory_files, recording, zygote
+    memory_files.lead_to_limit = lambda: None  # there is no wall here, whose /sys it could cover
     give_up_root()
     sys.path.append(os.environ['TMPDIR'])
     os.environ['VIBECELL_CONTROL_FD'] = str(there.detach())
