@@ -168,6 +168,27 @@ class TestStreams:
 
         assert b"typed" in cells.do(work())
 
+    def test_input_stays_open_without_a_terminal(self, cells: Cells) -> None:
+        """Nothing is echoed, and a line is as long as it is."""
+
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                source = "print('ready')\nprint(input())\nprint(input())\nprint(input())"
+                process = await cell.start(python(source, interactive="pipe"))
+                seen = Gathered()
+                await until(process, b"ready", seen)
+                await process.write_stdin(b"short\n")
+                await until(process, b"short\n", seen)
+                await process.write_stdin(b"n" * 100_000 + b"\nin mid-line")
+                await process.resize(10, 10)
+                await process.end_stdin()
+                return await gather(process, seen)
+
+        seen = cells.do(work())
+        assert seen.stdout == b"ready\nshort\n" + b"n" * 100_000 + b"\nin mid-line\n"
+        assert seen.stderr == b""
+        assert seen.exits[0].exit_code == 0
+
     def test_output_arrives_as_it_is_printed(self, cells: Cells) -> None:
         async def work() -> float:
             async with cells.cell() as cell:
@@ -479,6 +500,23 @@ class TestTerminal:
         seen = cells.do(work())
         assert "'zwölf'".encode() in seen.stdout
         assert b"EOFError" in seen.stdout
+
+    def test_none_where_input_is_a_pipe(self, cells: Cells) -> None:
+        source = (
+            "import os, sys\nprint([os.isatty(n) for n in range(3)], os.environ.get('TERM'))\n"
+            "print('apart', file=sys.stderr)\nprint(repr(sys.stdin.read()))"
+        )
+
+        async def work() -> Gathered:
+            async with cells.cell() as cell:
+                process = await cell.start(python(source, interactive="pipe"))
+                await process.write_stdin(b"\x03\x04 as they are")
+                await process.end_stdin()
+                return await gather(process)
+
+        seen = cells.do(work())
+        assert seen.stdout == b"[False, False, False] None\n'\\x03\\x04 as they are'\n"
+        assert seen.stderr == b"apart\n"
 
     def test_end_of_input_in_mid_line_and_for_later_readers(self, cells: Cells) -> None:
         source = (

@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from host import lacking
 from vibecell.languages.catalogue import Catalogue, Description, describe
@@ -47,6 +48,25 @@ BROKEN = {
     "javascript": ("console.log('a'", "SyntaxError"),
     "bash": ("if then", "syntax error"),
 }
+
+
+LENGTHS = {
+    "python": "import sys\nfor line in sys.stdin: print(len(line), flush=True)",
+    "javascript": "require('readline').createInterface({ input: process.stdin })"
+                  ".on('line', (line) => console.log(line.length + 1))",
+    "bash": "while IFS= read -r line; do echo $((${#line} + 1)); done",
+}  # fmt: skip
+SIZE = {
+    "python": "import os\nprint(*os.get_terminal_size())",
+    "javascript": "console.log(`${process.stdout.columns} ${process.stdout.rows}`)",
+    "bash": "read rows columns < <(stty size); echo $columns $rows",
+}
+ASKED_AGAIN = {
+    "python": "import sys\nprint(repr(sys.stdin.read())); print(repr(sys.stdin.read()))",
+    "javascript": "process.stdin.on('data', (data) => console.log(JSON.stringify(String(data))))\n"
+                  "  .on('end', () => console.log('\\'\\''))",
+    "bash": "echo \"'$(cat)'\"; echo \"'$(cat)'\"",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +215,63 @@ def test_a_missing_package_is_named(service_url: str) -> None:
 def test_a_page_is_shown_and_not_executed(service_url: str) -> None:
     answer = execute(service_url, language="html", code="<h1>Hello</h1>")
     assert answer["success"] is True
+
+
+def converse(url: str, *script: tuple[str, dict[str, Any]], **body: Any) -> dict[str, Any]:
+    """Send each control once a text has been printed since the one before; return the result."""
+    stream = f"{url.replace('http', 'ws', 1)}/v1/executions/stream"
+    with connect(stream, proxy=None) as websocket:
+        websocket.send(json.dumps({"type": "execute", **body}))
+        left, said = list(script), ""
+        while True:
+            while left and left[0][0] in said:
+                said = ""
+                websocket.send(json.dumps(left.pop(0)[1]))
+            event = json.loads(websocket.recv(30))
+            if event["type"] == "stream":
+                said += event["data"]
+            if event["type"] == "finished":
+                result: dict[str, Any] = event["result"]
+                return result
+
+
+def typed(text: str) -> dict[str, Any]:
+    return {"type": "stdin", "data": text}
+
+
+@each
+def test_a_program_talks_to_a_program(service_url: str, description: Description) -> None:
+    """Without a terminal: a line is as long as it is, and an answer comes while input is open."""
+    name = description.language.name
+    result = converse(
+        service_url,
+        ("6\n", typed("x" * 9 + "\n")),
+        ("10\n", typed("x" * 99_999 + "\n")),
+        ("100000\n", {"type": "end_of_input"}),
+        language=name, code=LENGTHS[name], interactive="pipe", stdin="first\n",
+    )  # fmt: skip
+    assert (result["verdict"], result["stdout"]) == ("accepted", "6\n10\n100000\n")
+
+
+@each
+def test_a_terminal_has_its_size_from_the_start(service_url: str, description: Description) -> None:
+    name = description.language.name
+    result = converse(
+        service_url, language=name, code=SIZE[name], interactive=True, columns=132, rows=43
+    )
+    assert (result["verdict"], result["stdout"]) == ("accepted", "132 43\r\n")
+
+
+@each
+def test_the_input_of_a_terminal_ends_in_mid_line(
+    service_url: str, description: Description
+) -> None:
+    name = description.language.name
+    result = converse(
+        service_url,
+        ("", typed("no newline")),
+        ("no newline", {"type": "end_of_input"}),
+        language=name, code=ASKED_AGAIN[name], interactive=True,
+    )  # fmt: skip
+    said = result["stdout"].removeprefix("no newline").replace('"', "'").split()
+    assert (result["verdict"], said) == ("accepted", ["'no", "newline'", "''"]), result

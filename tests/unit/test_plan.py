@@ -222,6 +222,13 @@ def test_a_warm_program_is_not_used_for_a_terminal() -> None:
     assert stage.spec.mode == "in_place"
 
 
+def test_it_is_used_where_input_stays_open_without_one() -> None:
+    (stage,) = plan("console.log(1)", "javascript", interactive="pipe").stages
+    assert (stage.spec.mode, stage.spec.has_terminal) == ("in_place", False)
+    (stage,) = plan("print(1)", interactive=True, columns=132, rows=43).stages
+    assert (stage.spec.has_terminal, stage.spec.columns, stage.spec.rows) == (True, 132, 43)
+
+
 PLACED = replace(
     CATALOGUE["python"],
     version="3.12.0",

@@ -217,6 +217,11 @@ def test_unknown_fields_are_refused_by_name() -> None:
         ({"code": "1", "args": ["a\0"]}, "args.0"),
         ({"code": "1", "env": {"A B": "x"}}, "env"),
         ({"code": "1", "interactive": "yes"}, "interactive"),
+        ({"code": "1", "interactive": 1}, "interactive"),
+        ({"code": "1", "interactive": None}, "interactive"),
+        ({"code": "1", "columns": 0}, "columns"),
+        ({"code": "1", "rows": 1001}, "rows"),
+        ({"code": "1", "rows": "24"}, "rows"),
         ({"code": "1", "encoding": "latin-1"}, "encoding"),
         ({"code": "1", "stdin": "a", "stdin_base64": "YQ=="}, "request"),
         ({"code": "1", "args": ["x" * 100_000] * 2}, "args"),
@@ -225,6 +230,18 @@ def test_unknown_fields_are_refused_by_name() -> None:
 )
 def test_wrong_fields_are_named(body: object, path: str) -> None:
     assert path in [p.path for p in problems(body)]
+
+
+def test_what_may_be_of_several_kinds_is_told_once() -> None:
+    (problem,) = problems({"code": "1", "interactive": "yes"})
+    assert (problem.path, problem.message) == ("interactive", "must be true or false or 'pipe'")
+
+
+@pytest.mark.parametrize("interactive", [True, False, "pipe"])
+def test_input_stays_open_on_a_terminal_or_without(interactive: bool | str) -> None:
+    request = to_request({"code": "1", "interactive": interactive, "columns": 132, "rows": 43})
+    assert request.interactive is interactive or request.interactive == "pipe"
+    assert (request.columns, request.rows) == (132, 43)
 
 
 def test_many_problems_are_cut_and_no_value_is_shown() -> None:

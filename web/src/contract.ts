@@ -42,8 +42,12 @@ export interface ExecuteBody {
   /** additional environment variables */
   env?: Record<string, string>;
   limits?: LimitsBody | null;
-  /** run on a terminal and keep its input open */
-  interactive?: boolean;
+  /** keep its input open, true: on a terminal, "pipe": without one, for programs that talk to it */
+  interactive?: boolean | "pipe";
+  /** the terminal's size at the start, where it has one */
+  columns?: number;
+  /** the terminal's size at the start, where it has one */
+  rows?: number;
   /** compared with stdout; `null` is no comparison */
   expected_output?: string | null;
   /** how bytes of the program reach the client */

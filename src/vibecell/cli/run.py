@@ -79,6 +79,7 @@ def run(
     source = _read_source(file)
     chosen = choose(describe(), language, file).language
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    columns, rows = terminal_size()
     request = ExecutionRequest(
         language=chosen.name,
         files=(SourceFile(chosen.entrypoint, source),),
@@ -86,6 +87,8 @@ def run(
         stdin=b"" if interactive or file == "-" else _read_stdin(),
         limits=settings.limits,
         interactive=interactive,
+        columns=columns,
+        rows=rows,
     )
     with _engine(settings) as client, client.submit_and_follow(request, OWNER) as conversation:
         result = _converse(conversation, interactive, shown)

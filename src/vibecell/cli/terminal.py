@@ -11,6 +11,8 @@ import termios
 import tty
 from collections.abc import Iterator
 
+from vibecell.model.execution import MAX_TERMINAL_CELLS
+
 
 @contextlib.contextmanager
 def raw_terminal() -> Iterator[None]:
@@ -33,4 +35,5 @@ def terminal_size() -> tuple[int, int]:
         size = os.get_terminal_size(sys.stdout.fileno())
     except OSError:
         return 80, 24
-    return size.columns or 80, size.lines or 24  # a fresh terminal is 0 by 0
+    # a fresh terminal is 0 by 0
+    return min(size.columns or 80, MAX_TERMINAL_CELLS), min(size.lines or 24, MAX_TERMINAL_CELLS)

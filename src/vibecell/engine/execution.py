@@ -98,7 +98,7 @@ class Execution:
         self._plan = plan
         self._expected = request.expected_output
         self._recorder = Recorder(log, keep_stdout=self._expected is not None)
-        self._inputs = Inputs(open_=request.interactive)
+        self._inputs = Inputs(open_=bool(request.interactive))
         self._terminal_size: tuple[int, int] | None = None
         self._told_size: tuple[int, int] | None = None
         self._programs_left = len(plan.stages)

@@ -99,7 +99,7 @@ def can_be_warm(
     running it. A program started ahead cannot be given a terminal any more, nor a heap of
     another size.
     """
-    modes = ("in_place",) if request.interactive else ("in_place", "warm_exec")
+    modes = ("in_place",) if request.interactive is True else ("in_place", "warm_exec")
     if language.mode not in modes or entrypoint != language.entrypoint:
         return False
     sized = language.profiles[0].warm_env
@@ -173,6 +173,8 @@ def _spec(
         limits=request.limits,
         stdin=request.stdin,
         interactive=request.interactive,
+        columns=request.columns,
+        rows=request.rows,
     )
 
 

@@ -17,12 +17,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from vibecell.model.execution import Outcome, Result
+from vibecell.model.execution import Outcome, Result, TerminalCells
 
 StreamName = Literal["stdout", "stderr"]
 SignalName = Literal["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL"]
 MAX_INPUT_CHARACTERS = 256 * 1024  # of one control, where it is text
-TerminalCells = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class _Tagged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

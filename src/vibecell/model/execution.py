@@ -33,6 +33,10 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Encoding = Literal["utf-8", "base64"]
 OnDisconnect = Literal["cancel", "continue"]
 State = Literal["queued", "running", "finished"]
+# true: on a terminal; "pipe": without one
+Interactive = bool | Literal["pipe"]
+MAX_TERMINAL_CELLS = 1000
+TerminalCells = Annotated[int, Meta(ge=1, le=MAX_TERMINAL_CELLS)]
 Measured = Annotated[float, Meta(ge=0, le=2**53)]  # neither infinite nor no number
 
 
@@ -130,7 +134,9 @@ class ExecutionRequest:
         stdin: bytes fed at once; followed by end of input unless interactive.
         env: additional environment variables.
         limits: bounds of each stage.
-        interactive: run on a terminal and keep its input open.
+        interactive: keep its input open, true: on a terminal, "pipe": without one, for
+            programs that talk to it.
+        columns, rows: the terminal's size at the start, where it has one.
         expected_output: compared with stdout; ``None`` is no comparison.
         encoding: how bytes of the program reach the client.
         request_class: which of the deployment's further kinds of wall; ``None``
@@ -151,7 +157,9 @@ class ExecutionRequest:
         default_factory=lambda: MappingProxyType({})
     )
     limits: Limits = DEFAULT_LIMITS
-    interactive: bool = False
+    interactive: Interactive = False
+    columns: TerminalCells = 80
+    rows: TerminalCells = 24
     expected_output: str | None = None
     encoding: Encoding = "utf-8"
     on_disconnect: OnDisconnect = "cancel"

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import OmittedFile, OutputFile, SourceFile
+from vibecell.model.execution import Interactive, OmittedFile, OutputFile, SourceFile
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
@@ -45,7 +45,8 @@ class ProcessSpec:
             ``argv`` is executed.
         entrypoint: workspace-relative path of the program, for ``in_place``.
         stdin: fed first; followed by end of input unless ``interactive``.
-        interactive: a terminal for stdin, stdout and stderr, input stays open.
+        interactive: input stays open; true: on a terminal, which is stdin, stdout and stderr.
+        columns, rows: the size of that at the start.
         collects: how many files, and bytes of files, the cell brings at its
             end without being asked; ``None`` leaves that to ``Cell.collect``.
         marks: where its start is noted.
@@ -58,11 +59,16 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     limits: Limits = field(default_factory=Limits)
     stdin: bytes = b""
-    interactive: bool = False
+    interactive: Interactive = False
     columns: int = 80
     rows: int = 24
     collects: tuple[int, int] | None = None
     marks: Marks = field(default=SILENT, repr=False, compare=False)
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether it runs on one."""
+        return self.interactive is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ class Process(Protocol):
         ...
 
     async def end_stdin(self) -> None:
-        """Close standard input once what was written is taken; a terminal gets an EOT."""
+        """End standard input once what was written is taken, for whoever reads from then on."""
         ...
 
     async def send_signal(self, number: int) -> None:

@@ -8,11 +8,19 @@ model has annotated. Refuses to judge what the model's constructors judge.
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar, cast
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from msgspec import NODEFAULT, Meta
-from pydantic import BaseModel, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.wire import members
@@ -115,7 +123,22 @@ def judged_type(hint: Any) -> Any:
         kind = body_of(kind, f"{members.public_name(kind)}Body")
     elif kind is str and meta is None:
         return Text
+    elif get_origin(kind) in (Union, UnionType):
+        kind = Annotated[kind, WrapValidator(partial(_one_of_kinds, get_args(kind)))]
     return kind if meta is None else Annotated[kind, _bounds(meta)]
+
+
+def _one_of_kinds(kinds: tuple[Any, ...], value: Any, judge: Callable[[Any], Any]) -> Any:
+    """Judge a value that may be of several kinds; what is wrong is said once, and not of each."""
+    try:
+        return judge(value)
+    except ValidationError as error:
+        words = [
+            word
+            for kind in kinds
+            for word in (("true", "false") if kind is bool else map(repr, get_args(kind)))
+        ]
+        raise PydanticCustomError("kinds", f"must be {' or '.join(words)}") from error
 
 
 def built(kind: type[_T], given: Mapping[str, Any], where: str = "", **made: Any) -> _T:

@@ -101,7 +101,7 @@ class FakeProcess:
     async def resize(self, columns: int, rows: int) -> None:
         """See ``Process.resize``; the program says that it noticed."""
         self._require_hearing()
-        if self._spec.interactive:
+        if self._spec.has_terminal:
             await self._write("stdout", f"resized {columns}x{rows}\n".encode())
 
     def _require_hearing(self) -> None:
@@ -238,7 +238,7 @@ class FakeProcess:
     async def _write(self, name: Literal["stdout", "stderr"], data: bytes) -> None:
         room = self._spec.limits.output_bytes - self._output_bytes
         self._output_bytes += len(data)
-        shown: Literal["stdout", "stderr"] = "stdout" if self._spec.interactive else name
+        shown: Literal["stdout", "stderr"] = "stdout" if self._spec.has_terminal else name
         for at in range(0, min(room, len(data)), CHUNK_BYTES):
             await self._tell(Output(shown, data[at : min(at + CHUNK_BYTES, room)]))
         if len(data) > room:

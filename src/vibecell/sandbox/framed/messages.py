@@ -76,7 +76,7 @@ def start_message(
     Args:
         watch, env: as in ``setup_message``.
     """
-    terminal = {"TERM": "xterm-256color"} if spec.interactive else {}
+    terminal = {"TERM": "xterm-256color"} if spec.has_terminal else {}
     limits = spec.limits
     return {
         "mode": spec.mode,
@@ -84,7 +84,7 @@ def start_message(
         "argv": list(spec.argv),
         "env": {**env, **terminal, **spec.env},
         "rlimits": rlimits.rlimits_for(limits, 0 if watch else rlimits.SPARE_PROCESSES),
-        "interactive": spec.interactive,
+        "interactive": spec.has_terminal,
         "columns": spec.columns,
         "rows": spec.rows,
         "workspace_bytes": limits.workspace_bytes,
