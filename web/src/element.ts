@@ -178,7 +178,7 @@ export class VibeCell extends HTMLElement {
     this.prepare(page);
     if (!page && !NARROW.matches) this.terminal.focus();
     this.showTab("output");
-    const request: ExecuteRequest = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel" };
+    const request: ExecuteRequest = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel", ...(page ? {} : this.terminal.size) };
     const listener = this.listener(language, 0);
     if (page) {
       this.run = Run.start(request, listener);
