@@ -165,6 +165,22 @@ def test_lines_of_those_who_print_together_stay_whole(cells: Cells, kind: str) -
         assert all(re.fullmatch(r"worker \d step \d", line) for line in lines), run.stdout
 
 
+def test_what_flushes_takes_few_of_the_processes_that_a_program_may_have(cells: Cells) -> None:
+    """``os.fork`` in a loop, and a pool of as many as plain Python could have."""
+    source = (
+        "import os, multiprocessing\n"
+        "for _ in range(40):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0: os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+        "with multiprocessing.get_context('fork').Pool(40) as pool:\n"
+        "    print(sum(pool.map(abs, range(40))))\n"
+    )
+    (run,) = run_all(cells, [python(source, limits=Limits(processes=64, wall_time_ms=20_000))])
+    assert (run.stdout, run.stderr) == (b"2\n780\n", b"")
+
+
 JAVASCRIPT = """
 console.log('y'.repeat(400000));
 console.error('z'.repeat(400000));

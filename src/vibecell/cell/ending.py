@@ -35,6 +35,7 @@ _SOURCE = "main.py"
 _MARK = "__cached__"
 _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 
+_ALWAYS_THERE = {"__name__", "__doc__", "__spec__", "__loader__", "__builtins__"}
 _libc = ctypes.CDLL(None)
 _newest_before = ""
 _loaded_before: Mapping[str, object] = {}
@@ -109,6 +110,8 @@ def _flush_originals() -> None:
 def _exit_code() -> int | None:
     """What the interpreter will exit with; ``None`` where that cannot be known."""
     main = vars(sys.modules["__main__"])
+    if not main.keys() >= _ALWAYS_THERE:
+        return None  # swept by the program, and the marks of its end perhaps with them
     if main["__name__"] != "__main__" or "__file__" in main or _MARK in main or _names_mark:
         return None
     if sys.excepthook is not sys.__excepthook__:

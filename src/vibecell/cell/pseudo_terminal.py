@@ -116,6 +116,8 @@ class PseudoTerminal:
             return
         try:
             has_told = not self._unread.poll(0) and self._tell()
+        except BlockingIOError:  # it takes nothing at the moment
+            has_told = False
         except _DISCIPLINE_GONE:  # hung up: every read ends, and by itself
             self._looks_at_s = None
             return

@@ -239,9 +239,15 @@ class Shelf:
         wanted = self._closures.get(name) or self._closure_of(name)
         if not self._is_to_be_had(wanted):
             return False
-        others = self._names_before() or ()
-        self._take({n: m for n, m in wanted.items() if n.partition(".")[0] not in others})
+        others = self._names_before()
+        self._take({n: m for n, m in wanted.items() if self._comes_along(n, m, others)})
         return True
+
+    def _comes_along(self, name: str, module: Any, others: Collection[str] | None) -> bool:
+        """Whether no search of its own could find another; where nobody can tell, it searches."""
+        if others is None:
+            return _INSTALLED in (getattr(module.__spec__, "origin", None) or "")
+        return name.partition(".")[0] not in others
 
     def _import_again(self, name: str) -> bool:
         """Take one module and do its import statements again; false where they bring others."""

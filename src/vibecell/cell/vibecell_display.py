@@ -1,9 +1,9 @@
 """What a program shows, on its way to the platform.
 
 Owns the way of tables, pictures and whatever else can present itself to the cell's FIFO, as one
-JSON object (MIME type to content, as Jupyter's display_data); refuses to block. Programs find
-``display`` among the built-in names, as in a notebook; Pillow's ``Image.show`` ends here, and
-Matplotlib's figures come by ``figure_windows.py``.
+JSON object (MIME type to content, as Jupyter's display_data); waits for its turn and for room, and
+for nothing else. Programs find ``display`` among the built-in names, as in a notebook; Pillow's
+``Image.show`` ends here, and Matplotlib's figures come by ``figure_windows.py``.
 
 Imports nothing beside the standard library: whoever shows a table has no need of Matplotlib.
 

@@ -20,7 +20,7 @@ import mounts
 
 RESOLVE = 0x08 | 0x04 | 0x02 | 0x01  # BENEATH, NO_SYMLINKS, NO_MAGICLINKS, NO_XDEV
 MAX_ENTRIES = 5_000
-_IGNORED = frozenset({"__pycache__", ".cache"})
+_IGNORED = frozenset({"__pycache__", ".cache", ".git"})
 _PIECE_BYTES = 64 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC

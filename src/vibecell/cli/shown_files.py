@@ -6,7 +6,6 @@ would, and of the rest it is said where it is, or how to have it.
 """
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -77,7 +76,7 @@ class ShownFiles:
         try:
             written = base64.b64decode(content) if is_base64 else content.encode()
             path.write_bytes(written)
-        except binascii.Error:
+        except ValueError:
             return f"display {self._count} is not what it says it is ({kind})"
         except OSError as error:
             return f"{path}: {error.strerror}"

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
 from vibecell.engine.spill import SpillFile
@@ -129,12 +129,15 @@ class EventLog:
             await self._woken(self._ending)
         return self._message(-1)
 
-    def message(self, seq: int) -> bytes:
-        """The message of one event that is there.
+    def messages(self, seqs: Iterable[int]) -> dict[int, bytes]:
+        """The messages of some events that are there, by their numbers.
 
         Raises:
-            PlatformError: it was put aside and cannot be read back.
+            PlatformError: one was put aside and cannot be read back.
         """
+        return {seq: self._numbered(seq) for seq in seqs}
+
+    def _numbered(self, seq: int) -> bytes:
         at = seq - 1
         if at < len(self._ends_aside):
             assert self._aside is not None

@@ -8,7 +8,7 @@ after the other, so that a reader is sent them as they lie.
 import contextlib
 import mmap
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 import msgspec
 from msgspec import msgpack
@@ -93,12 +93,15 @@ class FinishedLog:
         """Whether a display is among its events."""
         return bool(self.result().displays)
 
-    def message(self, seq: int) -> bytes:
-        """The message of one event that is there."""
-        at = self._begin
-        for _ in range(seq - 1):
-            at = self._next(at)
-        return self._data[at : self._next(at)]
+    def messages(self, seqs: Iterable[int]) -> dict[int, bytes]:
+        """The messages of some events that are there, in rising order, by their numbers."""
+        found = {}
+        at, at_seq = self._begin, 1
+        for seq in seqs:
+            while at_seq < seq:
+                at, at_seq = self._next(at), at_seq + 1
+            found[seq] = self._data[at : self._next(at)]
+        return found
 
     def result(self) -> Result:
         """The result."""

@@ -5,6 +5,7 @@ log once, in its event, and the last event only describes it.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from vibecell.engine.event_log import EventLog
@@ -28,13 +29,19 @@ def whole_result(log: EventLog | FinishedLog) -> Result | None:
     if result is None or not result.displays:
         return result
     left_bytes = MAX_DISPLAYS_BYTES
-    displays = []
+    fitting = []
     for display in result.displays:
         if display.size_bytes <= left_bytes:
             left_bytes -= display.size_bytes
-            display = _with_data(display, log)
-        displays.append(display)
-    return replace(result, displays=tuple(displays))
+            fitting.append(display.seq)
+    try:
+        messages = log.messages(fitting)
+    except PlatformError as error:
+        _LOG.error("displays are lost: %s", error)
+        forget_frames(error)
+        return result
+    displays = tuple(_with_data(display, messages) for display in result.displays)
+    return replace(result, displays=displays)
 
 
 def whole_message(log: EventLog | FinishedLog, last: bytes) -> bytes:
@@ -51,12 +58,10 @@ def whole_message(log: EventLog | FinishedLog, last: bytes) -> bytes:
     return encode_message(NumberedEvent(log.last_seq, Finished(result)))
 
 
-def _with_data(display: KeptDisplay, log: EventLog | FinishedLog) -> KeptDisplay:
-    try:
-        event = decode_event(log.message(display.seq)[LENGTH_BYTES:]).event
-    except PlatformError as error:
-        _LOG.error("a display is lost: %s", error)
-        forget_frames(error)
+def _with_data(display: KeptDisplay, messages: Mapping[int, bytes]) -> KeptDisplay:
+    message = messages.get(display.seq)
+    if message is None:
         return display
+    event = decode_event(message[LENGTH_BYTES:]).event
     assert isinstance(event, Display)
     return replace(display, data=event.data)

@@ -24,7 +24,7 @@ _TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".woff2": "font/woff2",
 }
-#: Suffix to content coding, the smaller first, which a client that has no opinion gets.
+#: Suffix to content coding, the smaller first, which a client that likes both alike gets.
 #: Source: RFC 9110 section 8.4.1 (gzip), RFC 7932 (br).
 _CODINGS = {".br": "br", ".gz": "gzip"}
 _HASHED = re.compile(r"-[A-Za-z0-9_-]{8}\.[a-z0-9]+\Z")

@@ -29,7 +29,7 @@ const memoryLimit = () => Number(fs.readFileSync(MEMORY_LIMIT, 'utf8'));
 const ownBytes = (pid) => {
   try {
     const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-    const sizes = status.matchAll(/^Rss(?:Anon|Shmem):\s+(\d+) kB$/gm);
+    const sizes = status.matchAll(/^RssAnon:\s+(\d+) kB$/gm);
     return Array.from(sizes).reduce((sum, [, kib]) => sum + 1024 * kib, 0);
   } catch {
     return 0; // it has ended

@@ -22,7 +22,7 @@ from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.marks import Marks
 from vibecell.sandbox import bounds
-from vibecell.sandbox.backend import CellDied, Collection, ProcessSpec
+from vibecell.sandbox.backend import NOTHING_LEFT, CellDied, Collection, ProcessSpec
 from vibecell.sandbox.framed import cell_reports, orders
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.collecting import Collecting
@@ -128,6 +128,8 @@ class FramedCell:
             raise SandboxFailure("collect files", "the cell does not answer") from error
 
     async def _collect(self, max_files: int, max_bytes: int) -> Collection:
+        if self._process is not None and not self._process.has_begun:
+            return NOTHING_LEFT
         deadline_s = self._loop.time() + bounds.COLLECT_DEADLINE_S
         if self._collects != (max_files, max_bytes):
             try:

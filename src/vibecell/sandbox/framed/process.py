@@ -92,6 +92,11 @@ class FramedProcess:
             if not self._input_is_open:
                 self._after("forks", LOOK_S, self._check_forks, ForkWatch())
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was a program at all, as far as is known."""
+        return not self._never_begins
+
     def never_begins(self) -> None:
         """What was to become the program was killed for its memory before it was the program.
 

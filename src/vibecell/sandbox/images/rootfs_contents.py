@@ -7,6 +7,7 @@ virtual environment, copied, with packages of its own.
 """
 
 import hashlib
+import logging
 import re
 import shutil
 import subprocess
@@ -34,6 +35,8 @@ _TERMINALS = (
 # Of the host as they are, where it has them: what tells the media types of files and the system
 # that the libraries are of.
 _ETC_OF_THE_HOST = ("mime.types", "os-release")
+_ANSWER_DEADLINE_S = 60
+_LOG = logging.getLogger(__name__)
 _LDCONFIG = Path("/sbin/ldconfig")
 _MERGED = {
     "bin": "usr/bin",
@@ -304,22 +307,32 @@ def _finish_behind_a_wall(spec: ImageSpec, root: Path) -> None:
 
 
 def _write_answer(spec: ImageSpec, root: Path, target: Path, argv: tuple[str, ...]) -> None:
-    """Run a program of the image in it, and write what it prints; nothing, where it fails."""
+    """Run a program of the image in it, and write what it prints; nothing, where it fails.
+
+    Source: bwrap(1); it runs what was downloaded, so without a capability even where root builds
+    """
     wall = shutil.which("bwrap", path=spec.program_path)
     if wall is None:
         return
-    done = subprocess.run(
-        [
-            wall, "--unshare-all", "--die-with-parent", "--ro-bind", str(root), "/",
-            "--tmpfs", "/tmp", "--clearenv", "--setenv", "MPLCONFIGDIR", "/tmp",
-            "--setenv", "PATH", PROGRAM_PATH, "--", *argv,
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )  # fmt: skip
-    if done.returncode == 0:
+    try:
+        done = subprocess.run(
+            [
+                wall, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+                "--ro-bind", str(root), "/", "--tmpfs", "/tmp", "--clearenv",
+                "--setenv", "MPLCONFIGDIR", "/tmp", "--setenv", "PATH", PROGRAM_PATH, "--", *argv,
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ANSWER_DEADLINE_S,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        _LOG.warning("the image has no %s: %s took too long", target, argv[0])
+        return
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace")[-500:]
+        _LOG.warning("the image has no %s: %s", target, said)
+    else:
         (root / target).parent.mkdir(parents=True, exist_ok=True)
         (root / target).write_bytes(done.stdout)
         (root / target).chmod(0o644)
