@@ -24,7 +24,8 @@ for name in ("resolv.conf", "machine-id", "mtab"):
 if os.path.exists("/etc/hostname") and open("/etc/hostname").read() != "sandbox\n":
     escaped("/etc/hostname")
 hosts = open("/etc/hosts").read().split()
-if set(hosts) - {"127.0.0.1", "::1", "localhost"}:
+OURS = {"127.0.0.1", "::1", "localhost", "ip6-localhost", "ip6-loopback", "127.0.1.1", "sandbox"}
+if set(hosts) - OURS:
     escaped(f"/etc/hosts: {hosts}")
 if os.uname().nodename != "sandbox":
     escaped(os.uname().nodename)
