@@ -11,7 +11,7 @@ from attack import contained, escaped, refuse
 
 # of the zygote's beginning, and of the program
 NAMES = {"PATH", "LANG", "PYTHONPATH", "PWD", "HOSTNAME", "HOME", "USER", "LOGNAME"}
-NAMES |= {"VIBECELL_CONTROL_SOCKET", "VIBECELL_CONTROL_FD"}
+NAMES |= {"VIBECELL_CONTROL_SOCKET", "VIBECELL_CONTROL_FD", "OMP_NUM_THREADS"}
 
 for name in ("resolv.conf", "machine-id", "mtab"):
     path = f"/etc/{name}"
