@@ -138,7 +138,7 @@ def test_absolute_clocks_agree_with_the_relative_ones(service_url: str) -> None:
          "[Error.stackTraceLimit, process.env.NODE_OPTIONS, process.execArgv]",
          [3, "--stack-trace-limit=3 --no-warnings", []]),
         ({"NODE_OPTIONS": ""}, "[process.env.NODE_OPTIONS, Object.keys(process.env).length]",
-         ["", 7]),
+         ["", 8]),
         ({"NODE_OPTIONS": "--require=./first.js"}, "[globalThis.first, process._preload_modules]",
          [1, ["./first.js"]]),
         ({"NODE_PATH": "/workspace/lib"}, "require('own')", "own"),

@@ -22,6 +22,10 @@ import time
 
 INTERVAL_S = 0.05
 FEW_PROCESSES = 8
+# A thread of ours that is refused would be taken for one of the program's, and one that is not may
+# be in the place of one of its own. Source: getrlimit(2), RLIMIT_NPROC; proc_pid_limits(5)
+_LEAST_LIMIT = 64
+_LIMIT = b"Max processes"
 _STARTERS = ("start_new_thread", "start_new", "start_joinable_thread")
 
 _real_starters: dict[str, object] = {}
@@ -77,28 +81,29 @@ def _await_thread() -> None:
     for name in _STARTERS:
         if (real := getattr(_thread, name, None)) is not None:
             _real_starters[name] = real
-    for name in _real_starters:
-        _replace(name, _noticing(name))
+            setattr(_thread, name, _Noticing(name))
 
 
-def _noticing(name: str) -> object:
-    def start(*args: object, **kwargs: object) -> object:
-        for each, there in _real_starters.items():
-            _replace(each, there)
-        real = _real_starters[name]
+class _Noticing:
+    """Stands for a function of C: unlike one of Python, it becomes no method of a class."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = self.__qualname__ = name
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        for name, real in _real_starters.items():
+            _replace(name, real)
         _write_whole_lines()
-        started = real(*args, **kwargs)  # type: ignore[operator]
+        started = _real_starters[self.__name__](*args, **kwargs)  # type: ignore[operator]
         _begin_flushing()
         return started
 
-    start.__name__ = start.__qualname__ = name
-    return start
-
 
 def _replace(name: str, starter: object) -> None:
-    setattr(_thread, name, starter)
-    if (threading := sys.modules.get("threading")) is not None and hasattr(threading, f"_{name}"):
-        setattr(threading, f"_{name}", starter)
+    """Put a function in its place, but where a program has put its own."""
+    for module, there in ((_thread, name), (sys.modules.get("threading"), f"_{name}")):
+        if isinstance(getattr(module, there, None), _Noticing):
+            setattr(module, there, starter)
 
 
 def _forked() -> None:
@@ -124,13 +129,23 @@ def _write_whole_lines() -> None:
 
 def _begin_flushing() -> None:
     global _flushed_in
-    if _flushed_in == os.getpid():
+    if _flushed_in == os.getpid() or not _is_room():
         return
     try:
         _real_starters["start_new_thread"](_keep_flushing, ())  # type: ignore[operator]
     except RuntimeError:
         return  # no more threads: text without a newline goes out with the next one, or at the end
     _flushed_in = os.getpid()
+
+
+def _is_room() -> bool:
+    try:
+        with open("/proc/self/limits", "rb") as limits:
+            (limit,) = [line for line in limits if line.startswith(_LIMIT)]
+    except (OSError, ValueError):
+        return True  # no cell: nobody counts
+    soft = limit[len(_LIMIT) :].split()[0]
+    return not soft.isdigit() or int(soft) >= _LEAST_LIMIT
 
 
 def _keep_flushing() -> None:

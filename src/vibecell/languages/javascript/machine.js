@@ -14,7 +14,6 @@
 
 const fs = require('fs');
 const os = require('os');
-require('./whole_output.js');
 
 const MEMORY_LIMIT = '/run/memory.max';
 const FILE_SYSTEMS = ['/workspace', '/tmp', '/dev/shm'];
@@ -69,10 +68,22 @@ const processors = () => {
   }));
 };
 
+/** Who loaded a module; without the warning that a program may ask for (DEP0144). */
+const parentOf = (loaded) => {
+  const told = Object.getOwnPropertyDescriptor(process, 'noDeprecation');
+  process.noDeprecation = true;
+  try {
+    return loaded.parent;
+  } finally {
+    if (told === undefined) delete process.noDeprecation;
+    else Object.defineProperty(process, 'noDeprecation', told);
+  }
+};
+
 /** Take from sight that a module was preloaded. */
 const forget = (preloaded) => {
   delete require.cache[preloaded.filename];
-  const { parent } = preloaded;
+  const parent = parentOf(preloaded);
   if (parent?.children) parent.children = parent.children.filter((child) => child !== preloaded);
   // not taken out of this list, which is gone through at the moment
   const value = process._preload_modules.filter((name) => name !== preloaded.filename);
@@ -150,5 +161,7 @@ if (NODE_OPTIONS?.includes(OURS)) {
   if (end === NODE_OPTIONS.length) delete process.env.NODE_OPTIONS;
   else process.env.NODE_OPTIONS = NODE_OPTIONS.slice(end + 1);
 }
+require('./whole_output.js');
+forget(require.cache[require.resolve('./whole_output.js')]);
 forget(module);
 module.exports = { forget, passOver };

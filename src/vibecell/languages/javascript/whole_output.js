@@ -23,6 +23,3 @@ for (const name of ['stdout', 'stderr']) {
     },
   });
 }
-
-delete require.cache[__filename];
-module.parent.children = module.parent.children.filter((child) => child !== module);

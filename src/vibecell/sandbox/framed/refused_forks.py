@@ -14,7 +14,7 @@ Where input is open the rule does not hold: a program that is silent may wait fo
 from dataclasses import dataclass
 
 LOOK_S = 0.2
-PATIENCE_S = 1.0
+PATIENCE_S = 2.0
 _SIGNS = 2
 
 
