@@ -92,8 +92,8 @@ def test_wrong_bodies(service: Service, data: bytes, status: int) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("", "/etc/passwd", "../x", "a/../b", "./a", "a//b", "a\\b", "a\0b", ".hidden", "-rf"),
-        *("a\nb", "ü", "a/" * 9 + "b", "x" * 600, "C:x", "~/x", "a/", "con\u202e"),
+        *("", "/etc/passwd", "../x", "a/../b", "./a", "a//b", "a\0b", "a/", "/", ".", ".."),
+        *("a/" * 17 + "b", "x" * 256, "é" * 128, "a/" + "x" * 1100),
     ],
 )
 def test_paths_that_escape(service: Service, path: str) -> None:
@@ -197,7 +197,7 @@ class TestFraming:
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
             b"GET /healthz\r\n\r\n",
             b"GET /healthz HTTP/3.0\r\n" + HOST + b"\r\n",
-            b"GET http://localhost/healthz HTTP/1.1\r\n" + HOST + b"\r\n",
+            b"GET http://user@localhost/healthz HTTP/1.1\r\n" + HOST + b"\r\n",
             b"GE\x00T /healthz HTTP/1.1\r\n" + HOST + b"\r\n",
             GET + b"\r\n",
             GET + HOST + HOST + b"\r\n",

@@ -153,7 +153,9 @@ def adapt(root: Path, folder: Path) -> None:
 
 
 def place(cell_programs: Path, packages: Path) -> list[Path]:
-    """Move what interpreters import by name to where they find packages; returns the files.
+    """Copy what interpreters import by name to where they find packages; returns the files.
+
+    A zygote finds its own where all cell programs are.
 
     Source: https://docs.python.org/3/library/site.html, "path configuration file"
     """
@@ -162,7 +164,7 @@ def place(cell_programs: Path, packages: Path) -> list[Path]:
         target = packages / module
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # another image may have the same file
-        placed.append(Path(shutil.move(cell_programs / name, target)))
+        placed.append(Path(shutil.copyfile(cell_programs / name, target)))
     start = packages / _START
     start.unlink(missing_ok=True)
     start.write_text(START_LINE)
