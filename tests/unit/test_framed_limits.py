@@ -187,7 +187,7 @@ def test_who_gets_nowhere_after_a_refused_fork_is_ended(monkeypatch: pytest.Monk
     async def test(program: Started) -> None:
         program.counted.refused, program.counted.there = 1, 7
         for wall_ms in range(201, 2_400, 201):
-            assert not await program.at(wall_ms, cpu_ms=wall_ms / 2)
+            assert not await program.at(wall_ms, cpu_ms=wall_ms / 4)
         assert await program.at(2_412, cpu_ms=700)
         end = await program.ended()
         assert (end.stopped_by, end.process_limit_hit) == ("processes", True)
