@@ -6,6 +6,7 @@ comes, it names its upstream as the ``Host``, and says of the client what nobody
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ import threading
 from pathlib import Path
 
 _HEAD_BYTES = 64 * 1024
+_IDLE_S = 60
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -72,9 +74,7 @@ class TlsProxy:
                 head, rest = _head(client)
                 with socket.create_connection(self.upstream, 60) as service:
                     service.sendall(self._rewritten(head) + rest)
-                    back = threading.Thread(target=_pour, args=(client, service), daemon=True)
-                    back.start()
-                    _pour(service, client)
+                    _relay(client, service)
 
     def _rewritten(self, head: bytes) -> bytes:
         first, *fields = head.split(b"\r\n")
@@ -103,9 +103,29 @@ def _head(client: ssl.SSLSocket) -> tuple[bytes, bytes]:
     return head, rest
 
 
-def _pour(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+def _relay(client: ssl.SSLSocket, service: socket.socket) -> None:
+    """Both ways in one thread: two must not use one TLS connection at the same time.
+
+    Source: https://docs.python.org/3/library/ssl.html#notes-on-non-blocking-sockets
+    """
+    ways: dict[socket.socket, socket.socket] = {client: service, service: client}
+    while True:
+        pending = client in ways and client.pending() > 0
+        ready = [client] if pending else select.select(list(ways), [], [], _IDLE_S)[0]
+        if not ready:
+            return
+        for source in ready:
+            source.settimeout(0.0)
+            try:
+                piece = source.recv(65536)
+            except (ssl.SSLWantReadError, BlockingIOError):
+                continue  # no data: a record of the connection's own
+            finally:
+                source.settimeout(_IDLE_S)
+            if piece:
+                ways[source].sendall(piece)
+            elif source is service:
+                return
+            else:
+                service.shutdown(socket.SHUT_WR)
+                del ways[client]
