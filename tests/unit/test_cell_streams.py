@@ -142,15 +142,15 @@ def test_what_is_printed_piece_by_piece_is_told_at_once_and_then_together(
     for _ in range(100):
         os.write(program.stdout, b".")
         program.turn()
-        program.streams.go_on()
+        program.streams.look_after()
     assert said(program) == [b"first"]
-    assert program.streams.rest_left_ms() == module.REST_MS
+    assert program.streams.wait_ms() == module.REST_MS
     clock.now_s += module.REST_MS / 1000
-    program.streams.go_on()
+    program.streams.look_after()
     assert said(program) == [b"first", b"." * 100]
     clock.now_s += module.REST_MS / 1000
-    program.streams.go_on()
-    assert program.streams.rest_left_ms() is None, "it wakes up for nothing"
+    program.streams.look_after()
+    assert program.streams.wait_ms() is None, "it wakes up for nothing"
     os.write(program.stdout, b"later")
     program.turn()
     assert said(program)[2:] == [b"later"]
@@ -191,7 +191,7 @@ def test_much_at_a_time_never_rests(program: Program, clock: Clock) -> None:
     for _ in range(5):
         os.write(program.stdout, b"x" * 32 * 1024)
         program.turn()
-        assert program.streams.rest_left_ms() is None
+        assert program.streams.wait_ms() is None
     assert len(said(program)) == 5
 
 

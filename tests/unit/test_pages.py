@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from unit.served_gateway import HOST, Served
-from vibecell.gateway.api.pages import media_type
+from vibecell.gateway.media_types import media_type
 from vibecell.gateway.preamble import SCRIPT, with_preamble
 
 NAMES = (

@@ -15,7 +15,6 @@ left, drain what is still in the pipes, and send EXIT.
 """
 
 import contextlib
-import math
 import os
 import select
 import signal
@@ -129,7 +128,6 @@ class Agent:
                     self._relayed_ms += (time.process_time() - began_s) * 1000
                 else:
                     self._streams.handle(fd)
-            self._streams.go_on()
             self._streams.look_after()
             self._reap()
             self._sample()
@@ -137,11 +135,10 @@ class Agent:
                 self._finish(self._exit_status)
 
     def _timeout_ms(self) -> int | None:
-        waits = [watch.INTERVAL_MS] if self._start and self._setup.watch else []
-        for wait_ms in (self._streams.rest_left_ms(), self._streams.wait_ms()):
-            if wait_ms is not None:
-                waits.append(math.ceil(wait_ms))
-        return min(waits, default=None)
+        wait_ms = self._streams.wait_ms()
+        if self._start is None or not self._setup.watch:
+            return wait_ms
+        return watch.INTERVAL_MS if wait_ms is None else min(wait_ms, watch.INTERVAL_MS)
 
     # what the engine says
 

@@ -42,7 +42,7 @@ _SOCK_FILTER_BYTES = 8
 _LANDLOCK_RULE_PATH_BENEATH = 1
 _RULE_FD = 63  # a rule names its directory by number, inside a structure
 _SIOCSIFFLAGS, _IFF_UP, _IFF_LOOPBACK = 0x8914, 0x1, 0x8
-_AT_FDCWD = -100
+AT_FDCWD = -100
 _NO_LIMIT = 0xFFFFFFFFFFFFFFFF
 _OPENAT2_ATTEMPTS = 8
 _REAP_DEADLINE_S = 2.0
@@ -81,8 +81,8 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str | Te
 def make_fifo(path: str, mode: int) -> None:
     """Make a FIFO of exactly this mode. Source: mknod(2), chmod(2)."""
     step = f"make {path}"
-    call(step, "mknodat", _AT_FDCWD, path.encode(), stat.S_IFIFO | mode, 0)
-    call(step, "fchmodat", _AT_FDCWD, path.encode(), mode, 0)
+    call(step, "mknodat", AT_FDCWD, path.encode(), stat.S_IFIFO | mode, 0)
+    call(step, "fchmodat", AT_FDCWD, path.encode(), mode, 0)
 
 
 def sethostname(name: str) -> None:
@@ -139,7 +139,7 @@ def enter_user_namespace(uids: OneId, gids: OneId | None = None) -> None:
         ("gid_map", (gids or uids).text, size),
     ):
         path = f"/proc/self/{name}"
-        fd = call(f"open {path}", "openat", _AT_FDCWD, path.encode(), os.O_WRONLY | os.O_CLOEXEC)
+        fd = call(f"open {path}", "openat", AT_FDCWD, path.encode(), os.O_WRONLY | os.O_CLOEXEC)
         call(f"write {path}", "write", fd, content, length)
         call(f"close {path}", "close", fd)
 
@@ -281,7 +281,7 @@ def restrict_landlock(spec: Mapping[str, Any], made: frozenset[str] = frozenset(
 
 def _allow_beneath(ruleset: Argument, path: str, rights: int) -> None:
     step = f"allow {path} by Landlock"
-    fd = call(step, "openat", _AT_FDCWD, path.encode(), os.O_PATH | os.O_CLOEXEC)
+    fd = call(step, "openat", AT_FDCWD, path.encode(), os.O_PATH | os.O_CLOEXEC)
     call(step, "dup3", fd, _RULE_FD, os.O_CLOEXEC)
     call(step, "close", fd)
     rule = struct.pack("=Qi", rights, _RULE_FD)

@@ -23,7 +23,6 @@ _INODES_PER_MIB = 64
 # 256 files, each below 16 folders of its own, and as many for the program
 _LEAST_INODES = 256 * 17 + 256
 _RUN = "size=64k,nr_inodes=16,mode=755"
-_AT_FDCWD = -100
 _SHM = "size=16m,nr_inodes=1k,mode=1777"
 MAX_TERMINALS = 16
 _TERMINALS = f"newinstance,ptmxmode=0666,mode=620,max={MAX_TERMINALS}"
@@ -77,7 +76,7 @@ def _fill_run(files: Mapping[str, bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     for path, content in files.items():
         step = f"write {path}"
-        fd = call(step, "openat", _AT_FDCWD, path.encode(), flags, 0o644)
+        fd = call(step, "openat", confine.AT_FDCWD, path.encode(), flags, 0o644)
         call(step, "write", fd, content, len(content))
         call(step, "close", fd)
     confine.mount("tmpfs", "/run", None, MS_REMOUNT | MS_RDONLY | _SAFE | MS_NOEXEC, None)

@@ -42,7 +42,6 @@ machinery: Any = sys.modules["_frozen_importlib"]
 _finders: Any = sys.modules["_frozen_importlib_external"]
 _warnings: Any = sys.modules["_warnings"]
 
-_ABSENT = object()
 _INSTALLED = "/site-packages/"
 
 
@@ -86,14 +85,13 @@ class Shelf:
         """
         for name, module in self.loaded.items():
             parent, _, child = name.rpartition(".")
-            package = self.loaded.get(parent, self._at_start.get(parent))
-            if getattr(package, "__dict__", {}).get(child) is module:
+            if getattr(self._package(parent), "__dict__", {}).get(child) is module:
                 self._keep_closure(parent)
                 if name not in self._closures[parent]:
                     self._detached.add(name)
         for name in self._detached:
             parent, _, child = name.rpartition(".")
-            delattr(self.loaded.get(parent, self._at_start.get(parent)), child)
+            delattr(self._package(parent), child)
         for name in filter(self.loaded.__contains__, wanted):
             self._keep_closure(name)
         sys.modules.clear()
@@ -120,9 +118,16 @@ class Shelf:
                     yield f"{imported}.{child}"
         yield from (each for _, each in made)
 
+    def _package(self, name: str) -> Any:
+        return self.loaded.get(name, self._at_start.get(name))
+
     def _keep_closure(self, name: str) -> None:
         if name not in self._closures:
             self._closures[name] = self._closure_of(name)
+
+    def _closure(self, name: str) -> dict[str, Any]:
+        """The one that is kept; one that is not is worked out, and nothing is kept in a fork."""
+        return self._closures.get(name) or self._closure_of(name)
 
     def _closure_of(self, name: str) -> dict[str, Any]:
         """A module and all that comes with it, in the order in which their loading ends."""
@@ -169,7 +174,7 @@ class Shelf:
             return False
         if _search() != self._search or self._names_before() != set():
             return False
-        wanted = self._closures.get(name) or self._closure_of(name)
+        wanted = self._closure(name)
         if not self._is_to_be_had(wanted):
             return False
         self._take(wanted)
@@ -236,7 +241,7 @@ class Shelf:
             return False
         if _INSTALLED not in (spec.origin or ""):
             return self._import_again(name)
-        wanted = self._closures.get(name) or self._closure_of(name)
+        wanted = self._closure(name)
         if not self._is_to_be_had(wanted):
             return False
         others = self._names_before()

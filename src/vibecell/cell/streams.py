@@ -156,13 +156,22 @@ class Streams:
 
     # out
 
-    def rest_left_ms(self) -> int | None:
-        """How long nothing needs to be done for a stream that rests; ``None``: none does."""
-        if self._resting is None:
-            return None
-        return max(0, math.ceil((self._rest_ends_s - time.monotonic()) * 1000))
+    def wait_ms(self) -> int | None:
+        """How long until ``look_after`` has something to do; ``None``: nothing."""
+        waits_s = []
+        if self._resting is not None:
+            waits_s.append(self._rest_ends_s - time.monotonic())
+        if self._terminal is not None and (wait_s := self._terminal.wait_s()) is not None:
+            waits_s.append(wait_s)
+        return max(0, math.ceil(min(waits_s) * 1000)) if waits_s else None
 
-    def go_on(self) -> None:
+    def look_after(self) -> None:
+        """Do what is due: for a stream that rests, and for who reads from the terminal."""
+        self._go_on()
+        if self._terminal is not None:
+            self._terminal.tell_of_end()
+
+    def _go_on(self) -> None:
         """Read a stream that has rested long enough, and let it rest again if it brings little."""
         fd, now_s = self._resting, time.monotonic()
         if fd is None or now_s < self._rest_ends_s:
@@ -218,16 +227,6 @@ class Streams:
         with contextlib.suppress(OSError):
             return self._terminal.foreground_group() or None
         return None
-
-    def wait_ms(self) -> float | None:
-        """How long until ``look_after`` has something to do; ``None``: nothing."""
-        wait_s = None if self._terminal is None else self._terminal.wait_s()
-        return None if wait_s is None else max(0.0, wait_s * 1000)
-
-    def look_after(self) -> None:
-        """Tell who reads from the terminal that its input has ended."""
-        if self._terminal is not None:
-            self._terminal.tell_of_end()
 
     # the end
 

@@ -14,6 +14,7 @@ refusals.py         how often one peer is refused without having said who it is
 moving_window.py    how often within the last minute
 watchers.py         who is watching which execution; cancels what nobody watches
 built_files.py      the page and the documentation as files, and what a browser may keep of them
+media_types.py      what a file is sent as, by how its name ends
 page_files.py       the files of the pages that were begun here
 current_request.py  what endpoints ask of Flask's request
 json_bodies.py      JSON in bodies of requests and answers

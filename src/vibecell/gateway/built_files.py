@@ -6,7 +6,6 @@ be served is listed once, at start, so no request ever names a file.
 """
 
 import hashlib
-import mimetypes
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +14,8 @@ from pathlib import Path
 from flask import Request, Response
 from werkzeug.exceptions import NotFound
 
-#: By how a name ends, for what systems disagree about.
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".woff2": "font/woff2",
-}
+from vibecell.gateway.media_types import media_type
+
 #: Suffix to content coding, the smaller first, which a client that likes both alike gets.
 #: Source: RFC 9110 section 8.4.1 (gzip), RFC 7932 (br).
 _CODINGS = {".br": "br", ".gz": "gzip"}
@@ -123,11 +115,9 @@ def _is_coding(name: str, contents: Mapping[str, bytes]) -> bool:
 
 
 def _built(name: str, contents: Mapping[str, bytes]) -> BuiltFile:
-    suffix = Path(name).suffix
-    kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return BuiltFile(
         contents[name],
-        kind,
+        media_type(name),
         _FOR_GOOD if _HASHED.search(name) is not None else _ASK_AGAIN,
         hashlib.sha256(contents[name]).hexdigest()[:32],
         {

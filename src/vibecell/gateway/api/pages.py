@@ -6,7 +6,6 @@ key, and none is asked for here. What runs before the page's own first line is
 ``preamble/``'s.
 """
 
-from mimetypes import MimeTypes
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -14,32 +13,12 @@ from werkzeug.routing import PathConverter
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api.executions import checked_id
+from vibecell.gateway.media_types import HTML, media_type
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.preamble import with_preamble
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Display, Finished
 
-_HTML = "text/html; charset=utf-8"
-_TYPES = {
-    ".html": _HTML,
-    ".htm": _HTML,
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".wasm": "application/wasm",  # else it is not compiled as it comes
-    ".svg": "image/svg+xml",
-    ".md": "text/markdown; charset=utf-8",
-    ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp",
-    ".ogg": "audio/ogg",
-    ".m4a": "audio/mp4",
-    ".flac": "audio/flac",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-    ".ttf": "font/ttf",
-    ".otf": "font/otf",
-}
-_OTHER_TYPES = MimeTypes()  # those of the interpreter, and none of the host's
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD",
     "Access-Control-Allow-Headers": "*",
@@ -72,10 +51,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
         page = gateway.page_files.find(checked_id(execution_id))
         if page is None:
             content = _displayed(gateway, execution_id)
-            return shown(execution_id, _file("index.html", content, _HTML))
+            return shown(execution_id, _file("index.html", content, HTML))
         if "/" in page.entry:
             return shown(execution_id, _elsewhere(f"./{quote(page.entry)}"))
-        return shown(execution_id, _file(page.entry, page.files[page.entry], _HTML))
+        return shown(execution_id, _file(page.entry, page.files[page.entry], HTML))
 
     @routes.get("/<execution_id>/page/<file:path>", provide_automatic_options=False)
     def file(execution_id: str, path: str) -> Response:
@@ -85,7 +64,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         if path not in page.files:  # which the page may ask, and be told
             missing = Response("no such file", 404, content_type="text/plain; charset=utf-8")
             return shown(execution_id, missing)
-        kind = _HTML if path == page.entry else media_type(path)
+        kind = HTML if path == page.entry else media_type(path)
         return shown(execution_id, _file(path, page.files[path], kind))
 
     @routes.route("/<execution_id>/page/", methods=["OPTIONS"])
@@ -122,23 +101,9 @@ def _elsewhere(relative: str) -> Response:
 
 
 def _file(path: str, content: bytes, kind: str) -> Response:
-    if kind == _HTML:
+    if kind == HTML:
         content = with_preamble(content, path)
     return Response(content, content_type=kind)
-
-
-def media_type(path: str) -> str:
-    """What a file of a page is sent as; what no page uses is only downloaded."""
-    suffix = "." + path.rpartition(".")[2].lower()
-    if suffix in _TYPES:
-        return _TYPES[suffix]
-    guessed, coding = _OTHER_TYPES.guess_type(f"file{suffix}")
-    if guessed is None or coding is not None:
-        return "application/octet-stream"
-    family = guessed.partition("/")[0]
-    if family == "text":
-        return f"{guessed}; charset=utf-8"
-    return guessed if family in ("image", "font", "audio", "video") else "application/octet-stream"
 
 
 def _open_to_frames(response: Response, files: str) -> Response:
