@@ -24,39 +24,43 @@ MAX_READ_BYTES = 64 * 1024
 MAX_NAMES = 1024
 _MAX_ITEMS = 64
 
-# Every quantifier is possessive and whatever has been looked at belongs to the match: no
+
+def _once(group: bytes) -> bytes:
+    """A repeated group that gives nothing back.
+
+    Not by a possessive quantifier: those of groups in which something is tried in vain
+    find nothing before CPython 3.11.5. Source: https://github.com/python/cpython/issues/106052
+    """
+    return rb"(?>" + group + rb")"
+
+
+# No quantifier gives anything back, and whatever has been looked at belongs to the match: no
 # byte is looked at more often than there are parts that may begin with it.
-_W = rb"(?:[ \t\f]|\\\n)*+"
+_W = _once(rb"(?:[ \t\f]|\\\n)*")
 _LETTER = rb"[A-Za-z_\x80-\xff]"
 _MORE = rb"[A-Za-z0-9_\x80-\xff]"
 _NAME = _LETTER + _MORE + rb"*+"
-_REST = rb"(?:" + _W + rb"\." + _W + _NAME + rb")*+"
-_ITEM = _NAME + _REST + rb"(?:" + _W + rb"as(?!" + _MORE + rb")" + _W + _NAME + rb")?+"
+_REST = _once(rb"(?:" + _W + rb"\." + _W + _NAME + rb")*")
+_ITEM = _NAME + _REST + _once(rb"(?:" + _W + rb"as(?!" + _MORE + rb")" + _W + _NAME + rb")?")
 _KEYWORD = rb"(?<!" + _MORE + rb")(?:import|from)(?!" + _MORE + rb")"
-_OTHER = (
+_OTHER = _once(
     rb"(?:[^#\"'fi]++"
     rb"|(?!" + _KEYWORD + rb")[fi]" + _MORE + rb"*+"
     rb"|#[^\n]*+"
-    rb'|"""(?:[^"\\]++|\\.|"(?!""))*+(?:""")?+'
-    rb"|'''(?:[^'\\]++|\\.|'(?!''))*+(?:''')?+"
-    rb'|"(?!"")(?:[^"\\\n]++|\\.)*+"?+'
-    rb"|'(?!'')(?:[^'\\\n]++|\\.)*+'?+"
-    rb")*+"
-)
-_MORE_ITEMS = rb"(?:" + _W + rb"," + _W + _ITEM + rb"){0,%d}+" % (_MAX_ITEMS - 1)
-_IMPORT = rb"import" + _W + rb"(?P<items>" + _ITEM + _MORE_ITEMS + rb")?+"
+    rb'|"""' + _once(rb'(?:[^"\\]++|\\.|"(?!""))*') + _once(rb'(?:""")?')
+    + rb"|'''" + _once(rb"(?:[^'\\]++|\\.|'(?!''))*") + _once(rb"(?:''')?")
+    + rb'|"(?!"")' + _once(rb'(?:[^"\\\n]++|\\.)*') + rb'"?+'
+    + rb"|'(?!'')" + _once(rb"(?:[^'\\\n]++|\\.)*") + rb"'?+"
+    rb")*"
+)  # fmt: skip
+_MORE_ITEMS = _once(rb"(?:" + _W + rb"," + _W + _ITEM + rb"){0,%d}" % (_MAX_ITEMS - 1))
+_IMPORT = rb"import" + _W + _once(rb"(?P<items>" + _ITEM + _MORE_ITEMS + rb")?")
 _FROM = (
-    rb"from" + _W + rb"(?P<dots>\.(?:[ \t\f.]|\\\n)*+)?+"
-    rb"(?P<module>"
-    + _NAME
-    + rb")?+"
+    rb"from" + _W + _once(rb"(?P<dots>\." + _once(rb"(?:[ \t\f.]|\\\n)*") + rb")?")
+    + _once(rb"(?P<module>" + _NAME + rb")?")
     + _REST
-    + rb"(?P<import>"
-    + _W
-    + rb"import(?!"
-    + _MORE
-    + rb"))?+"
-)
+    + _once(rb"(?P<import>" + _W + rb"import(?!" + _MORE + rb"))?")
+)  # fmt: skip
 # the end of a text is a match, too: without it each later place would be tried in vain
 _NEXT = re.compile(_OTHER + rb"(?:" + _IMPORT + rb"|" + _FROM + rb"|\Z)", re.DOTALL)
 _FIRST_NAMES = re.compile(rb"(?:\A|,)" + _W + rb"(" + _NAME + rb")")
