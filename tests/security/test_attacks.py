@@ -29,7 +29,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -72,14 +72,27 @@ def expectation(attack: Path) -> dict[str, Any]:
     return expected
 
 
+class Neighbours(NamedTuple):
+    """What was there before the backend: a service of other tests may live, and make cells.
+
+    Attributes:
+        namespaces: of pids.
+        processes: below us, whose own later children are none of the backend's either.
+    """
+
+    namespaces: frozenset[str]
+    processes: frozenset[int]
+
+
 @pytest.fixture(scope="module")
-def neighbours() -> frozenset[str]:
-    """Pid namespaces from before the backend: a service of other tests may live."""
-    return frozenset(pid_namespaces())
+def neighbours() -> Neighbours:
+    return Neighbours(
+        frozenset(pid_namespaces()), frozenset(descendants(os.getpid()) - {os.getpid()})
+    )
 
 
 @pytest.fixture(scope="module", params=REAL_KINDS)
-def cells(neighbours: frozenset[str], request: pytest.FixtureRequest) -> Iterator[Cells]:
+def cells(neighbours: Neighbours, request: pytest.FixtureRequest) -> Iterator[Cells]:
     kind = str(request.param)
     profiles = ("python-light", "python-data", "node", "shell")
     with pytest.MonkeyPatch.context() as patch:
@@ -215,14 +228,16 @@ def test_every_attack_says_what_should_stop_it() -> None:
         assert "Expected containment:" in attack.read_text(), attack.name
 
 
-def _namespaces_of(cells: Cells, neighbours: frozenset[str]) -> set[str]:
+def _namespaces_of(cells: Cells, neighbours: Neighbours) -> set[str]:
     """Pid namespaces of a backend: below us, and below the engine that has its containers."""
     first = [container["State"]["Pid"] for container in containers_of(cells)]
-    family = set[int]().union(*map(descendants, [os.getpid(), *filter(None, first)]))
-    return {name for name, pids in pid_namespaces().items() if family & set(pids)} - neighbours
+    theirs = set[int]().union(*map(descendants, neighbours.processes))
+    family = (descendants(os.getpid()) - theirs).union(*map(descendants, filter(None, first)))
+    found = {name for name, pids in pid_namespaces().items() if family & set(pids)}
+    return found - neighbours.namespaces
 
 
-def test_nothing_is_left_after_the_backend(cells: Cells, neighbours: frozenset[str]) -> None:
+def test_nothing_is_left_after_the_backend(cells: Cells, neighbours: Neighbours) -> None:
     mounts, ours = host_mounts(), set[str]()
 
     def look() -> bool:
