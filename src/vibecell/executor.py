@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
+from vibecell.model.caller import Account, Owner
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
@@ -112,11 +113,11 @@ class PendingResult(Followed, Protocol):
 class Executor(Protocol):
     """Takes requests, gives events.
 
-    ``owner`` names who is asking.
+    ``account`` says for whom, ``owner`` who is asking: what its users have, a key has, too.
     """
 
     def submit_and_follow(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> Conversation:
         """Submit and follow from the first event.
 
@@ -129,7 +130,7 @@ class Executor(Protocol):
         ...
 
     def submit_and_wait(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> PendingResult:
         """Submit and wait for the result alone; raises as ``submit_and_follow``.
 
@@ -138,12 +139,12 @@ class Executor(Protocol):
         ...
 
     def submit(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> Standing:
         """Submit without following; raises as ``submit_and_follow``."""
         ...
 
-    def attach(self, execution_id: str, owner: str, after: int = 0) -> Conversation:
+    def attach(self, execution_id: str, owner: Owner, after: int = 0) -> Conversation:
         """Follow an execution from the event after ``after``.
 
         Raises:
@@ -152,7 +153,7 @@ class Executor(Protocol):
         """
         ...
 
-    def inspect(self, execution_id: str, owner: str) -> ExecutionState:
+    def inspect(self, execution_id: str, owner: Owner) -> ExecutionState:
         """State, and the result with what was displayed once finished.
 
         Raises:
@@ -160,7 +161,7 @@ class Executor(Protocol):
         """
         ...
 
-    def control(self, execution_id: str, owner: str, control: Control) -> None:
+    def control(self, execution_id: str, owner: Owner, control: Control) -> None:
         """Pass one control on; cancelling what has ended is no error.
 
         Raises:

@@ -13,6 +13,7 @@ import requests
 
 from integration.live import Service
 from vibecell.gateway.auth import ANONYMOUS
+from vibecell.model.caller import Owner
 from vibecell.wire import link as wire
 
 MIB = 1024 * 1024
@@ -53,7 +54,7 @@ def finished_flood(service: Service) -> str:
 
 def leave_with_unread_events(run_dir: Path, execution_id: str) -> None:
     """Attach, read a little of a lot, and go."""
-    call = wire.encode_message(wire.AttachCall(execution_id, ANONYMOUS, 0))
+    call = wire.encode_message(wire.AttachCall(execution_id, Owner(ANONYMOUS), 0))
     with engine_link(run_dir) as link:
         link.sendall(call)
         assert b"accepted" in link.recv(4096)

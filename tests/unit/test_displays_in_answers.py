@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from owners import ME
 from vibecell.engine.whole_result import MAX_DISPLAYS_BYTES
 from vibecell.model.events import Display
 from vibecell.model.execution import ExecutionRequest, KeptDisplay, Result, SourceFile
@@ -12,7 +13,7 @@ from vibecell.model.limits import Limits
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.views import encode_execute_reply, encode_result
 
-from .test_engine_daemon import ME, Engine, engine, request, result_of, run
+from .test_engine_daemon import Engine, engine, request, result_of, run
 
 MIB = 1024 * 1024
 BIG = MAX_DISPLAYS_BYTES // 2 - 100
@@ -33,7 +34,7 @@ def showing(*contents: dict[str, str]) -> str:
 def waited_for(shared: Engine, code: str, **fields: object) -> Result:
     with shared.client.submit_and_wait(request(code, **fields), ME) as pending:
         result = pending.result(10.0)
-    later = shared.client.inspect(pending.id, ME).result
+    later = shared.client.inspect(pending.id, ME.owner).result
     assert later == result, "the stored result is the one that was answered"
     return result
 
@@ -44,7 +45,7 @@ def test_the_result_has_what_the_events_have(shared: Engine) -> None:
     assert [d.data for d in result.displays] == contents
     assert [d.media_types for d in result.displays] == [tuple(c) for c in contents]
     assert [d.size_bytes for d in result.displays] == [2, 6]
-    with shared.client.attach(result.id, ME) as conversation:
+    with shared.client.attach(result.id, ME.owner) as conversation:
         events = {e.seq: e.event for e in conversation.events()}
     for display in result.displays:
         assert events[display.seq] == Display(display.data or {})

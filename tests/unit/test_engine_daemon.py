@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 import vibecell
+from owners import ANOTHER, ME, YOU
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
@@ -79,7 +80,6 @@ CATALOGUE = {
 NEWER = replace(CATALOGUE["python"], version="3.13")
 BASH = Language("bash", "Bash", "5.2", ("sh",), "main.sh", "exec", profiles=(WarmProfile("shell"),))
 OFFER = Offer(tuple(CATALOGUE.values()), {"newer": (NEWER, BASH), "empty": ()})
-ME = "me"
 
 
 class Engine:
@@ -285,12 +285,12 @@ def test_input_that_nobody_reads_is_a_conflict(shared: Engine) -> None:
     client = shared.client
     with client.submit_and_follow(request("sleep(30)"), ME) as live:
         with pytest.raises(Conflict):
-            client.control(live.id, ME, Stdin(b"x"))
+            client.control(live.id, ME.owner, Stdin(b"x"))
         live.send(Cancel())
         assert result_of(list(live.events())).verdict is Verdict.CANCELLED
         with pytest.raises(Conflict):
-            client.control(live.id, ME, Stdin(b"x"))
-        client.control(live.id, ME, Cancel())
+            client.control(live.id, ME.owner, Stdin(b"x"))
+        client.control(live.id, ME.owner, Cancel())
 
 
 def test_cancel_passes_input_that_is_not_read(shared: Engine) -> None:
@@ -339,12 +339,12 @@ def test_who_sends_a_control_that_is_not_delivered_is_told(
         while not isinstance(live.receive(5).event, Stream):  # type: ignore[union-attr]
             pass
         with pytest.raises(Conflict, match="cannot be reached"):
-            shared.client.control(live.id, ME, control)
+            shared.client.control(live.id, ME.owner, control)
         with pytest.raises(Conflict, match="cannot be reached"):
             live.send(control)
         live.send(Stdin(b"still here\n"))
         assert result_of(list(live.events())).stdout == b"on\nstill here\n"
-        shared.client.control(live.id, ME, control)  # no effect any more is no error
+        shared.client.control(live.id, ME.owner, control)  # no effect any more is no error
 
 
 def test_who_signals_a_program_that_has_not_begun_is_told() -> None:
@@ -356,14 +356,14 @@ def test_who_signals_a_program_that_has_not_begun_is_told() -> None:
         ):
             assert second.receive(5).event == Queued(0)  # type: ignore[union-attr]
             with pytest.raises(Conflict, match="no program is running yet"):
-                client.control(second.id, ME, Signal("SIGINT"))
+                client.control(second.id, ME.owner, Signal("SIGINT"))
             with pytest.raises(Conflict, match="no program is running yet"):
                 second.send(Signal("SIGINT"))
-            client.control(second.id, ME, Resize(9, 9))
+            client.control(second.id, ME.owner, Resize(9, 9))
             first.send(Cancel())
             while not isinstance(second.receive(5).event, Started):  # type: ignore[union-attr]
                 pass
-            client.control(second.id, ME, Signal("SIGINT"))
+            client.control(second.id, ME.owner, Signal("SIGINT"))
             assert result_of(list(second.events())).stages[0].outcome.signal == "SIGINT"
 
 
@@ -381,9 +381,9 @@ def test_a_size_that_came_while_the_program_was_started_arrives() -> None:
         engine(backend) as running,
         running.client.submit_and_follow(request("while True: pass", interactive=True), ME) as live,
     ):
-        until(lambda: running.client.inspect(live.id, ME).standing.state == "running")
+        until(lambda: running.client.inspect(live.id, ME.owner).standing.state == "running")
         until(lambda: backend.live_cells == 1)
-        running.client.control(live.id, ME, Resize(41, 7))
+        running.client.control(live.id, ME.owner, Resize(41, 7))
         resized.set()
         assert isinstance(live.receive(5).event, Started)  # type: ignore[union-attr]
         assert live.receive(5).event == Stream("run", "stdout", b"resized 41x7\n")  # type: ignore[union-attr]
@@ -415,32 +415,32 @@ def test_attach_replays_from_anywhere(shared: Engine) -> None:
     whole = run(client, "print(1)\nerror('x')\nprint(2)")
     execution_id = result_of(whole).id
     for after in range(len(whole) + 1):
-        with client.attach(execution_id, ME, after) as again:
+        with client.attach(execution_id, ME.owner, after) as again:
             if after < len(whole):
                 assert list(again.events()) == whole[after:]
     with pytest.raises(InvalidRequest):
-        client.attach(execution_id, ME, len(whole) + 1)
+        client.attach(execution_id, ME.owner, len(whole) + 1)
 
 
 def test_who_attaches_is_told_where_it_is_and_what_its_request_said(shared: Engine) -> None:
     asked = request("print(1)", encoding="base64", on_disconnect="continue")
     with shared.client.submit_and_follow(asked, ME) as live:
         count = len(list(live.events()))
-    with shared.client.attach(live.id, ME, count) as again:
+    with shared.client.attach(live.id, ME.owner, count) as again:
         assert again.standing == Standing(live.id, "finished", count, "base64", "continue")
         assert again.standing.ended_with(count)
         assert not again.standing.ended_with(count - 1)
-    assert shared.client.inspect(live.id, ME).standing == again.standing
+    assert shared.client.inspect(live.id, ME.owner).standing == again.standing
 
 
 def test_leaving_does_not_cancel(shared: Engine) -> None:
     client = shared.client
     with client.submit_and_follow(request("sleep(0.2)\nprint('done')"), ME) as live:
         execution_id = live.id
-    assert client.inspect(execution_id, ME).standing.state in ("queued", "running")
-    with client.attach(execution_id, ME) as again:
+    assert client.inspect(execution_id, ME.owner).standing.state in ("queued", "running")
+    with client.attach(execution_id, ME.owner) as again:
         assert result_of(list(again.events())).stdout == b"done\n"
-    state = client.inspect(execution_id, ME)
+    state = client.inspect(execution_id, ME.owner)
     assert (state.standing.state, state.result.stdout) == ("finished", b"done\n")  # type: ignore[union-attr]
 
 
@@ -448,17 +448,17 @@ def test_submit_without_following(shared: Engine) -> None:
     standing = shared.client.submit(request("print(1)"), ME)
     assert not standing.replayed
     execution_id = standing.id
-    until(lambda: shared.client.inspect(execution_id, ME).standing.state == "finished")
+    until(lambda: shared.client.inspect(execution_id, ME.owner).standing.state == "finished")
 
 
 def test_nobody_sees_what_is_another_owners(shared: Engine) -> None:
     client = shared.client
     execution_id = client.submit(request("print(1)"), ME).id
     for call in (
-        lambda: client.inspect(execution_id, "you"),
-        lambda: client.attach(execution_id, "you"),
-        lambda: client.control(execution_id, "you", Cancel()),
-        lambda: client.inspect("nonexistent", ME),
+        lambda: client.inspect(execution_id, YOU.owner),
+        lambda: client.attach(execution_id, YOU.owner),
+        lambda: client.control(execution_id, YOU.owner, Cancel()),
+        lambda: client.inspect("nonexistent", ME.owner),
     ):
         with pytest.raises(UnknownExecution, match="no such execution"):
             call()
@@ -471,7 +471,7 @@ def test_idempotency_keys(shared: Engine) -> None:
     assert (again.id, again.replayed) == (first.id, True)
     with pytest.raises(Conflict):
         client.submit(request("print(2)"), ME, "key-1")
-    assert client.submit(request("print(2)"), "you", "key-1").replayed is False
+    assert client.submit(request("print(2)"), YOU, "key-1").replayed is False
 
 
 def test_refusals(shared: Engine) -> None:
@@ -513,7 +513,7 @@ def test_the_queue_is_told_and_bounded_and_can_be_left() -> None:
         ):
             assert second.receive(5).event == Queued(0)  # type: ignore[union-attr]
             assert third.receive(5).event == Queued(1)  # type: ignore[union-attr]
-            assert client.inspect(third.id, ME).standing.state == "queued"
+            assert client.inspect(third.id, ME.owner).standing.state == "queued"
             with pytest.raises(QueueFull) as caught:
                 client.submit(request("print(3)"), ME)
             assert caught.value.retry_after_s >= 1
@@ -530,7 +530,7 @@ def test_one_owner_leaves_room_for_another() -> None:
         mine = [client.submit_and_follow(request("sleep(30)"), ME) for _ in range(2)]
         with pytest.raises(QueueFull):
             client.submit(request("print(1)"), ME)
-        waiting = client.submit_and_follow(request("print(2)"), "another")
+        waiting = client.submit_and_follow(request("print(2)"), ANOTHER)
         for conversation in mine:
             conversation.send(Cancel())
             list(conversation.events())
@@ -614,13 +614,13 @@ def test_a_lost_engine_ends_the_stream_with_what_arrived(tmp_path: Path) -> None
         "GET / HTTP/1.1",
         {"call": "nothing"},
         {"call": "health", "x": 1},
-        {"call": "inspect", "id": "../../x", "owner": "me"},
-        {"call": "inspect", "id": "x", "owner": ""},
-        {"call": "attach", "id": "x", "owner": "me", "after": -1},
-        {"call": "execute", "request": {}, "owner": "me"},
-        {"call": "execute", "owner": "me"},
+        {"call": "inspect", "id": "../../x", "owner": {"key": "me"}},
+        {"call": "inspect", "id": "x", "owner": {"key": ""}},
+        {"call": "attach", "id": "x", "owner": {"key": "me"}, "after": -1},
+        {"call": "execute", "request": {}, "account": {"owner": {"key": "me"}}},
+        {"call": "execute", "account": {"owner": {"key": "me"}}},
         {
-            "call": "control", "id": "x", "owner": "me",
+            "call": "control", "id": "x", "owner": {"key": "me"},
             "control": {"type": "resize", "columns": 1001, "rows": 1},
         },
     ],
@@ -673,7 +673,7 @@ def test_hostile_controls_end_their_conversation(shared: Engine) -> None:
         execution_id = live.id
         live._link._link.sendall(framed(b"garbage"))
         assert result_of(list(live.events())).verdict is Verdict.INTERNAL_ERROR
-    with shared.client.attach(execution_id, ME) as again:
+    with shared.client.attach(execution_id, ME.owner) as again:
         assert result_of(list(again.events())).stdout == b"1\n"
 
 
@@ -749,7 +749,7 @@ def test_results_are_forgotten() -> None:
         execution_id = result_of(run(running.client, "print(1)")).id
         time.sleep(0.15)
         with pytest.raises(UnknownExecution):
-            running.client.inspect(execution_id, ME)
+            running.client.inspect(execution_id, ME.owner)
 
 
 HOSTILE: Engine

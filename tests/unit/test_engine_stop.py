@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import ME
 from vibecell.config import Settings
 from vibecell.engine import daemon, execution, executions
 from vibecell.engine.client import EngineClient
@@ -131,7 +132,7 @@ def test_an_execution_that_does_not_end_is_told_as_cancelled(
         request = ExecutionRequest("python", SLEEPER, limits=Limits(wall_time_ms=60_000))
         client = EngineClient(folder / "engine.sock")
         conversation: Conversation
-        with client.submit_and_follow(request, "me") as conversation:
+        with client.submit_and_follow(request, ME) as conversation:
             return [event.event for event in conversation.events()][-1].result  # type: ignore[union-attr]
 
     async def whole() -> float:

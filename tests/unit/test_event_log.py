@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from owners import ME
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.keeping import FIXED_BYTES, Keeping, Kept
 from vibecell.engine.output import CharacterCutter, OutputKeeper
@@ -255,14 +256,14 @@ def test_displays_are_bounded() -> None:
 
 
 def record(name: str, log: EventLog) -> Kept:
-    return Kept(name, "me", "utf-8", "cancel", log, None, ("me", f"key-{name}"))
+    return Kept(name, ME.owner, "utf-8", "cancel", log, None, f"key-{name}")
 
 
 def alive(keeping: Keeping, names: str) -> str:
     found = ""
     for name in names:
         with contextlib.suppress(UnknownExecution):
-            found += keeping.find(name, "me").id
+            found += keeping.find(name, ME.owner).id
     return found
 
 
@@ -285,7 +286,7 @@ def test_what_is_kept_is_forgotten_when_it_is_old_then_when_it_is_too_much() -> 
     now = 10.0
     keeping.sweep()
     assert alive(keeping, "ab") == "b"
-    assert keeping.named(("me", "key-a"), b"") is None
+    assert keeping.named(ME.owner, "key-a", b"") is None
     for name in "cdef":
         finish(name, keeping)
     assert alive(keeping, "abcdef") == "cdef"
@@ -317,4 +318,4 @@ def test_only_its_owner_finds_what_is_kept() -> None:
         keeping.find("x", "you")
     assert keeping.named(("you", "key-x"), b"one") is None
     with pytest.raises(Conflict):
-        keeping.named(("me", "key-x"), b"another")
+        keeping.named(ME.owner, "key-x", b"another")

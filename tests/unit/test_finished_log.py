@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vibecell
+from owners import ME
 from vibecell.engine import memory_pages, spill
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.finished_log import FinishedLog, Label, packed
@@ -27,7 +28,7 @@ from .descriptors import open_descriptors
 from .link_messages import events as events_of
 
 END = Finished(Result("x", Verdict.ACCEPTED, stdout=b"1\n"))
-LABEL = Label("me", "base64", "continue", ("me", "key"))
+LABEL = Label(ME.owner, "base64", "continue", "key")
 
 
 async def read_all(log: EventLog | FinishedLog, after: int = 0) -> list[NumberedEvent]:
@@ -105,7 +106,7 @@ def test_who_reads_a_small_log_holds_no_page_of_others() -> None:
 
 def keep(keeping: Keeping, name: str, *sizes: int) -> None:
     log = EventLog(keeping.grown)
-    kept = Kept(name, "me", "utf-8", "cancel", log, None, ("me", name))
+    kept = Kept(name, ME.owner, "utf-8", "cancel", log, None, name)
     keeping.begun(kept, b"")
     finished(*sizes, log=log)
     keeping.ended(kept)
@@ -116,12 +117,12 @@ def test_who_reads_a_result_reads_it_to_its_end_though_it_is_forgotten() -> None
         now = 0.0
         keeping = Keeping(10.0, 10**9, lambda: now)
         keep(keeping, "a", 200_000, 300_000, 400_000)
-        reading = keeping.find("a", "me").log.read()
+        reading = keeping.find("a", ME.owner).log.read()
         first = await anext(reading)
         now = 20.0
         keeping.sweep()
         with pytest.raises(UnknownExecution):
-            keeping.find("a", "me")
+            keeping.find("a", ME.owner)
         keep(keeping, "b", 100_000)
         rest = b"".join([batch async for batch in reading])
         events = events_of(first + rest)
@@ -136,10 +137,10 @@ def test_who_reads_a_result_reads_it_to_its_end_though_it_is_forgotten() -> None
 def test_what_is_kept_is_found_by_its_key_with_all_that_is_known_of_it() -> None:
     keeping = Keeping(10.0, 10**9)
     keep(keeping, "a", 10)
-    found = keeping.named(("me", "a"), b"")
+    found = keeping.named(ME.owner, "a", b"")
     assert found is not None
     told = (found.id, found.owner, found.encoding, found.on_disconnect, found.state)
-    assert told == ("a", "me", "utf-8", "cancel", "finished")
+    assert told == ("a", ME.owner, "utf-8", "cancel", "finished")
     assert found.inspected().result == END.result
 
 
@@ -155,7 +156,7 @@ def test_without_memory_for_a_page_a_result_is_kept_as_it_was(
     keep(keeping, "a", 10)
     monkeypatch.undo()
     keep(keeping, "b", 10)
-    assert keeping.find("a", "me").log.result() == keeping.find("b", "me").log.result()
+    assert keeping.find("a", ME.owner).log.result() == keeping.find("b", ME.owner).log.result()
     now = 20.0
     keeping.sweep()
     assert (len(keeping), keeping.used_bytes) == (0, 0)
@@ -171,11 +172,11 @@ def test_a_log_whose_file_was_full_leaves_none_open(
     before = open_descriptors()
     keeping = Keeping(10.0, 10**9)
     log = EventLog(keeping.grown, memory_bytes=1000, directory=tmp_path)
-    keeping.begun(kept := Kept("a", "me", "utf-8", "cancel", log, None), b"")
+    keeping.begun(kept := Kept("a", ME.owner, "utf-8", "cancel", log, None), b"")
     finished(2000, 2000, log=log)
     assert log.fault is not None
     keeping.ended(kept)
-    assert keeping.find("a", "me").log.last_seq == 4
+    assert keeping.find("a", ME.owner).log.last_seq == 4
     assert open_descriptors() <= before
 
 
@@ -185,6 +186,7 @@ from pathlib import Path
 from vibecell.config import Settings
 from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.engine.executions import Executions
+from vibecell.model.caller import Account, Owner
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.sandbox.fake.scripted_backend import FakeBackend
@@ -202,7 +204,7 @@ def resident_bytes():
 async def print_and_forget(executions):
     before = resident_bytes()
     for _ in range(count // 8):
-        begun = [executions.admit(one, "me", None)[0] for _ in range(8)]
+        begun = [executions.admit(one, Account(Owner("me")), None)[0] for _ in range(8)]
         for kept in begun:
             await kept.log.last_message()
         await asyncio.sleep(0)

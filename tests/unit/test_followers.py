@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from owners import ANOTHER, ME
 from vibecell.engine import call_handler, daemon, followers
 from vibecell.engine.client import EngineClient
 from vibecell.executor import Followed
@@ -14,7 +15,7 @@ from vibecell.model.errors import EngineUnavailable, QueueFull, UnknownExecution
 from vibecell.model.events import EndOfInput, Stdin
 from vibecell.model.limits import Limits
 
-from .test_engine_daemon import ME, engine, request, result_of, run, until
+from .test_engine_daemon import engine, request, result_of, run, until
 
 CONNECTIONS = 8
 SLEEPER = request("sleep(60)", interactive=True, limits=Limits(wall_time_ms=30_000))
@@ -93,9 +94,9 @@ def test_one_owner_has_so_many_connections_that_follow() -> None:
     with engine(gateway=Access(concurrent=1)) as running:
         client = running.client
         first = client.submit_and_follow(SLEEPER, ME)
-        second = client.attach(first.id, ME)
+        second = client.attach(first.id, ME.owner)
         for refused in (
-            lambda: client.attach(first.id, ME),
+            lambda: client.attach(first.id, ME.owner),
             lambda: client.submit_and_wait(SLEEPER, ME),
             lambda: client.submit_and_follow(SLEEPER, ME),
         ):
@@ -103,7 +104,7 @@ def test_one_owner_has_so_many_connections_that_follow() -> None:
                 refused()
         assert client.health().counts["begun"] == 1  # what is refused has not begun
         with pytest.raises(UnknownExecution):
-            client.attach(first.id, "another")
+            client.attach(first.id, ANOTHER.owner)
         client.submit(request("print(1)"), ME)
         second.close()
         until(lambda: can_follow(client))
@@ -126,7 +127,7 @@ def test_what_was_sent_before_leaving_is_taken_in_order() -> None:
             live.send(EndOfInput())
             live.end_controls()
             list(live.events())
-        with client.attach(live.id, ME) as again:
+        with client.attach(live.id, ME.owner) as again:
             result = result_of(list(again.events()))
         assert result.stdout == b"".join(b"%d\n" % number for number in range(200))
 
@@ -142,4 +143,4 @@ def test_who_leaves_is_told_no_end_that_nobody_knows(leave: str) -> None:
             assert live.receive(60) is None
             assert time.monotonic() - began_s < 30
             leaving.join()
-        assert running.client.inspect(live.id, ME).result is None
+        assert running.client.inspect(live.id, ME.owner).result is None

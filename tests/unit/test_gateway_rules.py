@@ -25,6 +25,7 @@ from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
+from vibecell.model.caller import Owner
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,
@@ -51,14 +52,15 @@ def environ(peer: str = "127.0.0.1", **fields: str) -> dict[str, Any]:
 class TestAuthenticator:
     def test_without_keys_this_machine_only(self) -> None:
         asked = Authenticator(Policy())
-        assert asked.owner(environ()) == asked.owner(environ("::1")) == "local"
+        assert asked.caller(environ()).owner == asked.caller(environ("::1")).owner == Owner("local")
         with pytest.raises(Forbidden):
-            asked.owner(environ("192.0.2.1", HTTP_X_FORWARDED_FOR="127.0.0.1"))
+            asked.caller(environ("192.0.2.1", HTTP_X_FORWARDED_FOR="127.0.0.1"))
 
     def test_keys_name_owners(self) -> None:
         asked = Authenticator(Policy(api_keys=(KEY, KEY + "2")))
         owners = {
-            asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {key}")) for key in (KEY, KEY + "2")
+            asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {key}")).owner.key
+            for key in (KEY, KEY + "2")
         }
         assert len(owners) == 2
         assert not any(KEY in owner for owner in owners)
@@ -67,15 +69,15 @@ class TestAuthenticator:
         asked = Authenticator(Policy(api_keys=(KEY,)))
         for _ in range(100):
             with pytest.raises((Unauthorized, TooManyRequests)):
-                asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
+                asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
         with pytest.raises(TooManyRequests):
-            asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
-        assert asked.owner(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}"))
+            asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
+        assert asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}"))
 
     @pytest.mark.parametrize("given", ["", KEY, f"Basic {KEY}", f"Bearer  {KEY}", f"Bearer {KEY} "])
     def test_other_headers_are_refused(self, given: str) -> None:
         with pytest.raises(Unauthorized):
-            Authenticator(Policy(api_keys=(KEY,))).owner(environ(HTTP_AUTHORIZATION=given))
+            Authenticator(Policy(api_keys=(KEY,))).caller(environ(HTTP_AUTHORIZATION=given))
 
     def test_subprotocols(self) -> None:
         assert key_of_protocols(f"vibecell.key.{KEY}") == KEY

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from owners import ME
 from vibecell.engine import call_handler
 from vibecell.engine.client import engine_client
 from vibecell.model.errors import Conflict
@@ -13,7 +14,7 @@ from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import ProcessSpec, TellPosition
 from vibecell.sandbox.fake.scripted_backend import FakeBackend, FakeCell, FakeProcess
 
-from .test_engine_daemon import ME, engine, request, result_of
+from .test_engine_daemon import engine, request, result_of
 
 
 class _Deaf(FakeBackend):
@@ -44,6 +45,6 @@ def test_who_writes_to_a_program_that_does_not_read_is_told_so(
     with engine(_Deaf()) as running, running.client.submit_and_follow(asked, ME) as live:
         with pytest.raises(Conflict, match="not reading its input"):
             for _ in range(100):
-                running.client.control(live.id, ME, Stdin(b"x" * 64 * 1024))
+                running.client.control(live.id, ME.owner, Stdin(b"x" * 64 * 1024))
         live.send(Cancel())
         assert result_of(list(live.events())).verdict == "cancelled"

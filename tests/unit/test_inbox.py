@@ -12,6 +12,7 @@ from gevent import socket
 from gevent.event import Event
 from websockets.frames import Close, Frame, Opcode
 
+from owners import ME
 from vibecell.gateway.api import streams
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.parts import Gateway
@@ -313,13 +314,13 @@ class TestRelay:
     @pytest.fixture
     def relayed(self) -> Iterator[tuple[Peer, _Deaf, gevent.Greenlet]]:
         gateway, conversation = Gateway(None, Policy()), _Deaf()  # type: ignore[arg-type]
-        peer = Peer(gateway.room("me"), WebSocketLimits(close_s=0.1))
-        relay = streams._Relay(gateway, peer.server, conversation, "me")
+        peer = Peer(gateway.room(ME.owner), WebSocketLimits(close_s=0.1))
+        relay = streams._Relay(gateway, peer.server, conversation, ME.owner)
         running = gevent.spawn(relay.run, False)
         yield peer, conversation, running
         gevent.kill(running)
         peer.end()
-        assert gateway.room("me").held_bytes == 0
+        assert gateway.room(ME.owner).held_bytes == 0
 
     def test_input_that_is_not_read_is_held_within_bounds(
         self, relayed: tuple[Peer, _Deaf, gevent.Greenlet], monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import ME
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.model.errors import UnknownExecution
@@ -19,7 +20,7 @@ END = Finished(Result("x", Verdict.ACCEPTED))
 
 def kept_of(keeping: Keeping, directory: Path | None = None) -> Kept:
     log = EventLog(keeping.grown, 1000, directory)
-    kept = Kept("x", "me", "utf-8", "cancel", log, None, ("me", "key"))
+    kept = Kept("x", ME.owner, "utf-8", "cancel", log, None, "key")
     keeping.begun(kept, b"one")
     return kept
 
@@ -41,10 +42,10 @@ def test_a_result_cannot_be_read_after_its_time(now: Callable[..., float]) -> No
     kept.log.append(END)
     keeping.ended(kept)
     now(9.9)
-    assert keeping.find("x", "me").log.result() == END.result
+    assert keeping.find("x", ME.owner).log.result() == END.result
     now(0.1)
     with pytest.raises(UnknownExecution):
-        keeping.find("x", "me")
+        keeping.find("x", ME.owner)
 
 
 def test_a_key_may_be_used_anew_after_its_time(now: Callable[..., float]) -> None:
@@ -52,12 +53,12 @@ def test_a_key_may_be_used_anew_after_its_time(now: Callable[..., float]) -> Non
     kept = kept_of(keeping)
     kept.log.append(END)
     keeping.ended(kept)
-    named = keeping.named(("me", "key"), b"one")
+    named = keeping.named(ME.owner, "key", b"one")
     assert named is not None
     assert named.id == "x"
     now(10.0)
     keeping.sweep()
-    assert keeping.named(("me", "key"), b"another") is None
+    assert keeping.named(ME.owner, "key", b"another") is None
 
 
 def test_the_file_of_a_log_goes_with_it(now: Callable[..., float], tmp_path: Path) -> None:

@@ -28,36 +28,36 @@ def door() -> Authenticator:
 def test_a_page_that_is_opened_without_a_key_tries_none(door: Authenticator) -> None:
     for _ in range(10 * MOST):
         with pytest.raises(Unauthorized):
-            door.owner(asked_by("192.0.2.1"))
+            door.caller(asked_by("192.0.2.1"))
     with pytest.raises(Unauthorized):
-        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+        door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
 
 
 def test_who_guesses_is_turned_away_and_nobody_at_another_address_is(door: Authenticator) -> None:
     for _ in range(MOST):
         with pytest.raises(Unauthorized):
-            door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+            door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
     with pytest.raises(TooManyRequests):
-        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
+        door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION="Bearer wrong"))
     with pytest.raises(Unauthorized):
-        door.owner(asked_by("192.0.2.2", HTTP_AUTHORIZATION="Bearer wrong"))
+        door.caller(asked_by("192.0.2.2", HTTP_AUTHORIZATION="Bearer wrong"))
 
 
 def test_who_changes_his_address_within_a_network_of_his_own_is_one(door: Authenticator) -> None:
     for host in range(MOST):
         with pytest.raises(Unauthorized):
-            door.owner(asked_by(f"2001:db8::{host:x}", HTTP_AUTHORIZATION="Bearer wrong"))
+            door.caller(asked_by(f"2001:db8::{host:x}", HTTP_AUTHORIZATION="Bearer wrong"))
     with pytest.raises(TooManyRequests):
-        door.owner(asked_by("2001:db8::ffff:1", HTTP_AUTHORIZATION="Bearer wrong"))
+        door.caller(asked_by("2001:db8::ffff:1", HTTP_AUTHORIZATION="Bearer wrong"))
     with pytest.raises(Unauthorized):
-        door.owner(asked_by("2001:db8:0:1::1", HTTP_AUTHORIZATION="Bearer wrong"))
+        door.caller(asked_by("2001:db8:0:1::1", HTTP_AUTHORIZATION="Bearer wrong"))
 
 
 @pytest.mark.parametrize("offered", ["Bearer", "Bearer ", f"Bearer {KEY},Bearer {KEY}", f"{KEY}"])
 def test_what_is_no_key_counts_as_a_wrong_one(door: Authenticator, offered: str) -> None:
     for _ in range(MOST):
         with pytest.raises(Unauthorized):
-            door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
+            door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
     with pytest.raises(TooManyRequests):
-        door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
-    assert door.owner(asked_by("192.0.2.1", HTTP_AUTHORIZATION=f"Bearer {KEY}"))
+        door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION=offered))
+    assert door.caller(asked_by("192.0.2.1", HTTP_AUTHORIZATION=f"Bearer {KEY}"))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import host
+from owners import ME
 from vibecell.engine import call_handler, daemon, execution, link_streams
 from vibecell.model.errors import MalformedRequest, PlatformError
 from vibecell.model.events import EndOfInput, Stdin
@@ -22,7 +23,7 @@ from vibecell.model.limits import Limits
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import link as wire
 
-from .test_engine_daemon import ME, Engine, engine, request, result_of, run, until
+from .test_engine_daemon import Engine, engine, request, result_of, run, until
 
 MIB = 1024 * 1024
 LONGEST_TEXT = 256 * 1024
@@ -38,7 +39,7 @@ def shared() -> Iterator[Engine]:
 def attached(running: Engine, execution_id: str) -> socket.socket:
     """A connection that follows an execution, and has read nothing of it yet."""
     link = running.raw()
-    link.sendall(wire.encode_message(wire.AttachCall(execution_id, ME, 0)))
+    link.sendall(wire.encode_message(wire.AttachCall(execution_id, ME.owner, 0)))
     assert select.select([link], [], [], 10)[0]
     return link
 
@@ -83,7 +84,7 @@ def test_a_follower_that_announces_more_than_a_control_is_hung_up_on(shared: Eng
     with attached(shared, execution_id) as link:
         link.sendall(announced(2 * MIB))
         until(lambda: is_hung_up(link))
-    assert shared.client.inspect(execution_id, ME).standing.state == "running"
+    assert shared.client.inspect(execution_id, ME.owner).standing.state == "running"
 
 
 def test_half_a_control_is_not_waited_for_for_ever(
@@ -94,7 +95,7 @@ def test_half_a_control_is_not_waited_for_for_ever(
     with attached(shared, execution_id) as link:
         link.sendall(announced(MIB) + b"x" * (MIB // 2))
         until(lambda: is_hung_up(link))
-    assert shared.client.inspect(execution_id, ME).standing.state == "running"
+    assert shared.client.inspect(execution_id, ME.owner).standing.state == "running"
 
 
 def test_half_a_call_is_not_waited_for_for_ever(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import ME
 from vibecell.engine.client import EngineClient, pending_result
 from vibecell.engine.client.link_socket import Link
 from vibecell.engine.client.pending_result import IdleLinks
@@ -74,7 +75,7 @@ def test_a_stream_that_is_not_whole_ends_at_once_with_what_was(
 ) -> None:
     with (
         engine_that_says(tmp_path, ACCEPTED + said(1, b"one") + wrong) as client,
-        client.submit_and_follow(REQUEST, "me") as conversation,
+        client.submit_and_follow(REQUEST, ME) as conversation,
     ):
         first, last = conversation.receive(ENOUGH_S), conversation.receive(ENOUGH_S)
         assert conversation.receive(ENOUGH_S) is None
@@ -140,6 +141,6 @@ def test_no_more_connections_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_last_event_of_another_kind_is_no_result(tmp_path: Path) -> None:
     end = wire.encode_message(NumberedEvent(1, Finished(Result("abc", Verdict.ACCEPTED))))
     with engine_that_says(tmp_path, ACCEPTED + said(1, b"one") + end) as client:
-        with client.submit_and_wait(REQUEST, "me") as pending:
+        with client.submit_and_wait(REQUEST, ME) as pending:
             assert pending.result(ENOUGH_S).verdict is Verdict.INTERNAL_ERROR
         client.close()

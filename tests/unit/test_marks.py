@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import ME
 from vibecell.config import ConfigError, Settings, load
 from vibecell.engine.executions import Executions
 from vibecell.engine.traces import MAX_TRACES, Traces
@@ -86,7 +87,7 @@ async def _executed(trace: bool) -> Executions:
     await backend.open()
     executions = Executions(Settings(trace=trace), backend, offer)
     request = ExecutionRequest(language="python", files=(SourceFile("main.py", b"print(1)\n"),))
-    kept, _ = executions.admit(request, "somebody", None)
+    kept, _ = executions.admit(request, ME, None)
     await kept.log.last_message()
     await executions.stop()
     await backend.close()

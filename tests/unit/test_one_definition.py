@@ -25,7 +25,7 @@ REQUEST_MEMBER = (
     body = {"code": "1", "priority": 7}
     request = to_execution_request(decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING)
     assert request.priority == 7
-    assert returned(link.ExecuteCall(request, "me"), link.decode_call).request.priority == 7
+    assert returned(link.ExecuteCall(request, ME), link.decode_call).request.priority == 7
     assert SCHEMAS["ExecuteBody"]["properties"]["priority"]["maximum"] == 9
     assert "  priority?: number;" in CONTRACT
     for wrong in ({"priority": 10}, {"priority": "7"}):
@@ -45,7 +45,7 @@ LIMIT = (
     body = {"code": "1", "limits": {"widgets": 3}}
     request = to_execution_request(decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING)
     assert request.limits.widgets == 3
-    assert returned(link.ExecuteCall(request, "me"), link.decode_call).request == request
+    assert returned(link.ExecuteCall(request, ME), link.decode_call).request == request
     assert SCHEMAS["LimitsBody"]["properties"]["widgets"]["anyOf"][0]["minimum"] == 1
     assert "  widgets?: number | null;" in CONTRACT
     too_many = {"code": "1", "limits": {"widgets": 17}}
@@ -144,6 +144,8 @@ from vibecell.model.verdicts import Verdict
 from vibecell.wire.requests import decode_control, decode_execute, to_execution_request
 from vibecell.wire.views import encode_event, encode_execute_reply, encode_result
 from vibecell.wire import link
+from vibecell.model.caller import Account, Owner
+ME = Account(Owner("me"))
 
 OFFER = Offer((Language("python", "Python", "3.11", (), "main.py", "in_place"),))
 DOCUMENT = describe()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import ME
 from vibecell.engine.client import EngineClient, link_socket, pending_result
 from vibecell.model.errors import EngineUnavailable, QueueFull
 from vibecell.model.events import Finished, NumberedEvent
@@ -87,7 +88,7 @@ def client(engine: Engine) -> Iterator[EngineClient]:
 
 
 def run(client: EngineClient) -> Result:
-    with client.submit_and_wait(REQUEST, "me") as pending:
+    with client.submit_and_wait(REQUEST, ME) as pending:
         assert (pending.id, pending.standing) == ("abc", STANDING)
         return pending.result(5)
 
@@ -97,11 +98,11 @@ def test_one_connection_serves_one_result_after_the_other(
 ) -> None:
     assert [run(client) for _ in range(3)] == [RESULT] * 3
     assert engine.connections == 1
-    assert engine.calls == [wire.ExecuteCall(REQUEST, "me", None, "result")] * 3
+    assert engine.calls == [wire.ExecuteCall(REQUEST, ME, None, "result")] * 3
 
 
 def test_two_at_once_do_not_share(engine: Engine, client: EngineClient) -> None:
-    with client.submit_and_wait(REQUEST, "me") as one, client.submit_and_wait(REQUEST, "me") as two:
+    with client.submit_and_wait(REQUEST, ME) as one, client.submit_and_wait(REQUEST, ME) as two:
         assert one.result(5) == two.result(5) == RESULT
     assert engine.connections == 2
 
@@ -109,7 +110,7 @@ def test_two_at_once_do_not_share(engine: Engine, client: EngineClient) -> None:
 def test_a_result_that_does_not_come_in_time_comes_later(
     engine: Engine, client: EngineClient
 ) -> None:
-    with client.submit_and_wait(REQUEST, "me") as begun:
+    with client.submit_and_wait(REQUEST, ME) as begun:
         with pytest.raises(TimeoutError):
             begun.result(0.001)
         assert begun.result(5) == begun.result() == RESULT
@@ -136,7 +137,7 @@ def test_a_connection_that_waited_long_is_not_used(
 def test_who_leaves_before_the_end_takes_the_connection_along(
     engine: Engine, client: EngineClient
 ) -> None:
-    client.submit_and_wait(REQUEST, "me").close()
+    client.submit_and_wait(REQUEST, ME).close()
     run(client)
     assert engine.connections == 2
 
@@ -165,7 +166,7 @@ def test_an_engine_that_stops_in_a_message_is_a_lost_one(
         link.recv(1)
 
     engine.talk = stop_in_it
-    with client.submit_and_wait(REQUEST, "me") as pending:
+    with client.submit_and_wait(REQUEST, ME) as pending:
         result = None
         while result is None:  # as a gateway waits that looks after its client meanwhile
             with contextlib.suppress(TimeoutError):
@@ -185,7 +186,7 @@ def test_a_message_that_has_come_is_read_however_late(
         link.sendall(FINISHED[-3:])
 
     engine.talk = pause_in_it
-    with client.submit_and_wait(REQUEST, "me") as pending:
+    with client.submit_and_wait(REQUEST, ME) as pending:
         with pytest.raises(TimeoutError):
             pending.result(0.1)
         rest.set()
@@ -197,9 +198,9 @@ def test_a_refusal_is_raised(engine: Engine, client: EngineClient) -> None:
     refusal = wire.encode_message(wire.refused(QueueFull("full", 3)))
     engine.talk = lambda link: link.sendall(refusal)
     with pytest.raises(QueueFull):
-        client.submit_and_wait(REQUEST, "me")
+        client.submit_and_wait(REQUEST, ME)
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable):
-        EngineClient(tmp_path / "nothing").submit_and_wait(REQUEST, "me")
+        EngineClient(tmp_path / "nothing").submit_and_wait(REQUEST, ME)

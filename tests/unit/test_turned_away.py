@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from owners import ME
 from vibecell.config import Settings
 from vibecell.engine import admission as admission_module
 from vibecell.engine.admission import MAX_RETRY_AFTER_S, Admission
@@ -45,10 +46,10 @@ def test_nothing_begins_while_the_service_stops(tmp_path: Path) -> None:
         backend = FakeBackend()
         await backend.open()
         executions = Executions(settings, backend, OFFER)
-        executions.admit(REQUEST, "me", None)
+        executions.admit(REQUEST, ME, None)
         await executions.stop()
         with pytest.raises(ShuttingDown):
-            executions.admit(REQUEST, "me", None)
+            executions.admit(REQUEST, ME, None)
         assert executions.counts()["running"] == 0
         await backend.close()
 

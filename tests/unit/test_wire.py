@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 from pydantic import TypeAdapter
 
+from owners import ME
 from vibecell.model import errors
 from vibecell.model.errors import FieldProblem, InvalidRequest, MalformedRequest, ProtocolViolation
 from vibecell.model.events import (
@@ -392,8 +393,8 @@ def test_link_requests_return_and_are_judged_again() -> None:
             "request_class": "strong",
         }
     )
-    (message,) = messages(link.encode_message(link.ExecuteCall(request, "me")))
-    assert link.decode_call(message) == link.ExecuteCall(request, "me")
+    (message,) = messages(link.encode_message(link.ExecuteCall(request, ME)))
+    assert link.decode_call(message) == link.ExecuteCall(request, ME)
     for wrong in ({"files": []}, {"limits": {"processes": 0}}, {"env": {"A B": ""}}):
         told = msgpack.decode(message)
         told["request"].update(wrong)
@@ -416,7 +417,7 @@ def test_what_can_be_run_returns_over_the_link() -> None:
 def test_a_text_that_is_none_in_utf8_is_refused_before_it_travels() -> None:
     request = ExecutionRequest("python", (SourceFile("main.py", b""),), args=("\udcff",))
     with pytest.raises(MalformedRequest, match="surrogate"):
-        link.encode_message(link.ExecuteCall(request, "me"))
+        link.encode_message(link.ExecuteCall(request, ME))
 
 
 def test_equal_requests_have_the_same_bytes_in_whatever_order_they_were_made() -> None:

@@ -29,6 +29,7 @@ from vibecell.cli.terminal import raw_terminal, terminal_size
 from vibecell.config import Settings
 from vibecell.executor import Conversation, Executor
 from vibecell.languages.catalogue import choose, describe
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import Conflict, EngineUnavailable, MalformedRequest, PlatformError
 from vibecell.model.events import (
     Cancel,
@@ -43,7 +44,7 @@ from vibecell.model.events import (
 from vibecell.model.execution import ExecutionRequest, Result, SourceFile
 from vibecell.model.verdicts import Verdict
 
-OWNER = "command line"
+ACCOUNT = Account(Owner("command-line"))
 MAX_STDIN_BYTES = 4 * 1024 * 1024
 _STATUS = {
     Verdict.TIME_LIMIT_EXCEEDED: 124,
@@ -90,7 +91,7 @@ def run(
         columns=columns,
         rows=rows,
     )
-    with _engine(settings) as client, client.submit_and_follow(request, OWNER) as conversation:
+    with _engine(settings) as client, client.submit_and_follow(request, ACCOUNT) as conversation:
         result = _converse(conversation, interactive, shown)
     for line in shown.report():
         print(f"vibecell: {line}", file=sys.stderr)

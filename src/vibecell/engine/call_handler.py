@@ -16,6 +16,7 @@ from vibecell.engine.followers import Followers, has_left, last_message
 from vibecell.engine.keeping import Kept
 from vibecell.engine.link_streams import read_message
 from vibecell.engine.whole_result import whole_message
+from vibecell.model.caller import Owner
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import (
     Conflict,
@@ -95,7 +96,7 @@ class CallHandler:
                 reply, _, _ = await self._answered(call, read_ns)
                 await _send(writer, reply)
                 return False
-            with self._followers.place(call.owner):
+            with self._followers.place(_asker(call)):
                 return await self._serve_follower(call, read_ns, reader, writer)
         except VibecellError as error:
             await _send(writer, wire.refused(error))
@@ -152,7 +153,7 @@ class CallHandler:
         match call:
             case wire.ExecuteCall():
                 kept, replayed = self._executions.admit(
-                    call.request, call.owner, call.idempotency_key
+                    call.request, call.account, call.idempotency_key
                 )
                 if not replayed:
                     kept.marks.note("call", read_ns)
@@ -245,6 +246,10 @@ async def _obeyed(kept: Kept, control: Control, writer: asyncio.StreamWriter) ->
     finally:
         taken.cancel()
         await asyncio.gather(taken, return_exceptions=True)
+
+
+def _asker(call: wire.ExecuteCall | wire.AttachCall) -> Owner:
+    return call.account.owner if isinstance(call, wire.ExecuteCall) else call.owner
 
 
 def _follows(call: wire.Call) -> TypeGuard[wire.ExecuteCall | wire.AttachCall]:

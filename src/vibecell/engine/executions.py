@@ -18,6 +18,7 @@ from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.plan import make_plan
 from vibecell.engine.traces import Traces
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import QueueFull, ShuttingDown
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
@@ -49,7 +50,7 @@ class Executions:
         self._warm_memory_bytes = settings.limits.memory_bytes
         self._admission = Admission(settings.max_concurrent, settings.queue_size)
         self._max_per_owner = settings.max_per_owner
-        self._live: Counter[str] = Counter()
+        self._live: Counter[Owner] = Counter()
         self._keeping = Keeping(settings.result_ttl_s, settings.event_log_bytes)
         self._log_memory_bytes = settings.event_log_bytes // MAX_FILES_OF_LOGS
         self._run_dir = settings.run_dir
@@ -75,7 +76,7 @@ class Executions:
         }
 
     def admit(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None
     ) -> tuple[Kept, bool]:
         """Begin what a request asks for.
 
@@ -88,9 +89,9 @@ class Executions:
             Conflict: the key came with another request before.
             CapacityError: the queue is full, or the engine is stopping.
         """
-        key = None if idempotency_key is None else (owner, idempotency_key)
+        owner, key = account.owner, idempotency_key
         fingerprint = b"" if key is None else hashlib.sha256(same_bytes(request)).digest()
-        if key is not None and (known := self._keeping.named(key, fingerprint)) is not None:
+        if key is not None and (known := self._keeping.named(owner, key, fingerprint)) is not None:
             return known, True
         if self._stopping:
             raise ShuttingDown(STOP_MESSAGE)
@@ -102,7 +103,7 @@ class Executions:
             )
         return self._begin(request, owner, key, fingerprint), False
 
-    def find(self, execution_id: str, owner: str) -> Kept:
+    def find(self, execution_id: str, owner: Owner) -> Kept:
         """The record of this id.
 
         Raises:
@@ -134,7 +135,7 @@ class Executions:
             await asyncio.wait(late, timeout=CUT_OFF_S)
 
     def _begin(
-        self, request: ExecutionRequest, owner: str, key: tuple[str, str] | None, fingerprint: bytes
+        self, request: ExecutionRequest, owner: Owner, key: str | None, fingerprint: bytes
     ) -> Kept:
         plan = make_plan(request, self._offer, self._warm_memory_bytes)
         log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)

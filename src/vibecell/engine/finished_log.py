@@ -14,6 +14,7 @@ import msgspec
 from msgspec import msgpack
 
 from vibecell.engine.event_log import MAX_BATCH_BYTES, EventLog
+from vibecell.model.caller import Owner
 from vibecell.model.execution import Encoding, OnDisconnect, Result
 from vibecell.wire.link import LENGTH_BYTES, decode_result, message_bytes
 
@@ -24,10 +25,10 @@ _HEAD = struct.Struct("<dIIII")
 class Label(msgspec.Struct, frozen=True, array_like=True):
     """What is known of an execution besides its log; see ``Kept``."""
 
-    owner: str
+    owner: Owner
     encoding: Encoding
     on_disconnect: OnDisconnect
-    key: tuple[str, str] | None
+    key: str | None
 
 
 _LABEL = msgpack.Decoder(Label)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.finished_log import FinishedLog
+from vibecell.model.caller import Owner
 from vibecell.model.errors import QueueFull
 
 # Most results come sooner, and cost no more than this timer; who waits longer is
@@ -29,10 +30,10 @@ class Followers:
 
     def __init__(self, max_per_owner: int) -> None:
         self._max_per_owner = max_per_owner
-        self._held: Counter[str] = Counter()
+        self._held: Counter[Owner] = Counter()
 
     @contextmanager
-    def place(self, owner: str) -> Iterator[None]:
+    def place(self, owner: Owner) -> Iterator[None]:
         """One of the owner's places, for the time of a block.
 
         Raises:

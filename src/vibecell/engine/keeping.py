@@ -27,6 +27,7 @@ from vibecell.engine.execution import Execution
 from vibecell.engine.finished_log import FinishedLog, Label, packed
 from vibecell.engine.memory_pages import Pages
 from vibecell.engine.whole_result import whole_result
+from vibecell.model.caller import Owner
 from vibecell.model.errors import Conflict, UnknownExecution
 from vibecell.model.events import Control, Stdin
 from vibecell.model.execution import Encoding, OnDisconnect, State
@@ -46,18 +47,18 @@ class Kept:
 
     Attributes:
         encoding, on_disconnect: what its request said; for whoever takes hold of it.
-        key: owner and idempotency key that name it, if it came with one.
+        key: the idempotency key that names it to its owner, if it came with one.
         live: does the work, until nothing of that is left.
         ended_at: seconds, of the clock of ``Keeping``; infinite before the end.
     """
 
     id: str
-    owner: str
+    owner: Owner
     encoding: Encoding
     on_disconnect: OnDisconnect
     log: EventLog | FinishedLog
     live: Execution | None
-    key: tuple[str, str] | None = None
+    key: str | None = None
     marks: Marks = SILENT
     ended_at: float = math.inf
 
@@ -106,7 +107,7 @@ class Keeping:
         self._kept: dict[str, Kept] = {}  # what lives, and what has a file
         self._places: dict[str, int] = {}  # where the others lie
         self._pages = Pages()
-        self._keys: dict[tuple[str, str], tuple[bytes, str]] = {}
+        self._keys: dict[tuple[Owner, str], tuple[bytes, str]] = {}
         self._ended: deque[str] = deque()  # in the order of their ends
         self.used_bytes = 0
 
@@ -123,7 +124,7 @@ class Keeping:
         """An execution is kept from now on; its key stands for this request."""
         self._kept[kept.id] = kept
         if kept.key is not None:
-            self._keys[kept.key] = (fingerprint, kept.id)
+            self._keys[kept.owner, kept.key] = (fingerprint, kept.id)
         self.grown(FIXED_BYTES)
 
     def ended(self, kept: Kept) -> None:
@@ -152,25 +153,25 @@ class Keeping:
         kept.log.forget()  # a file that could be opened, and not be written
         self.used_bytes += len(piece) + ENDED_BYTES - kept.log.size_bytes - FIXED_BYTES
 
-    def find(self, execution_id: str, owner: str) -> Kept:
+    def find(self, execution_id: str, owner: Owner) -> Kept:
         """The record of this id.
 
         Raises:
             UnknownExecution: none, or not this owner's.
         """
         kept = self._record(execution_id)
-        if kept is None or kept.owner != owner or self._is_over(kept):
+        if kept is None or not owner.owns(kept.owner) or self._is_over(kept):
             raise UnknownExecution("no such execution")
         return kept
 
-    def named(self, key: tuple[str, str], fingerprint: bytes) -> Kept | None:
+    def named(self, owner: Owner, key: str, fingerprint: bytes) -> Kept | None:
         """The record that this owner's idempotency key names, if any.
 
         Raises:
             Conflict: it came with another request.
         """
         self.sweep()  # a key is free again as soon as its result is too old
-        known = self._keys.get(key)
+        known = self._keys.get((owner, key))
         if known is None:
             return None
         if known[0] != fingerprint:
@@ -222,4 +223,4 @@ class Keeping:
             kept.log.forget()
             self.used_bytes -= kept.log.size_bytes + FIXED_BYTES
         if kept.key is not None:
-            del self._keys[kept.key]
+            del self._keys[kept.owner, kept.key]

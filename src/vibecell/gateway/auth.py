@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.datastructures import WWWAuthenticate
@@ -17,6 +18,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from vibecell.gateway.http.connection import network_of
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
+from vibecell.model.caller import SCOPES, Account, Caller, Owner, Scope
 from vibecell.model.loopback import is_loopback
 
 ANONYMOUS = "local"
@@ -25,32 +27,39 @@ _BEARER = re.compile(r"bearer ([!-+\--~]{1,512})\Z", re.IGNORECASE)
 
 
 class Authenticator:
-    """Turns a request's credentials into an owner's name."""
+    """Turns a request's credentials into a caller."""
 
     def __init__(self, policy: Policy) -> None:
         self._digests = tuple(_digest(key) for key in policy.api_keys)
         self._wrong = MovingWindow(policy.wrong_keys_per_minute)
 
-    def owner(self, environ: Mapping[str, Any]) -> str:
-        """The owner on whose behalf a request is made.
+    def caller(self, environ: Mapping[str, Any], scope: Scope | None = None) -> Caller:
+        """Who makes a request.
+
+        Args:
+            scope: which the credential must have; ``None``: none in particular.
 
         Raises:
             Unauthorized: no key, more than one, or a wrong one.
-            Forbidden: no key is configured and the peer is not on this machine.
+            Forbidden: no key is configured and the peer is not on this machine, or the
+                credential has not that scope.
             TooManyRequests: this address tried too many wrong keys.
         """
         connection = environ["vibecell.handler"].connection
-        owner = connection.owner = self._owner(environ, connection.peer)
-        return owner
+        caller = self._caller(environ, connection.peer)
+        connection.owner = caller.owner
+        if scope is not None and scope not in caller.scopes:
+            raise Forbidden(f"this credential has not the scope {scope}")
+        return caller
 
-    def _owner(self, environ: Mapping[str, Any], peer: str) -> str:
+    def _caller(self, environ: Mapping[str, Any], peer: str) -> Caller:
         if not self._digests:
             if peer != "unix" and not is_loopback(peer):
                 raise Forbidden("without API keys only this machine is served")
-            return ANONYMOUS
+            return replace(_whole(ANONYMOUS), kind="anonymous")
         presented = self._presented(environ)
-        if presented is not None and (owner := self._known(presented)) is not None:
-            return owner  # others behind the same proxy may be guessing; a right key passes
+        if presented is not None and (caller := self._known(presented)) is not None:
+            return caller  # others behind the same proxy may be guessing; a right key passes
         network = network_of(peer)
         if self._wrong.wait_s(network) > 0:
             raise TooManyRequests("too many wrong keys from this address", retry_after=60)
@@ -70,13 +79,18 @@ class Authenticator:
         match = _BEARER.match(given)
         return match.group(1) if match else ""
 
-    def _known(self, key: str) -> str | None:
+    def _known(self, key: str) -> Caller | None:
         digest = _digest(key)
         found = None
         for known in self._digests:  # all of them: the time tells nothing
             if hmac.compare_digest(known, digest):
                 found = known
-        return None if found is None else f"key-{found.hex()[:24]}"
+        return None if found is None else _whole(f"key-{found.hex()[:24]}")
+
+
+def _whole(key: str) -> Caller:
+    """One who may do all that has no credential of its own."""
+    return Caller(Account(Owner(key)), frozenset(SCOPES))
 
 
 def key_of_protocols(offered: str) -> str | None:

@@ -6,6 +6,7 @@ know what is counted, and to remember more names than it is told.
 
 import time
 from collections import OrderedDict, deque
+from collections.abc import Hashable
 
 WINDOW_S = 60.0
 #: Far above the keys of a deployment; of addresses there may be more.
@@ -25,9 +26,9 @@ class MovingWindow:
         self._most = most
         self._max_names = max_names
         # in the order in which they were last counted
-        self._moments: OrderedDict[str, deque[float]] = OrderedDict()
+        self._moments: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def wait_s(self, name: str) -> float:
+    def wait_s(self, name: Hashable) -> float:
         """Seconds until a moment of this name can be counted; 0.0: now."""
         now = time.monotonic()
         moments = self._moments.get(name)
@@ -37,7 +38,7 @@ class MovingWindow:
             moments.popleft()
         return moments[0] + WINDOW_S - now if len(moments) >= self._most else 0.0
 
-    def count(self, name: str) -> None:
+    def count(self, name: Hashable) -> None:
         """Count this moment, for which there must be room."""
         moments = self._moments.get(name)
         if moments is None:

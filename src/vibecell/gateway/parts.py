@@ -17,6 +17,7 @@ from vibecell.gateway.public_address import PublicAddress
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.inbox import Room
 from vibecell.gateway.watchers import Watchers
+from vibecell.model.caller import Caller, Owner, Scope
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.wire.requests import decode_execute, to_execution_request
@@ -34,15 +35,15 @@ class Gateway:
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
         self.metrics = Metrics()
-        self._rooms: dict[str, Room] = {}
+        self._rooms: dict[Owner, Room] = {}
         self._offer = Offer(())
         self._offer_until = 0.0
 
-    def owner(self) -> str:
+    def caller(self, scope: Scope | None = None) -> Caller:
         """Who makes the current request; raises what ``Authenticator`` does."""
-        return self.authenticator.owner(request.environ)
+        return self.authenticator.caller(request.environ, scope)
 
-    def room(self, owner: str) -> Room:
+    def room(self, owner: Owner) -> Room:
         """What this owner's WebSockets may hold together; owners are as many as keys."""
         return self._rooms.setdefault(owner, Room(self.policy.owner_input_bytes))
 

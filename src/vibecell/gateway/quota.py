@@ -19,6 +19,7 @@ from werkzeug.exceptions import (
 
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
+from vibecell.model.caller import Owner
 from vibecell.model.errors import InvalidRequest, MalformedRequest, UnsupportedLanguage
 
 #: What says of a message that nothing will come of it, however often it is sent.
@@ -34,9 +35,9 @@ _REFUSALS = (
 class Lease:
     """One open place; ``release`` gives it back, once."""
 
-    def __init__(self, held: Counter[str], owner: str) -> None:
+    def __init__(self, held: Counter[Owner], owner: Owner) -> None:
         self._held = held
-        self._owner: str | None = owner
+        self._owner: Owner | None = owner
 
     def release(self) -> None:
         """Give the place back; idempotent."""
@@ -54,9 +55,9 @@ class Quota:
         self._begun = MovingWindow(policy.begun_per_minute)
         self._refused = MovingWindow(policy.refused_per_minute)
         self._concurrent = policy.concurrent
-        self._held: Counter[str] = Counter()
+        self._held: Counter[Owner] = Counter()
 
-    def count_begun(self, owner: str) -> None:
+    def count_begun(self, owner: Owner) -> None:
         """Count one request that begins an execution.
 
         Raises:
@@ -65,7 +66,7 @@ class Quota:
         _require_room(self._begun, owner, "too many executions begun")
         self._begun.count(owner)
 
-    def lease(self, owner: str) -> Lease:
+    def lease(self, owner: Owner) -> Lease:
         """Take one of the owner's places for something that stays open.
 
         Raises:
@@ -77,7 +78,7 @@ class Quota:
         return Lease(self._held, owner)
 
     @contextmanager
-    def place(self, owner: str) -> Iterator[None]:
+    def place(self, owner: Owner) -> Iterator[None]:
         """``lease`` for the time of a block, in which a message of the owner is judged."""
         lease = self.lease(owner)
         try:
@@ -87,7 +88,7 @@ class Quota:
             lease.release()
 
     @contextmanager
-    def judging(self, owner: str) -> Iterator[None]:
+    def judging(self, owner: Owner) -> Iterator[None]:
         """A block that reads a message and may refuse it, which is counted.
 
         Raises:
@@ -98,7 +99,7 @@ class Quota:
             yield
 
     @contextmanager
-    def counting(self, owner: str) -> Iterator[None]:
+    def counting(self, owner: Owner) -> Iterator[None]:
         """The same for one who has been let in: what others were refused does not end that."""
         try:
             yield
@@ -113,7 +114,7 @@ class Quota:
         return sum(self._held.values())
 
 
-def _require_room(window: MovingWindow, owner: str, otherwise: str) -> None:
+def _require_room(window: MovingWindow, owner: Owner, otherwise: str) -> None:
     wait_s = window.wait_s(owner)
     if wait_s > 0:
         raise TooManyRequests(otherwise, retry_after=max(1, math.ceil(wait_s)))

@@ -12,6 +12,7 @@ import logging
 import gevent
 
 from vibecell.executor import Executor
+from vibecell.model.caller import Owner
 from vibecell.model.errors import RequestError, VibecellError
 from vibecell.model.events import Cancel
 from vibecell.model.status import Standing
@@ -41,7 +42,7 @@ class Watchers:
         if leaving is not None:
             leaving.kill(block=False)
 
-    def leave(self, standing: Standing, owner: str, finished: bool) -> None:
+    def leave(self, standing: Standing, owner: Owner, finished: bool) -> None:
         """A WebSocket of this execution has closed."""
         self._counts[standing.id] -= 1
         if self._counts[standing.id]:
@@ -52,15 +53,15 @@ class Watchers:
                 self._grace_s, self._cancel, standing.id, owner
             )
 
-    def cancel(self, execution_id: str, owner: str) -> None:
+    def cancel(self, execution_id: str, owner: Owner) -> None:
         """Cancel what a client has left for good; returns at once, never raises."""
         gevent.spawn(self._ask_to_cancel, execution_id, owner)
 
-    def _cancel(self, execution_id: str, owner: str) -> None:
+    def _cancel(self, execution_id: str, owner: Owner) -> None:
         del self._leaving[execution_id]
         self._ask_to_cancel(execution_id, owner)
 
-    def _ask_to_cancel(self, execution_id: str, owner: str) -> None:
+    def _ask_to_cancel(self, execution_id: str, owner: Owner) -> None:
         for wait_s in (*_TRY_AGAIN_S, None):
             try:
                 self._executor.control(execution_id, owner, Cancel())

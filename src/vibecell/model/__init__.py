@@ -12,6 +12,7 @@ status.py        what may be asked about it, and about whoever runs it
 language.py      what the platform knows about a language; which ones a request may have
 errors.py        what can go wrong, as a tree
 capabilities.py  what a deployment enforces on its host
+caller.py        who asks, for whom, and what both may
 access.py        how much a gateway grants its clients
 loopback.py      which addresses only this machine can reach
 stopping.py      how long a service that is told to stop may take

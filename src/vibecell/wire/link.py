@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, msgpack
 
 from vibecell.model import errors
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import (
     FieldProblem,
     InvalidRequest,
@@ -36,7 +37,6 @@ MAX_CONTROL_BYTES = 4 * MAX_INPUT_CHARACTERS + 1024
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
-Owner = Annotated[str, Meta(min_length=1, max_length=256)]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=0)]
 #: What comes after the reply: every event, nothing, or ``finished`` alone.
@@ -51,7 +51,7 @@ class ExecuteCall(_Call, frozen=True, tag="execute"):
     """Begin an execution."""
 
     request: ExecutionRequest
-    owner: Owner
+    account: Account
     idempotency_key: IdempotencyKey | None = None
     follow: Follow = "events"
 

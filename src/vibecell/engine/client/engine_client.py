@@ -11,6 +11,7 @@ from typing import TypeVar
 from vibecell.engine.client.followed import EngineConversation
 from vibecell.engine.client.link_socket import REPLY_TIMEOUT_S, Link, SharedLink
 from vibecell.engine.client.pending_result import EnginePendingResult, IdleLinks
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import EngineUnavailable, ProtocolViolation
 from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest
@@ -39,37 +40,37 @@ class EngineClient:
         self._idle.close()
 
     def submit_and_wait(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> EnginePendingResult:
         """See ``Executor.submit_and_wait``."""
-        call = wire.ExecuteCall(request, owner, idempotency_key, "result")
+        call = wire.ExecuteCall(request, account, idempotency_key, "result")
         link = self._idle.take() or self._connected(Link)
         standing = self._call(link, call, wire.AcceptedReply).standing
         return EnginePendingResult(link, self._idle, standing)
 
     def submit_and_follow(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> EngineConversation:
         """See ``Executor.submit_and_follow``."""
-        call = wire.ExecuteCall(request, owner, idempotency_key, "events")
-        return self._conversation(call, owner, after=0)
+        call = wire.ExecuteCall(request, account, idempotency_key, "events")
+        return self._conversation(call, account.owner, after=0)
 
     def submit(
-        self, request: ExecutionRequest, owner: str, idempotency_key: str | None = None
+        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
     ) -> Standing:
         """See ``Executor.submit``."""
-        call = wire.ExecuteCall(request, owner, idempotency_key, "nothing")
+        call = wire.ExecuteCall(request, account, idempotency_key, "nothing")
         return self._ask(call, wire.AcceptedReply).standing
 
-    def attach(self, execution_id: str, owner: str, after: int = 0) -> EngineConversation:
+    def attach(self, execution_id: str, owner: Owner, after: int = 0) -> EngineConversation:
         """See ``Executor.attach``."""
         return self._conversation(wire.AttachCall(execution_id, owner, after), owner, after)
 
-    def inspect(self, execution_id: str, owner: str) -> ExecutionState:
+    def inspect(self, execution_id: str, owner: Owner) -> ExecutionState:
         """See ``Executor.inspect``."""
         return self._ask(wire.InspectCall(execution_id, owner), wire.StateReply).state
 
-    def control(self, execution_id: str, owner: str, control: Control) -> None:
+    def control(self, execution_id: str, owner: Owner, control: Control) -> None:
         """See ``Executor.control``."""
         self._ask(wire.ControlCall(execution_id, owner, control), wire.DoneReply)
 
@@ -90,7 +91,7 @@ class EngineClient:
         reply = self._ask(wire.TracesCall(), wire.TracesReply)
         return {each.id: each.marks for each in reply.executions} if reply.on else None
 
-    def _conversation(self, call: wire.Call, owner: str, after: int) -> EngineConversation:
+    def _conversation(self, call: wire.Call, owner: Owner, after: int) -> EngineConversation:
         link = self._connected(SharedLink)
         standing = self._call(link, call, wire.AcceptedReply).standing
 

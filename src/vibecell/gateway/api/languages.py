@@ -13,7 +13,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/v1/languages")
     def languages() -> Response:
-        gateway.owner()
+        gateway.caller()
         return json_response(encode_offer(gateway.offer()))
 
     return routes

@@ -25,6 +25,7 @@ from vibecell.gateway.transports.websocket import (
     WebSocketClosed,
     origin_is_allowed,
 )
+from vibecell.model.caller import Caller, Owner, Scope
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
 from vibecell.model.events import ASIDE, Control, Finished, Stdin
 from vibecell.model.execution import Encoding, ExecutionRequest
@@ -51,14 +52,15 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/stream")
     def begin() -> Response:
-        owner = _admitted(gateway)
+        caller = _admitted(gateway, "execute")
+        owner = caller.owner
         with gateway.quota.place(owner), _Accepted(gateway, owner) as websocket:
-            _guarded(websocket, lambda: _begin(gateway, websocket, owner))
+            _guarded(websocket, lambda: _begin(gateway, websocket, caller))
         return Response()
 
     @routes.get("/<execution_id>/stream")
     def follow(execution_id: str) -> Response:
-        owner = _admitted(gateway)
+        owner = _admitted(gateway, "read").owner
         after = query_number("after") or 0
         checked_id(execution_id)
         encoding = chosen_encoding()
@@ -76,7 +78,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 class _Accepted:
     """An open WebSocket, known to the server for its stop, counted."""
 
-    def __init__(self, gateway: Gateway, owner: str) -> None:
+    def __init__(self, gateway: Gateway, owner: Owner) -> None:
         self._gateway = gateway
         self._room = gateway.room(owner)
         self._server = request.environ["vibecell.handler"].server
@@ -97,11 +99,11 @@ class _Accepted:
         self._websocket.leave()
 
 
-def _admitted(gateway: Gateway) -> str:
+def _admitted(gateway: Gateway, scope: Scope) -> Caller:
     allowed = (gateway.address.origin, *gateway.policy.allowed_origins)
     if not origin_is_allowed(request.headers.get("Origin"), request.host, allowed):
         raise Forbidden("pages of this origin may not connect")
-    return gateway.owner()
+    return gateway.caller(scope)
 
 
 def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
@@ -124,19 +126,20 @@ def _refuse(websocket: WebSocket, error: Exception) -> None:
     websocket.close(problem.close_code, str(problem.body["title"]))
 
 
-def _begin(gateway: Gateway, websocket: WebSocket, owner: str) -> None:
+def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller) -> None:
+    owner = caller.owner
     try:
         asked = _asked(gateway, websocket, owner)
     except TimeoutError:
         websocket.close(4408, "no execute message came")
         return
     gateway.quota.count_begun(owner)
-    with gateway.executor.submit_and_follow(asked, owner) as conversation:
+    with gateway.executor.submit_and_follow(asked, caller.account) as conversation:
         gateway.remember_page(conversation.id, asked)
         _Relay(gateway, websocket, conversation, owner).run(False)
 
 
-def _asked(gateway: Gateway, websocket: WebSocket, owner: str) -> ExecutionRequest:
+def _asked(gateway: Gateway, websocket: WebSocket, owner: Owner) -> ExecutionRequest:
     """What the first message asks for; raises ``TimeoutError`` where none comes."""
     message = websocket.receive(gateway.policy.first_message_s)
     with gateway.quota.judging(owner):
@@ -158,7 +161,7 @@ class _Relay:
         gateway: Gateway,
         websocket: WebSocket,
         conversation: Conversation,
-        owner: str,
+        owner: Owner,
         encoding: Encoding | None = None,
     ) -> None:
         self._gateway = gateway

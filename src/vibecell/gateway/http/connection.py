@@ -24,6 +24,7 @@ from gevent import monkey
 from gevent.socket import wait_read, wait_write
 
 from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
+from vibecell.model.caller import Owner
 from vibecell.model.marks import SILENT, Marks
 
 _log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Connection:
         self.peer = peer
         self.stall_s = stall_s
         self.marks = SILENT
-        self.owner: str | None = None
+        self.owner: Owner | None = None
         self._owner_before = False
         self._trace = trace
         self.share = Share() if share is None else share

@@ -1,0 +1,160 @@
+"""Who asks, for whom, and what both may.
+
+Owns owners of executions, scopes, and grants: how much somebody may begin and use. Refuses to
+know how a caller shows who it is (``gateway/identity``), and to count (``sharing``).
+
+A *key* belongs to a platform, a *user* is one of the people behind it. Whatever is derived from
+a key is never wider than it: a user's scopes are among the key's, and both grants hold at once.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta
+
+from vibecell.model.errors import FieldProblem, InvalidRequest
+from vibecell.model.limits import HIGHEST
+
+Scope = Literal["execute", "read", "control", "metrics", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+DEFAULT_SCOPES: frozenset[Scope] = frozenset(("execute", "read", "control"))
+
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)\Z")
+
+MAX_USER_CHARACTERS = 128
+KeyId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+#: As the platform calls its user; printable, so that it can stand in a line.
+User = Annotated[
+    str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
+Weight = Annotated[float, Meta(ge=0.01, le=100)]
+Amount = Annotated[int, Meta(ge=1, le=HIGHEST)]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an execution is.
+
+    Attributes:
+        key: id of the key on whose behalf it was begun.
+        user: of that key's users; ``None`` where it is the key's own.
+    """
+
+    key: KeyId
+    user: User | None = None
+
+    def owns(self, other: "Owner") -> bool:
+        """Whether what is ``other``'s is this one's, too: a key's is all that its users have."""
+        return self.key == other.key and self.user in (None, other.user)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many within any period of so many seconds."""
+
+    count: Annotated[int, Meta(ge=1, le=999_999_999)]
+    period_s: Annotated[int, Meta(ge=1, le=86_400)]
+
+    @classmethod
+    def parsed(cls, text: str, where: str = "rate") -> "Rate":
+        """The rate that a text means, as ``60/minute``.
+
+        Raises:
+            InvalidRequest: it means none.
+        """
+        match = _RATE.match(text)
+        if match is None:
+            problem = FieldProblem(where, "must be as 60/minute, of second, minute, hour or day")
+            raise InvalidRequest(problem)
+        return cls(int(match[1]), PERIODS_S[match[2]])
+
+    def __str__(self) -> str:
+        for name, seconds in PERIODS_S.items():
+            if seconds == self.period_s:
+                return f"{self.count}/{name}"
+        return f"{self.count}/{self.period_s}s"
+
+    def is_within(self, other: "Rate") -> bool:
+        """Whether whoever keeps this one keeps the other."""
+        slower = self.count * other.period_s <= other.count * self.period_s
+        return self.count <= other.count and slower
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How much somebody may have; ``None``: no bound of his own.
+
+    Attributes:
+        rate: executions begun.
+        concurrent: executions that run or wait at once.
+        streams: event streams and WebSockets open at once.
+        cpu_ms_per_day: processor time of a day in UTC, of programs that ended or run.
+        output_bytes_per_day: of stdout, stderr and displays likewise.
+    """
+
+    rate: Rate | None = None
+    concurrent: Amount | None = None
+    streams: Amount | None = None
+    cpu_ms_per_day: Amount | None = None
+    output_bytes_per_day: Amount | None = None
+
+    def wider_than(self, other: "Grant") -> tuple[str, ...]:
+        """Names of what this one says and the other does not grant."""
+        return tuple(
+            member.name
+            for member in fields(self)
+            if not _is_within(getattr(self, member.name), getattr(other, member.name))
+        )
+
+
+def _is_within(wanted: "Rate | int | None", granted: "Rate | int | None") -> bool:
+    if wanted is None or granted is None:
+        return True
+    if isinstance(wanted, Rate) and isinstance(granted, Rate):
+        return wanted.is_within(granted)
+    assert isinstance(wanted, int) and isinstance(granted, int)
+    return wanted <= granted
+
+
+NO_BOUNDS = Grant()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom an execution is charged to, and by what measure.
+
+    Attributes:
+        owner: whose it is.
+        weight: of the owner's key among keys.
+        key_grant: of the key, all its users together.
+        user_grant: of this user alone.
+    """
+
+    owner: Owner
+    weight: Weight = 1.0
+    key_grant: Grant = NO_BOUNDS
+    user_grant: Grant = NO_BOUNDS
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, as its credential shows.
+
+    Attributes:
+        account: on whose behalf, and what is granted.
+        scopes: what may be asked for.
+        origins: of pages, beside the deployment's, that may ask with this credential.
+        kind: by what it was shown; ``anonymous``: by nothing.
+    """
+
+    account: Account
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
+    origins: tuple[str, ...] = ()
+    kind: Literal["anonymous", "key", "token", "ticket"] = "key"
+
+    @property
+    def owner(self) -> Owner:
+        """On whose behalf it asks."""
+        return self.account.owner
