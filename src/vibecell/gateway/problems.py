@@ -50,6 +50,27 @@ TABLE: dict[type[errors.VibecellError], Row] = {
     errors.Conflict: Row(
         HTTPStatus.CONFLICT, "conflict", "The request contradicts the present state"
     ),
+    errors.NotPermitted: Row(
+        HTTPStatus.FORBIDDEN, "not-permitted", "This credential does not permit that"
+    ),
+    errors.MissingCredential: Row(
+        HTTPStatus.UNAUTHORIZED, "credential-missing", "A credential is required"
+    ),
+    errors.MalformedCredential: Row(
+        HTTPStatus.UNAUTHORIZED, "credential-malformed", "The credential cannot be read"
+    ),
+    errors.WrongCredential: Row(
+        HTTPStatus.UNAUTHORIZED, "credential-wrong", "The credential is not known"
+    ),
+    errors.ExpiredCredential: Row(
+        HTTPStatus.UNAUTHORIZED, "credential-expired", "The credential has expired"
+    ),
+    errors.RevokedCredential: Row(
+        HTTPStatus.UNAUTHORIZED, "credential-revoked", "The credential was revoked"
+    ),
+    errors.LimitReached: Row(
+        HTTPStatus.TOO_MANY_REQUESTS, "limit-reached", "A limit of yours is used up"
+    ),
     errors.QueueFull: Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Every place is taken; try again later"
     ),
@@ -59,6 +80,9 @@ TABLE: dict[type[errors.VibecellError], Row] = {
     errors.EngineUnavailable: Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", "The engine cannot be reached"
     ),
+    errors.StoreUnavailable: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "Callers cannot be checked now"
+    ),
     errors.SandboxFailure: Row(
         HTTPStatus.INTERNAL_SERVER_ERROR, "sandbox-failure", "A cell could not be made"
     ),
@@ -66,6 +90,8 @@ TABLE: dict[type[errors.VibecellError], Row] = {
         HTTPStatus.INTERNAL_SERVER_ERROR, "protocol-violation", "The platform failed"
     ),
 }
+#: Source: RFC 6750 section 3
+_CHALLENGE = ("WWW-Authenticate", 'Bearer realm="vibecell"')
 _UNKNOWN = Row(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The platform failed")
 
 
@@ -111,7 +137,8 @@ def problem_of(error: BaseException) -> Problem:
         body["detail"] = str(error)
         if isinstance(error, errors.InvalidRequest):
             body["errors"] = [{"path": p.path, "message": p.message} for p in error.problems]
-        return Problem(row.status, body)
+        challenge = (_CHALLENGE,) if row.status is HTTPStatus.UNAUTHORIZED else ()
+        return Problem(row.status, body, challenge)
     if isinstance(error, errors.CapacityError):
         body["detail"] = str(error)
         return _come_again(row.status, body, error.retry_after_s)

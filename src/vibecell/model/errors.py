@@ -10,12 +10,21 @@ leaves the room. A program that fails is not here: that is a verdict.
     │   ├── MalformedRequest    not even readable (400)
     │   ├── UnsupportedLanguage no such language or version (422)
     │   ├── UnknownExecution    no such id, or not yours (404)
-    │   └── Conflict            contradicts what is already there (409)
+    │   ├── Conflict            contradicts what is already there (409)
+    │   ├── NotPermitted        the credential does not go that far (403)
+    │   └── Unauthenticated     nobody whom we serve (401)
+    │       ├── MissingCredential    none came
+    │       ├── MalformedCredential  what came can be none
+    │       ├── WrongCredential      what came is none of ours
+    │       ├── ExpiredCredential    it was one, until its time was over
+    │       └── RevokedCredential    it was one, until it was revoked
     ├── CapacityError           try later: carries ``retry_after_s``
     │   ├── QueueFull           no place to wait in (503)
+    │   ├── LimitReached        the caller's own limit (429)
     │   └── ShuttingDown        the engine is stopping (503)
     └── PlatformError           ours: carries the ``step`` that failed (500)
         ├── EngineUnavailable   the engine cannot be reached (503)
+        ├── StoreUnavailable    keys, limits or usage cannot be read or written (503)
         ├── SandboxFailure      a cell could not be made, or died
         └── ProtocolViolation   a peer broke the protocol
 """
@@ -71,6 +80,34 @@ class Conflict(RequestError):
     """The request contradicts the state of what it names."""
 
 
+class NotPermitted(RequestError):
+    """The caller is known, and may not do this with what it has shown."""
+
+
+class Unauthenticated(RequestError):
+    """Whoever asks has not shown that we serve him."""
+
+
+class MissingCredential(Unauthenticated):
+    """No credential came, and one is needed."""
+
+
+class MalformedCredential(Unauthenticated):
+    """What came has not the form of any credential, or there are several."""
+
+
+class WrongCredential(Unauthenticated):
+    """What came is no credential of ours; deliberately the same for every way of being wrong."""
+
+
+class ExpiredCredential(Unauthenticated):
+    """Its time is over; told only to who holds the whole of it."""
+
+
+class RevokedCredential(Unauthenticated):
+    """It was revoked; told only to who holds the whole of it."""
+
+
 class CapacityError(VibecellError):
     """There is no room now; trying again later may succeed.
 
@@ -85,6 +122,10 @@ class CapacityError(VibecellError):
 
 class QueueFull(CapacityError):
     """Every cell is busy and every waiting place is taken."""
+
+
+class LimitReached(CapacityError):
+    """A limit of the caller's own is used up; the message says whose, and which."""
 
 
 class ShuttingDown(CapacityError):
@@ -105,6 +146,10 @@ class PlatformError(VibecellError):
 
 class EngineUnavailable(PlatformError):
     """The engine does not answer on its socket."""
+
+
+class StoreUnavailable(PlatformError):
+    """What is kept of keys, limits or usage cannot be read or written: nobody is let in by it."""
 
 
 class SandboxFailure(PlatformError):
