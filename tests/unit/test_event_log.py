@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from owners import ME
+from owners import ME, YOU
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.keeping import FIXED_BYTES, Keeping, Kept
 from vibecell.engine.output import CharacterCutter, OutputKeeper
 from vibecell.engine.recorder import MAX_PIECE_BYTES, Recorder
+from vibecell.model.caller import Owner
 from vibecell.model.errors import Conflict, UnknownExecution
 from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
 from vibecell.model.execution import Result
@@ -315,7 +316,20 @@ def test_only_its_owner_finds_what_is_kept() -> None:
     keeping = Keeping(10.0, 100 * FIXED_BYTES)
     keeping.begun(record("x", EventLog(keeping.grown)), b"one")
     with pytest.raises(UnknownExecution):
-        keeping.find("x", "you")
-    assert keeping.named(("you", "key-x"), b"one") is None
+        keeping.find("x", YOU.owner)
+    assert keeping.named(YOU.owner, "key-x", b"one") is None
     with pytest.raises(Conflict):
         keeping.named(ME.owner, "key-x", b"another")
+
+
+def test_a_platform_sees_what_its_users_have_and_they_see_their_own() -> None:
+    keeping = Keeping(10.0, 100 * FIXED_BYTES)
+    ann, ben, platform = Owner("shop", "ann"), Owner("shop", "ben"), Owner("shop")
+    log = EventLog(keeping.grown)
+    keeping.begun(Kept("x", ann, "utf-8", "cancel", log, None, "key"), b"one")
+    assert keeping.find("x", ann).id == keeping.find("x", platform).id == "x"
+    keeping.begun(Kept("y", platform, "utf-8", "cancel", log, None), b"two")
+    for other, name in ((ben, "x"), (ann, "y"), (Owner("other", "ann"), "x"), (YOU.owner, "x")):
+        with pytest.raises(UnknownExecution):
+            keeping.find(name, other)
+    assert keeping.named(platform, "key", b"one") is None  # each names by his own keys
