@@ -16,8 +16,8 @@ from werkzeug.exceptions import (
 
 from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
-from vibecell.gateway.auth import Authenticator, key_of_protocols
 from vibecell.gateway.http.serving import ServerLimits
+from vibecell.gateway.identity.authenticator import Authenticator, key_of_protocols
 from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy

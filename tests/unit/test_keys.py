@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.exceptions import TooManyRequests, Unauthorized
 
-from vibecell.gateway.auth import Authenticator
+from vibecell.gateway.identity.authenticator import Authenticator
 from vibecell.gateway.policy import Policy
 
 KEY = "0123456789abcdef-key"

@@ -8,7 +8,6 @@ parts.py            what the endpoints of one gateway share
 policy.py           the rules of one gateway
 public_address.py   where clients reach it, and the prefix of its paths there
 host_names.py       which Host a request may name
-auth.py             who is asking
 quota.py            how much one owner may ask for
 refusals.py         how often one peer is refused without having said who it is
 moving_window.py    how often within the last minute
@@ -22,6 +21,7 @@ problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
 timing.py           the Server-Timing header, both ways
 metrics.py          what is counted
+identity/           who is asking
 http/               the HTTP/1.1 server
 api/                the endpoints
 preamble/           what runs in a program's page before its own first line

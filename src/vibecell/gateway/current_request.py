@@ -1,7 +1,7 @@
 """What endpoints ask of the request that Flask has at hand.
 
 Owns reading its body, its query and its connection; refuses to know who asks:
-that is ``auth.py``.
+that is ``identity/``.
 """
 
 from typing import Any

@@ -9,7 +9,7 @@ import time
 from flask import request
 
 from vibecell.executor import Executor
-from vibecell.gateway.auth import Authenticator
+from vibecell.gateway.identity.authenticator import Authenticator
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy

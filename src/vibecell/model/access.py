@@ -12,7 +12,7 @@ or not somebody still watches: ``max_per_owner`` of the settings, which is no gr
 of a gateway's; beyond it, 503. As a defence it also bounds the connections that
 follow, by ``concurrent`` (``engine/followers.py``). A peer who is no owner yet is
 bounded by address: in connections by the server (``gateway/http/server.py``), in
-refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/auth.py``.
+refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/identity/authenticator.py``.
 """
 
 import re
