@@ -7,6 +7,7 @@ General layout, from the door inwards; each room imports only those below it:
     engine      admits, plans, runs, judges, keeps the numbered event log
     sandbox     walls, warm cells, the runtime image; knows no language
     languages   one folder per language; knows no sandbox
+    sharing     who may come: keys, and the stores that keep them
     executor    the port through which anything is executed
     wire        the one codec between the model and what travels
     config      settings, and the only reader of the environment

@@ -32,8 +32,10 @@ def as_told(default: object, cell: str) -> bool:
     text = cell.strip("` ")
     if text == "none":
         return default in ((), {}, None)
-    if text in ("true", "false", "auto"):
-        return default is {"true": True, "false": False, "auto": None}[text]
+    if text == "auto":
+        return default in (None, text)
+    if text in ("true", "false"):
+        return default is (text == "true")
     number = re.fullmatch(r"(\d[\d ]*(?:\.\d+)?)(?: (MiB|GiB))?", text)
     if number:
         return default == float(number[1].replace(" ", "")) * BYTES[number[2]]

@@ -16,7 +16,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, broken
-from vibecell.model.access import DEFAULT_ACCESS, Access
+from vibecell.model.access import DEFAULT_ACCESS, Access, Anonymous
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
@@ -117,7 +117,8 @@ class Settings:
         zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
             its address layout and hash seed are not for ever.
         program_path: where bubblewrap is looked for, as PATH.
-        api_keys: accepted keys; empty means that none is needed.
+        api_keys: accepted keys, beside those that ``vibecell keys`` made.
+        anonymous: who is served without a key.
         cell_cpus: processors one cell may use.
         uid_base: first of the host uids that cells run under, where root.
         gateway_uid: user the gateway runs as, where root.
@@ -153,6 +154,7 @@ class Settings:
     zygote_max_age_s: Annotated[float, above(0)] = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
     api_keys: Annotated[tuple[str, ...], _API_KEYS] = field(default=(), repr=False)
+    anonymous: Anonymous = "auto"
     cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
     uid_base: Annotated[int, at_least(100_000), at_most(HIGHEST_UID - UIDS)] = 1_900_000_000
     gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID)] = 65534

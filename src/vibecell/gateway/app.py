@@ -19,7 +19,6 @@ from vibecell.gateway.api import (
 )
 from vibecell.gateway.host_names import check_host
 from vibecell.gateway.parts import Gateway
-from vibecell.gateway.policy import Policy
 from vibecell.gateway.problems import error_response
 from vibecell.gateway.shortcut import Shortcut
 
@@ -40,7 +39,7 @@ def create_app(gateway: Gateway) -> Flask:
     app = _Application("vibecell", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.before_request(lambda: _note_route_and_check_host(gateway.policy))
+    app.before_request(lambda: _note_route_and_check_host(gateway))
     app.register_error_handler(Exception, error_response)
     for blueprint in (
         execute.blueprint(gateway),
@@ -57,7 +56,7 @@ def create_app(gateway: Gateway) -> Flask:
     return app
 
 
-def _note_route_and_check_host(policy: Policy) -> None:
+def _note_route_and_check_host(gateway: Gateway) -> None:
     if request.url_rule is not None:
         request.environ["vibecell.handler"].route = request.url_rule.rule
-    check_host(request.headers.get("Host", "localhost"), policy.local_names_only)
+    check_host(request.headers.get("Host", "localhost"), gateway.local_names_only)

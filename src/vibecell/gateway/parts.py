@@ -20,17 +20,25 @@ from vibecell.gateway.watchers import Watchers
 from vibecell.model.caller import Caller, Owner, Scope
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.requests import decode_execute, to_execution_request
 
 
 class Gateway:
-    """The parts of one gateway."""
+    """The parts of one gateway.
 
-    def __init__(self, executor: Executor, policy: Policy) -> None:
+    Args:
+        executor: whom to ask.
+        policy: its rules.
+        keys: those there are; ``None``: the policy's alone.
+    """
+
+    def __init__(self, executor: Executor, policy: Policy, keys: KeyRing | None = None) -> None:
         self.executor = executor
         self.policy = policy
         self.address = PublicAddress(policy.public_url)
-        self.authenticator = Authenticator(policy)
+        self.keys = keys or KeyRing(policy.api_keys, policy.anonymous)
+        self.authenticator = Authenticator(policy, self.keys)
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
@@ -38,6 +46,11 @@ class Gateway:
         self._rooms: dict[Owner, Room] = {}
         self._offer = Offer(())
         self._offer_until = 0.0
+
+    @property
+    def local_names_only(self) -> bool:
+        """Whether a ``Host`` must name this machine, as whoever is served shows nothing."""
+        return self.policy.local_names_only and self.keys.anonymous_alone
 
     def caller(self, scope: Scope | None = None) -> Caller:
         """Who makes the current request; raises what ``Authenticator`` does."""

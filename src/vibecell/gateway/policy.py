@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, fields
 from vibecell.config import Settings
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.transports.websocket import WebSocketLimits
-from vibecell.model.access import Access
+from vibecell.model.access import Access, Anonymous
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
-from vibecell.model.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +19,11 @@ class Policy(Access):
     """Rules of one gateway: what its operator grants, and what follows or is fixed.
 
     Attributes:
-        api_keys: accepted keys; empty lets every loopback peer in.
+        api_keys: accepted keys, beside those of a store.
         limits, ceiling: of executions, as in ``Settings``.
-        local_names_only: accept only a ``Host`` that names this machine, so
-            that a foreign page cannot reach a keyless gateway by rebinding
+        anonymous: who is served without a key.
+        local_names_only: serve whoever shows no credential only by a ``Host`` that names
+            this machine, so that a foreign page cannot reach a gateway by rebinding
             its own name to a loopback address.
         body_bytes: of one request body.
         owner_input_bytes: of messages that one owner's WebSockets have received
@@ -38,6 +38,7 @@ class Policy(Access):
     """
 
     api_keys: tuple[str, ...] = field(default=(), repr=False)
+    anonymous: Anonymous = "auto"
     limits: Limits = DEFAULT_LIMITS
     ceiling: Limits = DEFAULT_CEILING
     local_names_only: bool = True
@@ -60,7 +61,7 @@ class Policy(Access):
             api_keys=settings.api_keys,
             limits=settings.limits,
             ceiling=settings.ceiling,
-            local_names_only=not settings.api_keys and is_loopback(settings.host),
+            anonymous=settings.anonymous,
             body_bytes=settings.body_limit_bytes,
             record_ttl_s=settings.result_ttl_s + settings.ceiling.wall_time_ms / 1000,
         )

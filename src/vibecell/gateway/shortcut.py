@@ -38,7 +38,7 @@ class Shortcut:
         handler.route = execute.PATH
         try:
             host = environ.get("HTTP_HOST", "localhost")
-            check_host(host, self._gateway.policy.local_names_only)
+            check_host(host, self._gateway.local_names_only)
             body = execute.answer(self._gateway, environ)
         except Exception as error:
             return error_response(error)(environ, start_response)

@@ -17,6 +17,7 @@ refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/identity/authent
 
 import re
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
 
@@ -26,6 +27,10 @@ _PUBLIC_URL = re.compile(
     r"https?://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){0,8}/?\Z"
 )
+
+#: Who is served without a key: whoever is on this machine as long as there is no key at all,
+#: nobody, or whoever is on this machine.
+Anonymous = Literal["auto", "never", "loopback"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,10 @@
 """Who is asking.
 
-Owns the API keys, hashed, and the names of owners; refuses to grant anything
+Owns what a request shows; which keys there are is ``sharing``'s. Refuses to grant anything
 by a header other than ``Authorization`` (forwarded addresses are not read) or
 by a key in a URL.
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,11 +13,14 @@ from typing import Any
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from vibecell.gateway.host_names import check_host
 from vibecell.gateway.http.connection import network_of
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
 from vibecell.model.caller import SCOPES, Account, Caller, Owner, Scope
+from vibecell.model.errors import ExpiredCredential, RevokedCredential, WrongCredential
 from vibecell.model.loopback import is_loopback
+from vibecell.sharing.key_ring import KeyRing
 
 ANONYMOUS = "local"
 KEY_PROTOCOL = "vibecell.key."
@@ -27,10 +28,16 @@ _BEARER = re.compile(r"bearer ([!-+\--~]{1,512})\Z", re.IGNORECASE)
 
 
 class Authenticator:
-    """Turns a request's credentials into a caller."""
+    """Turns a request's credentials into a caller.
 
-    def __init__(self, policy: Policy) -> None:
-        self._digests = tuple(_digest(key) for key in policy.api_keys)
+    Args:
+        policy: what an address may try.
+        keys: those there are; ``None``: the policy's alone.
+    """
+
+    def __init__(self, policy: Policy, keys: KeyRing | None = None) -> None:
+        self._keys = keys or KeyRing(policy.api_keys, policy.anonymous)
+        self._local_names_only = policy.local_names_only
         self._wrong = MovingWindow(policy.wrong_keys_per_minute)
 
     def caller(self, environ: Mapping[str, Any], scope: Scope | None = None) -> Caller:
@@ -44,6 +51,7 @@ class Authenticator:
             Forbidden: no key is configured and the peer is not on this machine, or the
                 credential has not that scope.
             TooManyRequests: this address tried too many wrong keys.
+            StoreUnavailable: keys cannot be read, so nobody is known by one.
         """
         connection = environ["vibecell.handler"].connection
         caller = self._caller(environ, connection.peer)
@@ -53,11 +61,14 @@ class Authenticator:
         return caller
 
     def _caller(self, environ: Mapping[str, Any], peer: str) -> Caller:
-        if not self._digests:
-            if peer != "unix" and not is_loopback(peer):
-                raise Forbidden("without API keys only this machine is served")
-            return replace(_whole(ANONYMOUS), kind="anonymous")
         presented = self._presented(environ)
+        if self._keys.anonymous_is_open() and (presented is None or not self._keys.has_keys):
+            if peer == "unix" or is_loopback(peer):
+                # beside keys any name is served, but whoever shows none by a name of ours alone
+                check_host(environ.get("HTTP_HOST", "localhost"), self._local_names_only)
+                return replace(_whole(ANONYMOUS), kind="anonymous")
+            if not self._keys.has_keys:
+                raise Forbidden("without API keys only this machine is served")
         if presented is not None and (caller := self._known(presented)) is not None:
             return caller  # others behind the same proxy may be guessing; a right key passes
         network = network_of(peer)
@@ -80,12 +91,12 @@ class Authenticator:
         return match.group(1) if match else ""
 
     def _known(self, key: str) -> Caller | None:
-        digest = _digest(key)
-        found = None
-        for known in self._digests:  # all of them: the time tells nothing
-            if hmac.compare_digest(known, digest):
-                found = known
-        return None if found is None else _whole(f"key-{found.hex()[:24]}")
+        try:
+            found = self._keys.of_text(key)
+        except (WrongCredential, ExpiredCredential, RevokedCredential):
+            return None
+        account = Account(Owner(found.id), found.weight, found.grant)
+        return Caller(account, found.scopes, found.origins)
 
 
 def _whole(key: str) -> Caller:
@@ -100,7 +111,3 @@ def key_of_protocols(offered: str) -> str | None:
     if not keys:
         return None
     return keys[0] if len(keys) == 1 else ""
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
