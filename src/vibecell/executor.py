@@ -26,7 +26,7 @@ from vibecell.model.caller import Account, Owner
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
-from vibecell.model.status import ExecutionState, Health, Standing
+from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
 
 class Followed(Protocol):
@@ -158,6 +158,14 @@ class Executor(Protocol):
 
         Raises:
             UnknownExecution: no such execution for this owner.
+        """
+        ...
+
+    def executions(self, owner: Owner, selection: Selection) -> Listing:
+        """A page of what is this owner's and still kept, the newest first.
+
+        Raises:
+            InvalidRequest: there is no such page.
         """
         ...
 

@@ -195,6 +195,22 @@ class TestExecutions:
         late = requests.post(url, json={"type": "stdin", "data": "x"}, timeout=10)
         assert late.status_code == 409
 
+    def test_a_list_is_newest_first_and_in_pages(self, service: Service) -> None:
+        begun = [begin(service, code=f"print({n})") for n in range(3)][::-1]
+        for execution in begun:
+            events(service, execution)
+        url, found = f"{service.url}/v1/executions?limit=2&state=finished", []
+        page = url
+        while len(found) < 3:
+            answer = requests.get(page, timeout=10)
+            assert answer.status_code == 200, answer.text
+            found += answer.json()["executions"]
+            page = f"{url}&page={answer.json()['next_page']}"
+        assert [each["id"] for each in found[:3]] == begun
+        for each in found[:3]:
+            assert (each["state"], each["verdict"]) == ("finished", "accepted")
+            assert each["begun_at_ms"] <= each["ended_at_ms"]
+
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
     def test_an_unknown_id(self, service: Service, method: str) -> None:
         answer = requests.request(method, f"{service.url}/v1/executions/{'x' * 24}", timeout=10)

@@ -28,6 +28,7 @@ from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
 from vibecell.engine.execution import MAX_OUTPUT_FILES
 from vibecell.executor import Executor
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,
@@ -56,7 +57,7 @@ from vibecell.model.events import (
 from vibecell.model.execution import ExecutionRequest, OmittedFile, Result, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
-from vibecell.model.status import Standing
+from vibecell.model.status import Listing, Selection, Standing
 from vibecell.model.verdicts import Verdict
 from vibecell.sandbox.backend import Collection, ProcessSpec
 from vibecell.sandbox.fake.scripted_backend import FakeBackend, FakeCell, FakeProcess
@@ -449,6 +450,26 @@ def test_submit_without_following(shared: Engine) -> None:
     assert not standing.replayed
     execution_id = standing.id
     until(lambda: shared.client.inspect(execution_id, ME.owner).standing.state == "finished")
+
+
+def test_a_list_has_ones_own_executions_before_and_after_their_end(shared: Engine) -> None:
+    client, ann = shared.client, Account(Owner("lister", "ann"))
+    first = client.submit(request("print(1)"), ann).id
+    until(lambda: client.inspect(first, ann.owner).standing.state == "finished")
+    with client.submit_and_follow(request("sleep(5)"), Account(Owner("lister"))) as live:
+        until(lambda: client.inspect(live.id, Owner("lister")).standing.state == "running")
+        listing = client.executions(Owner("lister"), Selection())
+        told = [(x.id, x.state, x.language, x.user, x.verdict) for x in listing.executions]
+        assert told == [
+            (live.id, "running", "python", None, None),
+            (first, "finished", "python", "ann", Verdict.ACCEPTED),
+        ]
+        assert [x.id for x in client.executions(ann.owner, Selection()).executions] == [first]
+        assert client.executions(Owner("lister", "bob"), Selection()) == Listing(())
+        assert client.executions(YOU.owner, Selection(begun_from_ms=1, page="1")) == Listing(())
+        with pytest.raises(InvalidRequest, match="page"):
+            client.executions(YOU.owner, Selection(page="x"))
+        live.send(Cancel())
 
 
 def test_nobody_sees_what_is_another_owners(shared: Engine) -> None:

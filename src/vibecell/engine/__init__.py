@@ -17,6 +17,7 @@ spill.py        older events, in a file
 finished_log.py the log of one that has ended, as bytes
 memory_pages.py where these lie, away from the heap
 whole_result.py results with what was displayed, for whoever gets no events
+rolls.py        in which order each owner's began
 keeping.py      their records: owners, idempotency keys, how long they are kept
 verdict.py      what an end is called (pure)
 traces.py       the moments of the latest executions, while tracing is on

@@ -169,6 +169,8 @@ class CallHandler:
             case wire.InspectCall():
                 kept = self._executions.find(call.id, call.owner)
                 return wire.StateReply(kept.inspected()), None, 0
+            case wire.ListCall():
+                return wire.ListReply(self._executions.listed(call.owner, call.selection)), None, 0
             case wire.ControlCall():
                 await self._control(call)
                 return wire.DoneReply(), None, 0

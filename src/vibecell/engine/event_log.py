@@ -11,6 +11,7 @@ How long a log is kept, and in what form once it is finished, is ``keeping.py``'
 
 import asyncio
 import contextlib
+import time
 from array import array
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ from vibecell.engine.spill import SpillFile
 from vibecell.model.errors import PlatformError, forget_frames
 from vibecell.model.events import Display, Event, Finished, NumberedEvent, Stream
 from vibecell.model.execution import Result
+from vibecell.model.verdicts import Verdict
 from vibecell.wire.link import LENGTH_BYTES, decode_result, encode_message
 
 _OBJECT_BYTES = 64
@@ -38,6 +40,8 @@ class EventLog:
 
     Attributes:
         has_displays: whether a display is among its events.
+        verdict, ended_at_ms: of the last event, and when it came, in milliseconds of Unix
+            time; ``None`` before.
         fault: what came once something could not be put aside. Nothing is lost,
             but it stays in memory: no more output may be taken.
     """
@@ -61,6 +65,8 @@ class EventLog:
         self._holders = 0
         self._forgotten = False
         self.has_displays = False
+        self.verdict: Verdict | None = None
+        self.ended_at_ms: int | None = None
         self.fault: PlatformError | None = None
         self.size_bytes = 0
 
@@ -92,7 +98,10 @@ class EventLog:
         else:
             size_bytes = _most_bytes(event) + _OBJECT_BYTES
             self._messages.append(numbered)
-        self._finished = isinstance(event, Finished)
+        if isinstance(event, Finished):
+            self._finished = True
+            self.verdict = event.result.verdict
+            self.ended_at_ms = time.time_ns() // 1_000_000
         self._sizes.append(size_bytes)
         self._held_bytes += size_bytes
         if self._held_bytes > self._memory_bytes and not self._finished:

@@ -22,6 +22,7 @@ from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import QueueFull, ShuttingDown
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.status import Listing, Selection
 from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
 from vibecell.sandbox.backend import Backend
 from vibecell.wire.link import same_bytes
@@ -111,6 +112,10 @@ class Executions:
         """
         return self._keeping.find(execution_id, owner)
 
+    def listed(self, owner: Owner, selection: Selection) -> Listing:
+        """A page of what is this owner's; raises as ``Keeping.listed``."""
+        return self._keeping.listed(owner, selection)
+
     async def sweep_for_ever(self) -> None:
         """Forget what is too old, even when nobody asks."""
         while True:
@@ -146,7 +151,15 @@ class Executions:
         self._begun += 1
         self._live[owner] += 1
         kept = Kept(
-            name, owner, request.encoding, request.on_disconnect, log, execution, key, marks
+            name,
+            owner,
+            request.encoding,
+            request.on_disconnect,
+            log,
+            execution,
+            key,
+            marks,
+            plan.language,
         )
         self._keeping.begun(kept, fingerprint)
         task = asyncio.create_task(execution.run(ticket, self._backend))

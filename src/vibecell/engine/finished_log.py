@@ -16,6 +16,7 @@ from msgspec import msgpack
 from vibecell.engine.event_log import MAX_BATCH_BYTES, EventLog
 from vibecell.model.caller import Owner
 from vibecell.model.execution import Encoding, OnDisconnect, Result
+from vibecell.model.verdicts import Verdict
 from vibecell.wire.link import LENGTH_BYTES, decode_result, message_bytes
 
 # when it ended, in seconds; bytes of the label, of all messages and of the last one; how many
@@ -29,6 +30,10 @@ class Label(msgspec.Struct, frozen=True, array_like=True):
     encoding: Encoding
     on_disconnect: OnDisconnect
     key: str | None
+    language: str
+    begun_at_us: int
+    ended_at_ms: int | None
+    verdict: Verdict | None
 
 
 _LABEL = msgpack.Decoder(Label)
@@ -43,6 +48,13 @@ def packed(label: Label, log: EventLog, ended_at: float) -> bytes | None:
     data, last_bytes = b"".join(messages), len(messages[-1])
     told = _encode_label(label)
     return _HEAD.pack(ended_at, len(told), len(data), last_bytes, len(messages)) + told + data
+
+
+def label_at(page: mmap.mmap, offset: int) -> tuple[Label, float]:
+    """The label of a piece and when it was packed, without what it is the label of."""
+    ended_at, label_bytes, *_ = _HEAD.unpack_from(page, offset)
+    begin = offset + _HEAD.size
+    return _LABEL.decode(page[begin : begin + label_bytes]), ended_at
 
 
 class FinishedLog:

@@ -17,27 +17,33 @@ owner's, or that it exists.
 
 import logging
 import math
+import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
-from vibecell.engine.finished_log import FinishedLog, Label, packed
+from vibecell.engine.finished_log import FinishedLog, Label, label_at, packed
 from vibecell.engine.memory_pages import Pages
+from vibecell.engine.rolls import Rolls
 from vibecell.engine.whole_result import whole_result
 from vibecell.model.caller import Owner
-from vibecell.model.errors import Conflict, UnknownExecution
+from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest, UnknownExecution
 from vibecell.model.events import Control, Stdin
 from vibecell.model.execution import Encoding, OnDisconnect, State
 from vibecell.model.marks import SILENT, Marks
-from vibecell.model.status import ExecutionState, Standing
+from vibecell.model.status import ExecutionState, ExecutionSummary, Listing, Selection, Standing
 
 # what an execution costs besides its events: objects, tables, the task
 FIXED_BYTES = 4096
 # what one that has ended costs besides its piece: its name, its place in tables, its key
-ENDED_BYTES = 320
+ENDED_BYTES = 352
+# what one call looks at for a list, found or not; a page says where the next begins
+MAX_LOOKED_AT = 1000
+_US_OF_MS = 1000
+_PAGE = re.compile(r"[0-9]{1,18}\Z")
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +55,8 @@ class Kept:
         encoding, on_disconnect: what its request said; for whoever takes hold of it.
         key: the idempotency key that names it to its owner, if it came with one.
         live: does the work, until nothing of that is left.
+        language: canonical name.
+        begun_at_us: microseconds of Unix time; set by ``Keeping``, and no two have the same.
         ended_at: seconds, of the clock of ``Keeping``; infinite before the end.
     """
 
@@ -60,6 +68,8 @@ class Kept:
     live: Execution | None
     key: str | None = None
     marks: Marks = SILENT
+    language: str = ""
+    begun_at_us: int = 0
     ended_at: float = math.inf
 
     @property
@@ -76,6 +86,20 @@ class Kept:
     def inspected(self) -> ExecutionState:
         """Where it is, and its result once there is one."""
         return ExecutionState(self.standing(), whole_result(self.log))
+
+    def label(self) -> Label:
+        """What is to be known of it besides its log, after the end, too."""
+        assert isinstance(self.log, EventLog)
+        return Label(
+            self.owner,
+            self.encoding,
+            self.on_disconnect,
+            self.key,
+            self.language,
+            self.begun_at_us,
+            self.log.ended_at_ms,
+            self.log.verdict,
+        )
 
     async def control(self, control: Control) -> None:
         """Do what a client says; what comes after the end is ignored, but for input.
@@ -109,6 +133,8 @@ class Keeping:
         self._pages = Pages()
         self._keys: dict[tuple[Owner, str], tuple[bytes, str]] = {}
         self._ended: deque[str] = deque()  # in the order of their ends
+        self._rolls = Rolls()
+        self._newest_us = 0
         self.used_bytes = 0
 
     def __len__(self) -> int:
@@ -122,6 +148,10 @@ class Keeping:
 
     def begun(self, kept: Kept, fingerprint: bytes) -> None:
         """An execution is kept from now on; its key stands for this request."""
+        # never twice the same, and never back, though the host's clock be set back
+        self._newest_us = max(self._newest_us + 1, time.time_ns() // 1000)
+        kept.begun_at_us = self._newest_us
+        self._rolls.add(kept.owner, kept.begun_at_us, kept.id)
         self._kept[kept.id] = kept
         if kept.key is not None:
             self._keys[kept.owner, kept.key] = (fingerprint, kept.id)
@@ -139,8 +169,7 @@ class Keeping:
     def _put_away(self, kept: Kept) -> None:
         """Make one piece of record and log, where no part of that lies in a file."""
         assert isinstance(kept.log, EventLog)
-        label = Label(kept.owner, kept.encoding, kept.on_disconnect, kept.key)
-        piece = packed(label, kept.log, kept.ended_at)
+        piece = packed(kept.label(), kept.log, kept.ended_at)
         if piece is None:
             return
         try:
@@ -160,7 +189,7 @@ class Keeping:
             UnknownExecution: none, or not this owner's.
         """
         kept = self._record(execution_id)
-        if kept is None or not owner.owns(kept.owner) or self._is_over(kept):
+        if kept is None or not owner.owns(kept.owner) or self._is_over(kept.ended_at):
             raise UnknownExecution("no such execution")
         return kept
 
@@ -182,12 +211,70 @@ class Keeping:
         """Those that have not ended."""
         return [kept.live for kept in self._kept.values() if kept.live is not None]
 
+    def listed(self, owner: Owner, selection: Selection) -> Listing:
+        """A page of what is this owner's; looks at ``MAX_LOOKED_AT`` at most.
+
+        Raises:
+            InvalidRequest: there is no such page.
+        """
+        before_us = _page_begin(selection)
+        from_us = selection.begun_from_ms * _US_OF_MS
+        found: list[ExecutionSummary] = []
+        latest_us = before_us
+        for looked_at, (begun_at_us, name) in enumerate(
+            self._selected(owner, selection, before_us)
+        ):
+            if begun_at_us < from_us:
+                break
+            if len(found) == selection.limit or looked_at == MAX_LOOKED_AT:
+                return Listing(tuple(found), str(latest_us))
+            latest_us = begun_at_us
+            shown = None if name is None else self._summary(name)
+            if shown is not None and selection.state in (None, shown.state):
+                found.append(shown)
+        return Listing(tuple(found))
+
+    def _selected(
+        self, owner: Owner, selection: Selection, before_us: int
+    ) -> Iterator[tuple[int, str | None]]:
+        """Moments and names, the newest first, of all that may be what is wanted."""
+        if selection.state in (None, "finished"):
+            return self._rolls.newest_first(owner, before_us)
+        # few live, of however many that are kept
+        live = (
+            (kept.begun_at_us, kept.id)
+            for kept in self._kept.values()
+            if kept.live is not None and kept.begun_at_us < before_us and owner.owns(kept.owner)
+        )
+        return iter(sorted(live, reverse=True))
+
+    def _summary(self, name: str) -> ExecutionSummary | None:
+        """What a list shows of one that is kept; ``None`` where its time is over."""
+        place = self._places.get(name)
+        state: State = "finished"
+        if place is not None:
+            label, ended_at = label_at(*self._pages.find(place))
+        else:
+            kept = self._kept[name]
+            label, ended_at, state = kept.label(), kept.ended_at, kept.state
+        if self._is_over(ended_at):
+            return None
+        return ExecutionSummary(
+            name,
+            state,
+            label.language,
+            label.owner.user,
+            label.begun_at_us // _US_OF_MS,
+            label.ended_at_ms,
+            label.verdict,
+        )
+
     def sweep(self) -> None:
         """Forget what is too old, then what is too much."""
         while self._ended:
             kept = self._record(self._ended[0])
             assert kept is not None
-            if not self._is_over(kept) and self.used_bytes <= self._budget_bytes:
+            if not self._is_over(kept.ended_at) and self.used_bytes <= self._budget_bytes:
                 return
             self._ended.popleft()
             self._forget(kept)
@@ -206,14 +293,17 @@ class Keeping:
             log,
             None,
             said.key,
+            language=said.language,
+            begun_at_us=said.begun_at_us,
             ended_at=log.ended_at,
         )
 
-    def _is_over(self, kept: Kept) -> bool:
+    def _is_over(self, ended_at: float) -> bool:
         """Whether its time is over, though it may not be forgotten yet."""
-        return self._clock() - kept.ended_at >= self._ttl_s
+        return self._clock() - ended_at >= self._ttl_s
 
     def _forget(self, kept: Kept) -> None:
+        self._rolls.forget(kept.owner, kept.begun_at_us)
         if isinstance(kept.log, FinishedLog):
             del self._places[kept.id]
             self._pages.forget_oldest()
@@ -224,3 +314,19 @@ class Keeping:
             self.used_bytes -= kept.log.size_bytes + FIXED_BYTES
         if kept.key is not None:
             del self._keys[kept.owner, kept.key]
+
+
+def _page_begin(selection: Selection) -> int:
+    """The moment before which all of a page began, in microseconds of Unix time.
+
+    Raises:
+        InvalidRequest: its name is none that ``listed`` gives.
+    """
+    before_us = 2**63
+    if selection.begun_before_ms is not None:
+        before_us = selection.begun_before_ms * _US_OF_MS
+    if selection.page is None:
+        return before_us
+    if not _PAGE.match(selection.page):
+        raise InvalidRequest(FieldProblem("page", "is none that a list has named"))
+    return min(before_us, int(selection.page))

@@ -14,6 +14,7 @@ from vibecell.gateway.api import (
     executions,
     health,
     languages,
+    listing,
     pages,
     streams,
 )
@@ -44,6 +45,7 @@ def create_app(gateway: Gateway) -> Flask:
     for blueprint in (
         execute.blueprint(gateway),
         executions.blueprint(gateway),
+        listing.blueprint(gateway),
         streams.blueprint(gateway),
         pages.blueprint(gateway),
         languages.blueprint(gateway),

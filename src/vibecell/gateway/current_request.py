@@ -17,18 +17,30 @@ def json_body(limit_bytes: int) -> object:
     return read_json(request.environ, limit_bytes)
 
 
-def query_number(name: str) -> int | None:
+def query_number(name: str, digits: int = 12) -> int | None:
     """A non-negative whole number of the query string.
 
     Raises:
         BadRequest: it is something else.
     """
-    given = request.args.getlist(name)
-    if not given:
+    given = query_word(name)
+    if given is None:
         return None
-    if len(given) > 1 or not given[0].isascii() or not given[0].isdigit() or len(given[0]) > 12:
+    if not given.isascii() or not given.isdigit() or len(given) > digits:
         raise BadRequest(f"{name} must be one whole number")
-    return int(given[0])
+    return int(given)
+
+
+def query_word(name: str) -> str | None:
+    """What the query string says once, if anything.
+
+    Raises:
+        BadRequest: it says it several times.
+    """
+    given = request.args.getlist(name)
+    if len(given) > 1:
+        raise BadRequest(f"{name} must be there once")
+    return given[0] if given else None
 
 
 def client_connection() -> Any:

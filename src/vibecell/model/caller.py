@@ -24,13 +24,29 @@ PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)\Z")
 
 MAX_USER_CHARACTERS = 128
+_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
 KeyId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 #: As the platform calls its user; printable, so that it can stand in a line.
 User = Annotated[
-    str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+    str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=f"^{_PRINTABLE}+$")
 ]
 Weight = Annotated[float, Meta(ge=0.01, le=100)]
 Amount = Annotated[int, Meta(ge=1, le=HIGHEST)]
+
+
+_USER = re.compile(rf"{_PRINTABLE}{{1,{MAX_USER_CHARACTERS}}}\Z")
+
+
+def checked_user(name: str, where: str = "user") -> User:
+    """A name that a platform may give to one of its users.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or not printable.
+    """
+    if not _USER.match(name):
+        told = f"must be 1 to {MAX_USER_CHARACTERS} characters, none of them a control character"
+        raise InvalidRequest(FieldProblem(where, told))
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from vibecell.model.events import MAX_INPUT_CHARACTERS, Control, Finished, Numbe
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
-from vibecell.model.status import ExecutionState, Health, Standing
+from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
 LENGTH_BYTES = 4
 MAX_CALL_BYTES = 8 * 1024 * 1024
@@ -71,6 +71,13 @@ class InspectCall(_Call, frozen=True, tag="inspect"):
     owner: Owner
 
 
+class ListCall(_Call, frozen=True, tag="list"):
+    """Which are there?"""
+
+    owner: Owner
+    selection: Selection = Selection()
+
+
 class ControlCall(_Call, frozen=True, tag="control"):
     """Pass one control on."""
 
@@ -91,7 +98,16 @@ class TracesCall(_Call, frozen=True, tag="traces"):
     """What was noted of the latest executions?"""
 
 
-Call = ExecuteCall | AttachCall | InspectCall | ControlCall | OfferCall | HealthCall | TracesCall
+Call = (
+    ExecuteCall
+    | AttachCall
+    | InspectCall
+    | ListCall
+    | ControlCall
+    | OfferCall
+    | HealthCall
+    | TracesCall
+)
 
 
 class _Reply(msgspec.Struct, frozen=True, tag_field="reply", forbid_unknown_fields=True):
@@ -108,6 +124,12 @@ class StateReply(_Reply, frozen=True, tag="state"):
     """Where it is."""
 
     state: ExecutionState
+
+
+class ListReply(_Reply, frozen=True, tag="list"):
+    """These are."""
+
+    listing: Listing
 
 
 class DoneReply(_Reply, frozen=True, tag="done"):
@@ -150,7 +172,14 @@ class RefusedReply(_Reply, frozen=True, tag="refused"):
 
 
 Reply = (
-    AcceptedReply | StateReply | DoneReply | OfferReply | HealthReply | TracesReply | RefusedReply
+    AcceptedReply
+    | StateReply
+    | ListReply
+    | DoneReply
+    | OfferReply
+    | HealthReply
+    | TracesReply
+    | RefusedReply
 )
 _Message = TypeVar("_Message")
 # The names in it are ours: an unknown one is told without a place of its own.

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, create_model
 from vibecell.model.events import Event, NumberedEvent
 from vibecell.model.execution import Encoding, OutputFile, Result, State
 from vibecell.model.language import Offer
-from vibecell.model.status import ExecutionState
+from vibecell.model.status import ExecutionState, Listing
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import members
 from vibecell.wire.fields import StrictModel, encode_base64
@@ -129,6 +129,11 @@ def encode_execution(execution: ExecutionState, encoding: Encoding = "utf-8") ->
     standing, result = execution.standing, execution.result
     shown = encode_result(result, encoding) if result is not None else None
     return {"id": standing.id, "state": standing.state, "result": shown}
+
+
+def encode_listing(listing: Listing) -> JsonObject:
+    """A page of a list of executions."""
+    return _shower(Listing, "utf-8")(listing)
 
 
 def encode_offer(offer: Offer) -> JsonObject:

@@ -17,7 +17,7 @@ from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
-from vibecell.model.status import ExecutionState, Health, Standing
+from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 from vibecell.wire import link as wire
 
 _Reply = TypeVar("_Reply", bound=wire.Reply)
@@ -69,6 +69,10 @@ class EngineClient:
     def inspect(self, execution_id: str, owner: Owner) -> ExecutionState:
         """See ``Executor.inspect``."""
         return self._ask(wire.InspectCall(execution_id, owner), wire.StateReply).state
+
+    def executions(self, owner: Owner, selection: Selection) -> Listing:
+        """See ``Executor.executions``."""
+        return self._ask(wire.ListCall(owner, selection), wire.ListReply).listing
 
     def control(self, execution_id: str, owner: Owner, control: Control) -> None:
         """See ``Executor.control``."""

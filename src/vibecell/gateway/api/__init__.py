@@ -2,6 +2,7 @@
 
 execute.py     POST /execute
 executions.py  /v1/executions: begin, look, control, cancel, follow
+listing.py     GET /v1/executions: what one has
 streams.py     the WebSockets
 pages.py       the page that an HTML execution is
 languages.py   GET /v1/languages

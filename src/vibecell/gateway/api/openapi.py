@@ -6,13 +6,16 @@ Source: OpenAPI Specification 3.1.0.
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from vibecell.gateway import problems
+from vibecell.model.caller import MAX_USER_CHARACTERS
+from vibecell.model.execution import State
 from vibecell.model.language import Offer
+from vibecell.model.status import DEFAULT_LISTED, MAX_LISTED, Listing
 from vibecell.wire.requests import ControlBody, ExecuteBody
 from vibecell.wire.views import JsonObject, event_view, execute_reply, execution_view, view_of
 
@@ -43,6 +46,50 @@ _DISPLAYS: JsonObject = {
     "description": "Whether displays come with their contents, as by default, or described only.",
     "schema": {"type": "string", "enum": ["contents", "described"]},
 }
+_MOMENT: JsonObject = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999}
+_SELECTION: tuple[JsonObject, ...] = (
+    {
+        "name": "state",
+        "in": "query",
+        "description": "Only executions in this state.",
+        "schema": {"type": "string", "enum": list(get_args(State))},
+    },
+    {
+        "name": "user",
+        "in": "query",
+        "description": "Only what is this user's, of the key that asks.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_CHARACTERS},
+    },
+    {
+        "name": "begun_from_ms",
+        "in": "query",
+        "description": "Begun at this moment or later, in milliseconds of Unix time.",
+        "schema": _MOMENT,
+    },
+    {
+        "name": "begun_before_ms",
+        "in": "query",
+        "description": "Begun before this moment.",
+        "schema": _MOMENT,
+    },
+    {
+        "name": "page",
+        "in": "query",
+        "description": "`next_page` of the page before; without it the first.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    },
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "How many of a page.",
+        "schema": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_LISTED,
+            "default": DEFAULT_LISTED,
+        },
+    },
+)
 _IDEMPOTENCY: JsonObject = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -156,6 +203,12 @@ def _running() -> JsonObject:
 def _executions() -> JsonObject:
     return {
         "/v1/executions": {
+            "get": _operation(
+                "List executions of one's own, the newest first",
+                {200: _answer("A page of them.", _ref("ListingView"))},
+                422,
+                parameters=_SELECTION,
+            ),
             "post": _operation(
                 "Begin an execution",
                 {
@@ -166,7 +219,7 @@ def _executions() -> JsonObject:
                 409,
                 body="ExecuteBody",
                 parameters=(_DISPLAYS, _IDEMPOTENCY, _PREFER),
-            )
+            ),
         },
         "/v1/executions/{id}": {
             "get": _operation(
@@ -271,7 +324,12 @@ _PROBLEM: JsonObject = {
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     bodies: tuple[type[BaseModel], ...] = (ExecuteBody,)
-    views: tuple[type[BaseModel], ...] = (execute_reply(), execution_view(), view_of(Offer))
+    views: tuple[type[BaseModel], ...] = (
+        execute_reply(),
+        execution_view(),
+        view_of(Listing),
+        view_of(Offer),
+    )
     _, received = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
     _, sent = models_json_schema([(m, "serialization") for m in views], ref_template=_REF)
     schemas.update(received["$defs"])
