@@ -57,6 +57,27 @@ def test_garbage_of_workers_and_children_is_collected(service_url: str, wrapped:
     assert answer["verdict"] == "accepted", answer
 
 
+@pytest.mark.parametrize("limit_mib", [512, 1536])
+def test_a_worker_has_as_much_heap_as_the_program(service_url: str, limit_mib: int) -> None:
+    code = f"console.log({HEAP});\n"
+    code += in_worker(code)
+    answer = run(service_url, code, limits={"memory_bytes": limit_mib * MIB})
+    own, workers = map(float, answer["output"].split())
+    assert own == workers > limit_mib, answer
+
+
+@pytest.mark.parametrize("limit_mib", [512, 300])
+def test_the_heap_does_not_have_node_compile_its_own_modules(
+    service_url: str, limit_mib: int
+) -> None:
+    """V8 takes code that was compiled under the same flags alone: a child is given none."""
+    tag = "require('v8').cachedDataVersionTag()"
+    child = f"require('child_process').execFileSync(process.execPath, ['-p', {json.dumps(tag)}])"
+    limits = {"memory_bytes": limit_mib * MIB}
+    own, childs = told(service_url, f"[{tag}, Number({child})]", limits=limits)
+    assert own == childs
+
+
 def test_buffers_have_the_rest_of_the_limit(service_url: str) -> None:
     code = "const kept = []; for (let i = 0; i < 300; i++) kept.push(Buffer.alloc(2 ** 20, 1));"
     assert run(service_url, code)["verdict"] == "accepted"

@@ -3,14 +3,61 @@
  * --require before the main program, in workers as well.
  *
  * Owns `os` and `process` where these read what a cell does not have (/proc/meminfo,
- * /proc/stat, /proc/loadavg) and would tell the host's figures or none, and the clocks that
- * count from the start of a process, where that waited for its program. Refuses
+ * /proc/stat, /proc/loadavg) and would tell the host's figures or none, the clocks that
+ * count from the start of a process, where that waited for its program, and the flags
+ * that sized the heap, once it has its size. Refuses
  * to change what Node.js knows by itself: `process.constrainedMemory()` reads the
  * cell's limit where every program finds it.
  *
  * Source: https://nodejs.org/api/os.html; libuv, src/unix/linux.c
  */
 'use strict';
+
+/** What `read` returns; without the warnings of what is deprecated, which a program may ask for. */
+const withoutWarning = (read) => {
+  const told = Object.getOwnPropertyDescriptor(process, 'noDeprecation');
+  process.noDeprecation = true;
+  try {
+    return read();
+  } finally {
+    if (told === undefined) delete process.noDeprecation;
+    else Object.defineProperty(process, 'noDeprecation', told);
+  }
+};
+
+/** Call once `worker_threads` is being loaded: it puts a `process.chdir` of its own in place. */
+const beforeWorkers = (call) => {
+  const told = Object.getOwnPropertyDescriptor(process, 'chdir');
+  Object.defineProperty(process, 'chdir', {
+    configurable: told.configurable,
+    enumerable: told.enumerable,
+    get: () => told.value,
+    set(value) {
+      Object.defineProperty(process, 'chdir', { ...told, value });
+      call();
+    },
+  });
+};
+
+/*
+ * Node.js brings its own modules compiled, and V8 refuses that code where any of its flags is
+ * another than when it was compiled, such as the size of the heap. That is read at the start
+ * alone: so these flags are taken back first of all, and set again for the heaps of workers.
+ * What a request gives itself stays. `v8` would be compiled in full to get at this function,
+ * which costs as much as all that is spared.
+ *
+ * Source: V8, src/flags/flags.cc, ComputeFlagListHash; src/snapshot/code-serializer.cc,
+ * SerializedCodeData::SanityCheck; Node.js, lib/internal/worker.js
+ */
+const SIZES = /^(--max-old-space-size=)(\d+) (--max-semi-space-size=)(\d+) --require=\S+$/;
+const sizes = SIZES.exec(process.env.NODE_OPTIONS);
+if (sizes !== null) {
+  const { setFlagsFromString } = withoutWarning(() => process.binding?.('v8')) ?? require('v8');
+  const [, heap, heapMib, nursery, nurseryMib] = sizes;
+  const set = (...flags) => flags.forEach((flag) => setFlagsFromString(flag));
+  set(`${heap}0`, `${nursery}0`);
+  beforeWorkers(() => set(heap + heapMib, nursery + nurseryMib));
+}
 
 const fs = require('fs');
 const os = require('os');
@@ -68,22 +115,10 @@ const processors = () => {
   }));
 };
 
-/** Who loaded a module; without the warning that a program may ask for (DEP0144). */
-const parentOf = (loaded) => {
-  const told = Object.getOwnPropertyDescriptor(process, 'noDeprecation');
-  process.noDeprecation = true;
-  try {
-    return loaded.parent;
-  } finally {
-    if (told === undefined) delete process.noDeprecation;
-    else Object.defineProperty(process, 'noDeprecation', told);
-  }
-};
-
 /** Take from sight that a module was preloaded. */
 const forget = (preloaded) => {
   delete require.cache[preloaded.filename];
-  const parent = parentOf(preloaded);
+  const parent = withoutWarning(() => preloaded.parent); // DEP0144
   if (parent?.children) parent.children = parent.children.filter((child) => child !== preloaded);
   // not taken out of this list, which is gone through at the moment
   const value = process._preload_modules.filter((name) => name !== preloaded.filename);
