@@ -1,15 +1,11 @@
 """What the cases of containers share: an engine with the runtime image, and services over it.
 
-Owns the one engine of a case, and waiting until a service has come to rest; refuses the
-machine's own engine, whose containers and images are somebody's. Where none can be had the
-case says so.
+Owns the one engine of a case; refuses the machine's own engine, whose containers and images
+are somebody's. Where none can be had the case says so.
 """
 
 import contextlib
-import re
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +13,8 @@ import docker
 
 from bench import docker_engine
 from bench.account import Account, own_cgroup
-from bench.case import Bench, BenchFailed
-from bench.contender import Contender, launcher
+from bench.case import Bench
+from bench.contender import launcher
 from bench.docker_image import CALL_DEADLINE_S, runtime_image, state_directory
 from bench.docker_run import DockerRun
 from bench.vibecell_service import VibecellContender, running
@@ -31,14 +27,9 @@ from vibecell.sandbox.docker.container import PROFILE_LABEL
 from vibecell.sandbox.docker.image import find
 from vibecell.sandbox.images.rootfs_contents import cell_fingerprint
 
-REST_DEADLINE_S = 60.0
 # two services at once, and neither may know the other's uids
 UID_BASE = 1_960_000_000
-_POLL_S = 0.02
 _BUILT: set[str] = set()  # an image of an earlier run may be of other packages
-_COUNT = re.compile(r'^vibecell_engine\{count="([^"]+)"\} (\S+)$', re.MULTILINE)
-# of a profile, in the default place or in another; the last part of a count is left off
-_POOL = re.compile(r"(?:[a-z0-9-]+\.)?pool\.[^.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,54 +99,3 @@ def _image(client: docker.APIClient, bench: Bench, state: Path) -> str:
     built = runtime_image(client, state, spec, bench.say)
     _BUILT.add(built.id)
     return built.id
-
-
-def counts(service: Contender) -> dict[str, int]:
-    """The engine's counts, as ``/metrics`` has them."""
-    host, port = service.address
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
-        return counts_in(answer.read().decode())
-
-
-def counts_in(metrics: str) -> dict[str, int]:
-    """The engine's counts, by name, in the text of ``/metrics``."""
-    return {name: int(float(value)) for name, value in _COUNT.findall(metrics)}
-
-
-def is_at_rest(found: Mapping[str, int], in_use: int = 0) -> bool:
-    """Whether every pool is full and nothing is being made, taken down or waited for.
-
-    Args:
-        found: the engine's counts.
-        in_use: cells whose programs run on.
-    """
-    pools: dict[str, dict[str, int]] = {}
-    for name, value in found.items():
-        pool, _, what = name.rpartition(".")
-        if _POOL.fullmatch(pool):
-            pools.setdefault(pool, {})[what] = value
-    busy = ("making", "waiting", "ending")
-    return (
-        bool(pools)
-        and all(pool["ready"] >= pool["target"] for pool in pools.values())
-        and not any(pool.get(what) for pool in pools.values() for what in busy)
-        and sum(pool["in_use"] for pool in pools.values()) <= in_use
-    )
-
-
-def until_rest(service: Contender, in_use: int = 0) -> float:
-    """Wait until the service is at rest; how long it took, in seconds.
-
-    Args:
-        service: a Vibecell.
-        in_use: as ``is_at_rest`` has it.
-
-    Raises:
-        BenchFailed: it is not, in time.
-    """
-    began_s = time.monotonic()
-    while not is_at_rest(found := counts(service), in_use):
-        if time.monotonic() - began_s > REST_DEADLINE_S:
-            raise BenchFailed(f"{service.name} does not come to rest: {found}")
-        time.sleep(_POLL_S)
-    return time.monotonic() - began_s

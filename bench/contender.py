@@ -30,6 +30,7 @@ class Contender:
         address: where it listens.
         headers: that every request to it carries.
         account: of its own processes; the topmost is a ``reaper``.
+        owners: header fields of each of whoever asks, if there are several.
         helpers: likewise of what works for it and is not below it, a Docker engine.
     """
 
@@ -38,6 +39,12 @@ class Contender:
     headers: Mapping[str, str]
     account: Account
     helpers: tuple[Account, ...] = ()
+    owners: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def shown(self) -> tuple[Mapping[str, str], ...]:
+        """What the header of a request has, for each of whoever asks."""
+        return tuple({**self.headers, **fields} for fields in self.owners or ({},))
 
     @property
     def accounts(self) -> tuple[Account, ...]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.case import BenchFailed
-from bench.load import TOKEN
+from bench.generator import TOKEN
 
 __all__ = ["TOKEN", "Ask", "Findings", "drive", "hello"]
 
-_PROGRAM = Path(__file__).with_name("load.py")
+_PROGRAM = Path(__file__).with_name("generator.py")
 REQUEST_DEADLINE_S = 90.0
 
 
@@ -73,10 +73,14 @@ def drive(
     *,
     clients: int,
     requests: int,
-    headers: Mapping[str, str] | None = None,
+    owners: Sequence[Mapping[str, str]] = (),
     errors_allowed: bool = False,
 ) -> Findings:
     """Send ``requests`` over ``clients`` connections, check each answer.
+
+    Args:
+        owners: header fields of each; the connections are theirs in turns.
+        errors_allowed: wrong answers are counted, and no failure.
 
     Raises:
         BenchFailed: an answer was wrong, late or missing; quotes the first.
@@ -87,7 +91,7 @@ def drive(
         "clients": min(clients, requests),
         "requests": requests,
         "deadline_s": REQUEST_DEADLINE_S,
-        "headers": dict(headers or {}),
+        "owners": [dict(fields) for fields in owners] or [{}],
         "asks": [
             {"name": a.name, "path": a.path, "body": a.body, "expect": a.expect, "weight": a.weight}
             for a in asks

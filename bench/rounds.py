@@ -47,7 +47,7 @@ def one_turn(contender: Contender, asks: Sequence[Ask], clients: int, requests: 
     """One turn of one contender, from rest to rest; raises ``BenchFailed``."""
     before = settled_cpu_time(*contender.accounts)
     found = drive(
-        contender.address, asks, clients=clients, requests=requests, headers=contender.headers
+        contender.address, asks, clients=clients, requests=requests, owners=contender.shown
     )
     after = settled_cpu_time(*contender.accounts)
     return Round(
@@ -67,7 +67,7 @@ def _warmed_up(bench: Bench, contender: Contender, asks: Sequence[Ask], clients:
             asks,
             clients=clients,
             requests=max(3, clients),
-            headers=contender.headers,
+            owners=contender.shown,
         )
     per_turn = round(bench.turn_s * len(found.all_latencies_ms) / found.seconds)
     return min(_MOST_REQUESTS, max(5, clients, per_turn))

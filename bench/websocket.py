@@ -23,6 +23,18 @@ _FIN = 0x80
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 
+class HandshakeRefused(BenchFailed):
+    """The service would not have the WebSocket.
+
+    Attributes:
+        head: its answer's first line and header fields.
+    """
+
+    def __init__(self, head: bytes, rest: bytes) -> None:
+        super().__init__(f"no WebSocket: {head[:200]!r} {rest[:200]!r}")
+        self.head = head
+
+
 class WebSocket:
     """An open connection; use as a context.
 
@@ -34,7 +46,8 @@ class WebSocket:
         timeout_s: of each wait.
 
     Raises:
-        BenchFailed: the service refused the handshake; quotes its answer.
+        HandshakeRefused: as it says; quotes the answer.
+        BenchFailed: the service closed the connection.
     """
 
     def __init__(
@@ -48,7 +61,11 @@ class WebSocket:
         self._socket = socket.create_connection(address, timeout_s, (source, 0) if source else None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = bytearray()
-        self._shake_hands(address, path, headers or {})
+        try:
+            self._shake_hands(address, path, headers or {})
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> "WebSocket":
         return self
@@ -74,7 +91,7 @@ class WebSocket:
         self._buffer = bytearray(rest)
         proof = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest())
         if not answer.startswith(b"HTTP/1.1 101 ") or proof not in answer:
-            raise BenchFailed(f"no WebSocket: {answer[:200]!r} {rest[:200]!r}")
+            raise HandshakeRefused(answer, rest)
 
     def send(self, message: Mapping[str, object]) -> None:
         """Send one JSON object as a text message."""

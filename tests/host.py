@@ -5,7 +5,6 @@ in the environment) it is a failure, so that nothing is skipped for ever.
 """
 
 import os
-import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-# What an engine mounts for itself and its containers comes and goes with them.
-_MOUNT_OF_AN_ENGINE = re.compile(
-    r"/overlay2/[0-9a-f]+|/containers/[0-9a-f]+/|/netns/|/docker/engine-\d+|/vibecell-docker-"
-)
+from bench.leftovers import host_mounts as host_mounts
 
 
 @dataclass(frozen=True)
@@ -34,12 +30,6 @@ class Service:
     run_dir: Path
     process: subprocess.Popen[str]
     lines: tuple[str, ...]
-
-
-def host_mounts() -> set[str]:
-    """The mounts of this process's namespace, but for those that Docker engines make and end."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line for line in lines if not _MOUNT_OF_AN_ENGINE.search(line)}
 
 
 def lacking(reason: str) -> NoReturn:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from bench.case import Bench, BenchFailed, Case
 from bench.cases.hello import ASK
-from bench.containers import containers, until_rest
+from bench.containers import containers
 from bench.contender import Contender
 from bench.drive import Findings, drive
+from bench.rest import until_rest
 from bench.rows import Goal, Row
 from bench.statistics import percentile
 from bench.websocket import WebSocket, events_of

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from bench.case import Bench, BenchFailed, Case
 from bench.cases.hello import ASK
-from bench.containers import containers, until_rest
+from bench.containers import containers
 from bench.docker_run import DockerRun
 from bench.drive import drive
+from bench.rest import until_rest
 from bench.rows import Goal, Row
 from bench.statistics import Spread, percentile, ratios
 from bench.vibecell_service import VibecellContender

@@ -17,7 +17,8 @@ from bench.case import Bench, Case, NotHad
 from bench.cases.docker_fresh import warm_request_ms
 from bench.cases.hello import ASK
 from bench.cases.idle_cell import cells_below, profile_of
-from bench.containers import Containers, containers, until_rest
+from bench.containers import Containers, containers
+from bench.rest import until_rest
 from bench.rounds import take_turns
 from bench.rows import Row
 from bench.statistics import Series, Spread, percentile, ratios

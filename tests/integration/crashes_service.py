@@ -23,12 +23,12 @@ from typing import Any, TypeVar
 
 import requests
 
+from bench.leftovers import cgroups_of as cgroups_of
 from host import host_mounts
 
 SOURCES = Path(__file__).parents[2] / "src"
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 15.0
-CGROUPS = Path("/sys/fs/cgroup")
 _ADDRESS = re.compile(r"ready after .*: (http://\S+)")
 LOCK = "engine.lock"
 _UID_RANGE = 1024 * 1024
@@ -189,15 +189,6 @@ class LiveService:
         left += [f"file {path.name}" for path in self.run_dir.iterdir() if path.name != LOCK]
         left += [f"mount {line}" for line in sorted(host_mounts() - self.mounts_before)]
         return left
-
-
-def cgroups_of(engine: int) -> list[Path]:
-    """The directories that hold an engine's cells, one in each hierarchy.
-
-    Others' cgroups go while we look, which ``os.walk`` passes over.
-    """
-    name = f"vibecell.{engine}"
-    return [Path(place, name) for place, folders, _ in os.walk(CGROUPS) if name in folders]
 
 
 def descriptors(pid: int) -> dict[str, int]:

@@ -14,10 +14,10 @@ from bench.account import Account
 from bench.case import Bench, BenchFailed, NotHad, discover
 from bench.cases import docker_burst, docker_fresh, docker_output, docker_shared, walls
 from bench.cases.walls import Measured
-from bench.containers import counts_in, is_at_rest
 from bench.contender import Contender
 from bench.drive import Findings
 from bench.report import Report
+from bench.rest import counts_in, is_at_rest
 from bench.rows import Row
 from bench.statistics import Round, Series
 from bench.ways import Lacking, docker_command

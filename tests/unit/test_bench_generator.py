@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import load
+from bench import generator
 
 
 def body_of(*pieces: bytes) -> bytes | None:
-    response = load.Response()
+    response = generator.Response()
     found = None
     for piece in pieces:
         found = response.feed(piece)
@@ -34,37 +34,39 @@ def test_a_response_is_whole_when_its_length_has_come() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
-        b"x" * (load.MAX_HEADER_BYTES + 1),
+        b"x" * (generator.MAX_HEADER_BYTES + 1),
     ],
 )
 def test_what_is_no_plain_response_is_refused(raw: bytes) -> None:
-    with pytest.raises(load.BadAnswer):
-        load.Response().feed(raw)
+    with pytest.raises(generator.BadAnswer):
+        generator.Response().feed(raw)
 
 
 def test_an_answer_is_compared_with_its_own_number() -> None:
-    expect: dict[str, object] = {"output": f"hello {load.TOKEN}\n", "success": True}
+    expect: dict[str, object] = {"output": f"hello {generator.TOKEN}\n", "success": True}
     right = {"output": "hello 00000007\n", "success": True, "more": 1}
-    assert load.difference(expect, right, 7) is None
-    assert load.difference(expect, right, 8) is not None
-    assert load.difference(expect, {**right, "success": 1.5}, 7) is not None
-    assert load.difference(expect, [], 7) is not None
+    assert generator.difference(expect, right, 7) is None
+    assert generator.difference(expect, right, 8) is not None
+    assert generator.difference(expect, {**right, "success": 1.5}, 7) is not None
+    assert generator.difference(expect, [], 7) is not None
 
 
 def test_a_part_and_a_nested_token_can_be_expected() -> None:
-    part: dict[str, object] = {"error": {"contains": f"Error: {load.TOKEN}"}}
-    assert load.difference(part, {"error": "Traceback\nError: 00000003\n"}, 3) is None
-    assert load.difference(part, {"error": "Error: 3"}, 3) is not None
-    assert load.difference(part, {"error": None}, 3) is not None
-    nested: dict[str, object] = {"files": [{"path": "a", "content": load.TOKEN}]}
-    assert load.difference(nested, {"files": [{"path": "a", "content": "00000003"}]}, 3) is None
+    part: dict[str, object] = {"error": {"contains": f"Error: {generator.TOKEN}"}}
+    assert generator.difference(part, {"error": "Traceback\nError: 00000003\n"}, 3) is None
+    assert generator.difference(part, {"error": "Error: 3"}, 3) is not None
+    assert generator.difference(part, {"error": None}, 3) is not None
+    nested: dict[str, object] = {"files": [{"path": "a", "content": generator.TOKEN}]}
+    assert (
+        generator.difference(nested, {"files": [{"path": "a", "content": "00000003"}]}, 3) is None
+    )
 
 
 def test_requests_are_mixed_by_weight_and_always_in_the_same_order() -> None:
     specs: list[dict[str, object]] = [{"name": "a", "weight": 3}, {"name": "b"}]
-    order = [spec["name"] for spec in load.spread_out(specs, 400)]
+    order = [spec["name"] for spec in generator.spread_out(specs, 400)]
     assert order.count("a") == 300
-    assert order == [spec["name"] for spec in load.spread_out(specs, 400)]
+    assert order == [spec["name"] for spec in generator.spread_out(specs, 400)]
     assert order[:4] != ["a", "a", "a", "b"] or order[4:8] != ["a", "a", "a", "b"]
 
 
@@ -102,7 +104,7 @@ def echo() -> Iterator[int]:
 
 def asked(port: int, requests: int, *asks: dict[str, object]) -> dict[str, object]:
     spec = {"host": "127.0.0.1", "port": port, "clients": 3, "requests": requests}
-    return load.run({**spec, "deadline_s": 10, "asks": list(asks)})
+    return generator.run({**spec, "deadline_s": 10, "asks": list(asks)})
 
 
 def ask(name: str, say: str, expect: str) -> dict[str, object]:
@@ -110,7 +112,7 @@ def ask(name: str, say: str, expect: str) -> dict[str, object]:
 
 
 def test_every_answer_is_taken_and_timed(echo: int) -> None:
-    found = asked(echo, 20, ask("it", load.TOKEN, load.TOKEN))
+    found = asked(echo, 20, ask("it", generator.TOKEN, generator.TOKEN))
     assert found["error_count"] == 0
     latencies = found["latencies_ms"]
     assert isinstance(latencies, dict)
@@ -131,6 +133,6 @@ def test_wrong_answers_refusals_and_lost_connections_are_counted_and_quoted(echo
     assert isinstance(latencies, dict) and isinstance(errors, list)
     assert {name: len(ms) for name, ms in latencies.items()} == {"right": 3}
     assert found["error_count"] == 9
-    assert len(errors) == load.MAX_QUOTED_ERRORS
+    assert len(errors) == generator.MAX_QUOTED_ERRORS
     quoted = {error["ask"]: error for error in errors}
     assert all(name in ("wrong", "refused", "lost") for name in quoted)

@@ -83,26 +83,38 @@ class Response:
 
 @dataclass(frozen=True)
 class Ask:
-    """One kind of request: its bytes, ready to be sent, and what must come back."""
+    """One kind of request: its bytes, ready to be sent, and what must come back.
+
+    Attributes:
+        wires: the bytes, once for each owner.
+    """
 
     name: str
-    wire: bytes
+    wires: tuple[bytes, ...]
     expect: dict[str, object]
 
     @classmethod
-    def from_spec(cls, spec: dict[str, object], host: str, headers: dict[str, str]) -> "Ask":
-        """From the JSON form: ``name``, ``path``, ``body``, ``expect``."""
+    def from_spec(cls, spec: dict[str, object], host: str, owners: list[dict[str, str]]) -> "Ask":
+        """From the JSON form: ``name``, ``path``, ``body``, ``expect``.
+
+        Args:
+            owners: header fields of each.
+        """
         body = json.dumps(spec["body"]).encode().replace(TOKEN_BYTES, b"0" * len(_digits(0)))
-        fields = {"Host": host, "Content-Type": "application/json", **headers}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        start = f"POST {spec['path']} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+        wires = []
+        for headers in owners:
+            fields = {"Host": host, "Content-Type": "application/json", **headers}
+            head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            start = f"POST {spec['path']} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+            wires.append(start.encode() + json.dumps(spec["body"]).encode())
         expect = spec["expect"]
         assert isinstance(expect, dict)
-        return cls(str(spec["name"]), start.encode() + json.dumps(spec["body"]).encode(), expect)
+        return cls(str(spec["name"]), tuple(wires), expect)
 
-    def numbered(self, number: int) -> bytes:
-        """The bytes of request ``number``."""
-        return self.wire.replace(TOKEN_BYTES, _digits(number).encode())
+    def numbered(self, number: int, client: int) -> bytes:
+        """The bytes of request ``number``, by a client of whoever's turn it is."""
+        wire = self.wires[client % len(self.wires)]
+        return wire.replace(TOKEN_BYTES, _digits(number).encode())
 
 
 def _digits(number: int) -> str:
@@ -159,8 +171,9 @@ class Outcome:
 class Client:
     """One connection, with at most one request under way."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], index: int) -> None:
         self._address = address
+        self._index = index
         self.socket = self._connect()
         self.ask: Ask | None = None
         self.number = 0
@@ -180,7 +193,7 @@ class Client:
 
     def send(self, ask: Ask, number: int) -> None:
         """Send one request; its time runs from here."""
-        wire = ask.numbered(number)
+        wire = ask.numbered(number, self._index)
         self.ask, self.number, self.response = ask, number, Response()
         self.sent_at_s = time.perf_counter()
         self.socket.sendall(wire)
@@ -193,7 +206,7 @@ class Generator:
         self, address: tuple[str, int], clients: int, asks: list[Ask], deadline_s: float
     ) -> None:
         self._selector = selectors.DefaultSelector()
-        self._clients = [Client(address) for _ in range(clients)]
+        self._clients = [Client(address, index) for index in range(clients)]
         for client in self._clients:
             self._selector.register(client.socket, selectors.EVENT_READ, client)
         self._asks = deque(enumerate(asks))
@@ -288,9 +301,9 @@ def spread_out(specs: list[dict[str, object]], requests: int) -> list[dict[str, 
 def run(spec: dict[str, object]) -> dict[str, object]:
     """Do what a specification says; the result in its JSON form."""
     host, port = str(spec["host"]), int(str(spec["port"]))
-    headers, specs = spec.get("headers", {}), spec["asks"]
-    assert isinstance(headers, dict) and isinstance(specs, list)
-    kinds = {id(s): Ask.from_spec(s, f"{host}:{port}", headers) for s in specs}
+    owners, specs = spec.get("owners", [{}]), spec["asks"]
+    assert isinstance(owners, list) and isinstance(specs, list)
+    kinds = {id(s): Ask.from_spec(s, f"{host}:{port}", owners) for s in specs}
     asks = [kinds[id(s)] for s in spread_out(specs, int(str(spec["requests"])))]
     generator = Generator(
         (host, port), int(str(spec["clients"])), asks, float(str(spec["deadline_s"]))
