@@ -19,6 +19,8 @@ QUICK ?=
 AGAINST ?=
 ONLY ?=
 SECONDS ?=
+CLIENTS ?=
+EXECUTIONS ?=
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +39,13 @@ test: ready-to-test lint ## everything: lint, types, and one run of all tests
 
 bench: $(STAMPS)/bench $(STAMPS)/image ## compare with a plain service: CASE=hello for one case, QUICK=1 for a short run, AGAINST=DIR for another checkout
 	@$(BIN)/python -m bench $(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(AGAINST),--against $(AGAINST))
+
+load: $(STAMPS)/bench $(STAMPS)/image ## many users at once, and what is wrong, unfair or left behind: CLIENTS="100 500" for phases of so many, SECONDS=120 for each, ONLY=fairness for that alone
+	@$(BIN)/python -m bench.load $(addprefix --clients ,$(CLIENTS)) $(if $(SECONDS),--duration-s $(SECONDS)) \
+		$(addprefix --only ,$(ONLY))
+
+soak: $(STAMPS)/bench $(STAMPS)/image ## does memory stay: EXECUTIONS=30000 for so many
+	@$(BIN)/python -m bench.load.soak $(if $(EXECUTIONS),--executions $(EXECUTIONS))
 
 page: $(STAMPS)/run $(STAMPS)/web ## write the page's types from the model, and build it
 	$(BIN)/python web/contract.py > web/src/contract.ts
@@ -115,5 +124,5 @@ $(STAMPS)/web: web/package.json web/package-lock.json $(STAMPS)/test-programs
 	else echo "npm is not installed: browser tests will be skipped"; fi
 	@touch $@
 
-.PHONY: help serve doctor image test bench page flame mutants lint format unit conformance languages integration \
+.PHONY: help serve doctor image test bench load soak page flame mutants lint format unit conformance languages integration \
 	security e2e ready-to-test clean

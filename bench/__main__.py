@@ -33,9 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.against is not None:
         return _compare(options.against, options.case, options.quick)
     chosen = [c for c in cases if not options.case or c.name in options.case]
+    whole = len(chosen) == len(cases) and not options.quick
+    return run(chosen, options.quick, DOCUMENTATION if whole else None)
+
+
+def run(
+    chosen: Sequence[Case], quick: bool, documentation: Path | None = None, strict: bool = False
+) -> int:
+    """Measure cases, print and write what came of it; the exit status.
+
+    Args:
+        documentation: where to write it, too, unless a case failed.
+        strict: a goal that is missed is a failure.
+    """
     began = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        bench, image = open_bench(load(dict(os.environ)), options.quick, _say)
+        bench, image = open_bench(load(dict(os.environ)), quick, _say)
     except VibecellError as error:
         _say(f"the benchmark cannot start: {error}")
         return 2
@@ -43,12 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows, failed = measure_all(bench, chosen)
     finally:
         image.release()
-    report = Report(began, _revision(), options.quick, describe_machine(_node(bench)), tuple(rows))
-    whole = len(chosen) == len(cases) and not options.quick and not failed
-    path = write(report, RESULTS, DOCUMENTATION if whole else None)
+    report = Report(began, _revision(), quick, describe_machine(_node(bench)), tuple(rows))
+    documentation = None if failed else documentation
+    path = write(report, RESULTS, documentation)
     print(report.as_markdown())
-    _say(f"written to {path}" + (f" and {DOCUMENTATION}" if whole else ""))
-    return 1 if failed else 0
+    _say(f"written to {path}" + (f" and {documentation}" if documentation else ""))
+    missed = strict and any(row.passed is False for _, row in rows)
+    return 1 if failed or missed else 0
 
 
 def _compare(checkout: Path, names: Sequence[str] | None, quick: bool) -> int:

@@ -36,7 +36,7 @@ class Goal:
     def text(self) -> str:
         """For a table: ``≤ 0.40 ×``."""
         sign = "≤" if self.direction == "most" else "≥"
-        digits = 2 if self.unit == "×" and self.value < 2 else 1
+        digits = 2 if self.value < 2 else 1
         number = f"{self.value:.{digits}f}" if self.value % 1 else f"{self.value:.0f}"
         return f"{sign} {number} {self.unit}"
 

@@ -126,6 +126,29 @@ class Series:
         }
 
 
+def jain_index(shares: Sequence[float]) -> float:
+    """How alike shares are: 1 where all are the same, 1/n where one has everything.
+
+    Source: Jain, Chiu, Hawe, "A Quantitative Measure of Fairness and Discrimination for
+    Resource Allocation in Shared Computer Systems", DEC-TR-301 (1984).
+
+    Raises:
+        ValueError: there is no share, or one is below zero, or all are nothing.
+    """
+    if not shares or min(shares) < 0 or not any(shares):
+        raise ValueError("an index of nothing")
+    return sum(shares) ** 2 / (len(shares) * sum(share * share for share in shares))
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """How much the second grows with the first, by least squares.
+
+    Raises:
+        StatisticsError: there are fewer than two points, or all at one place.
+    """
+    return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
+
+
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     """Round by round, so that a machine that slows down slows both."""
     return Spread.of([a / b for a, b in zip(ours, theirs, strict=True)])
