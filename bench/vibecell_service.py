@@ -24,6 +24,7 @@ from vibecell.sandbox.host.shares import CGROUP_PARENT
 from vibecell.sandbox.mechanisms.cgroup_layout import unified_mount
 
 START_DEADLINE_S = 90.0
+_IMAGES = "images"  # of a state directory
 _ADDRESS = re.compile(r"ready after .*: http://([^:]+):(\d+)")
 _LINES_KEPT = 40
 
@@ -64,11 +65,12 @@ def running(
         tempfile.TemporaryDirectory(prefix="vibecell-bench-") as place,
     ):
         os.chmod(place, 0o711)  # as root the gateway is another user
+        state = _own_state(bench, Path(place))
         variables = {f"VIBECELL_{name.upper()}": value for name, value in settings.items()}
         environment = clean_environment(
             PYTHONPATH=str(bench.checkout / "src"),
             PYTHONUNBUFFERED="1",
-            VIBECELL_STATE_DIR=str(bench.settings.state_dir),
+            VIBECELL_STATE_DIR=str(state),
             VIBECELL_RUN_DIR=f"{place}/run",
             VIBECELL_PORT="0",
             **variables,
@@ -87,6 +89,14 @@ def running(
             service = VibecellContender("Vibecell", address, headers, Account(process.pid))
             cgroups = (cgroup, *_cgroups_elsewhere(cgroup, service.part("engine")))
             yield replace(service, account=Account.of(process.pid, *cgroups))
+
+
+def _own_state(bench: Bench, place: Path) -> Path:
+    """A state directory with the host's runtime images, and nobody's keys."""
+    state = place / "state"
+    state.mkdir(0o711)
+    (state / _IMAGES).symlink_to(bench.settings.state_dir / _IMAGES)
+    return state
 
 
 def _cgroups_elsewhere(cgroup: Path | None, engine: int) -> list[Path]:
