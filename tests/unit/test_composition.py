@@ -56,22 +56,21 @@ GATEWAY = """
 import sys
 from pathlib import Path
 
-from vibecell.cli import children, main
+from vibecell.cli import children, gateway_user, main
 from vibecell.config import Settings
 from vibecell.gateway import daemon
 
-children.become = lambda *_: None
-daemon.run_gateway = lambda _settings, _listener, executor: print(type(executor).__name__)
-children._gateway(Settings(run_dir=Path("/nowhere")), None)
+gateway_user.become = lambda *_: None
+daemon.run_gateway = lambda _settings, _listener, executor, keys: print(type(executor).__name__)
+children._gateway(Settings(state_dir=Path(sys.argv[1]), run_dir=Path("/nowhere")), None)
 foreign = ("vibecell.sandbox", "vibecell.languages")
 print(*(name for name in sys.modules if name.startswith(foreign)))
 """
 
 
-def test_the_process_of_the_gateway_imports_neither_sandbox_nor_languages() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", GATEWAY], capture_output=True, text=True, check=False
-    )
+def test_the_process_of_the_gateway_imports_neither_sandbox_nor_languages(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", GATEWAY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("EngineClient\n\n", "")
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from vibecell.config import ConfigError, Place, Settings, load, pack, unpack
+from vibecell.config import (
+    ConfigError,
+    Place,
+    Settings,
+    load,
+    pack,
+    require_closed_door,
+    unpack,
+)
 from vibecell.model.access import Access
 from vibecell.model.limits import Limits
 
@@ -86,8 +94,18 @@ def test_file_named_by_the_environment(tmp_path: Path) -> None:
         ({"VIBECELL_POOL_MIN_IDLE": "-1"}, "pool_min_idle"),
         ({"VIBECELL_POOL_MIN_IDLE": "2", "VIBECELL_POOL_MAX_IDLE": "1"}, "pool_max_idle"),
         ({"VIBECELL_POOL_PARALLEL": "0"}, "pool_parallel"),
-        ({"VIBECELL_HOST": "0.0.0.0"}, "host"),
-        ({"VIBECELL_HOST": "example.org"}, "host"),
+        ({"VIBECELL_ANONYMOUS": "always"}, "anonymous: must be auto, never or loopback"),
+        (
+            {"VIBECELL_ANONYMOUS": "loopback", "VIBECELL_GATEWAY__PUBLIC_URL": "https://a.example"},
+            "anonymous: behind a proxy",
+        ),
+        ({"VIBECELL_SERVER_SECRETS": "s" * 31}, "server_secrets"),
+        ({"VIBECELL_SERVER_SECRETS": ",".join([f"{n:032}" for n in range(9)])}, "server_secrets"),
+        (
+            {"VIBECELL_SERVER_SECRETS": "s" * 32, "VIBECELL_SERVER_SECRET_FILE": "/s"},
+            "server_secret_file: there are server_secrets, too",
+        ),
+        ({"VIBECELL_SERVER_SECRET_FILE": "s"}, "server_secret_file: must be an absolute path"),
         ({"VIBECELL_CONFIG": "/nonexistent.toml"}, "nonexistent"),
         ({"VIBECELL_STATE_DIR": "~nosuchuser/x"}, "state_dir: names somebody's home"),
         ({"VIBECELL_RUN_DIR": "/a\0b"}, "run_dir: must be an absolute path"),
@@ -110,6 +128,12 @@ def test_file_named_by_the_environment(tmp_path: Path) -> None:
         ({"VIBECELL_ZYGOTE_MAX_AGE_S": "-1"}, "zygote_max_age_s: must be above 0"),
         ({"VIBECELL_UID_BASE": "4294967294"}, "uid_base: must be at most 4293918718"),
         ({"VIBECELL_GATEWAY_UID": "4294967295"}, "gateway_uid: must be at most 4294967294"),
+        ({"VIBECELL_GATEWAY_UID": "65534"}, "gateway_uid: must not be 65534"),
+        (
+            {"VIBECELL_GATEWAY_UID": "1900001024"},
+            "gateway_uid: must not be among",
+        ),
+        ({"VIBECELL_UID_BASE": "1899999999"}, "gateway_uid: must not be among"),
     ],
 )
 def test_wrong_settings_are_named(environ: dict[str, str], named: str) -> None:
@@ -208,14 +232,27 @@ def test_what_a_gateway_cannot_grant_is_named(name: str, value: str) -> None:
 
 
 def test_a_public_address_without_keys_is_of_this_machine() -> None:
-    keys = {"VIBECELL_API_KEYS": "0123456789abcdef"}
     for url in ("https://code.example:8443/run", "http://192.0.2.1/", "https://code.example/a/b/"):
-        with pytest.raises(ConfigError, match=r"public_url: .* needs api_keys"):
-            load({"VIBECELL_GATEWAY__PUBLIC_URL": url})
-        said = load({"VIBECELL_GATEWAY__PUBLIC_URL": url, **keys})
+        said = load({"VIBECELL_GATEWAY__PUBLIC_URL": url})
+        with pytest.raises(ConfigError, match=r"public_url: .* needs a key"):
+            require_closed_door(said, has_keys=False)
+        require_closed_door(said, has_keys=True)
         assert said.gateway.public_url == url
     for url in ("https://localhost:8443/run", "http://127.0.0.1", "http://code.localhost:81"):
-        assert load({"VIBECELL_GATEWAY__PUBLIC_URL": url}).gateway.public_url == url
+        said = load({"VIBECELL_GATEWAY__PUBLIC_URL": url})
+        require_closed_door(said, has_keys=False)
+        assert said.gateway.public_url == url
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "example.org", "192.0.2.1", "::"])
+def test_an_address_that_others_can_reach_needs_a_key_or_serves_nobody_without(host: str) -> None:
+    for anonymous in ("auto", "loopback"):
+        open_door = load({"VIBECELL_HOST": host, "VIBECELL_ANONYMOUS": anonymous})
+        with pytest.raises(ConfigError, match=r"host: .* needs a key"):
+            require_closed_door(open_door, has_keys=False)
+        require_closed_door(open_door, has_keys=True)
+    closed = load({"VIBECELL_HOST": host, "VIBECELL_ANONYMOUS": "never"})
+    require_closed_door(closed, has_keys=False)
 
 
 def test_children_are_told_every_setting() -> None:

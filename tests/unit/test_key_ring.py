@@ -32,7 +32,11 @@ class Place:
         self.store = MemoryKeyStore()
         self.secrets = ServerSecrets((new_server_secret(),))
         self.ring = KeyRing(
-            settings_keys, anonymous, self.view(), lambda: self.now, lambda: self.grown_s
+            settings_keys,
+            anonymous,
+            self.view(),
+            clock=lambda: self.now,
+            monotonic=lambda: self.grown_s,
         )
 
     @property

@@ -6,7 +6,10 @@ serve.py        vibecell serve: the whole service
 supervisor.py   keeps engine and gateway alive
 children.py     the two processes, seen from both sides
 complaints.py   lines for a person, which hold up nobody
-privileges.py   how the gateway becomes a user without rights
+privileges.py   how a process becomes a user without rights
+gateway_user.py the same for what the gateway's user alone may read: keys
+key_words.py    vibecell keys: made, listed, revoked, rotated
+key_options.py  what is said of a key on the command line
 run.py          vibecell run: a program as if it ran here
 shown_files.py  what it displays, at a terminal and in files
 terminal.py     this side's terminal

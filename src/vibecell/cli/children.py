@@ -2,7 +2,7 @@
 
 Owns how a child is started, what it is told and how it gives up what it does
 not need. Settings travel through a pipe, so that keys appear in no
-environment and on no command line; the engine is not told the keys at all.
+environment and on no command line; the engine is told neither keys nor secrets.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.complaints import Complaints, complain
-from vibecell.cli.privileges import become, die_with_parent
+from vibecell.cli.privileges import die_with_parent
 from vibecell.cli.supervisor import Child
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
@@ -54,7 +54,9 @@ def start(
     """
     told = settings
     if role == "engine":
-        told = replace(settings, api_keys=(), host="127.0.0.1")
+        told = replace(
+            settings, api_keys=(), server_secrets=(), server_secret_file=None, host="127.0.0.1"
+        )
     data = pack(told)
     if len(data) > _MAX_SETTINGS_BYTES:
         raise PlatformError("start a child process", "the settings are too long")
@@ -142,8 +144,9 @@ def _engine(settings: Settings) -> None:
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:
     from vibecell.cli.composition.executors import executor
+    from vibecell.cli.gateway_user import become_gateway
     from vibecell.gateway.daemon import run_gateway
 
-    trees = {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT, settings.run_dir}
-    become(settings.gateway_uid, trees)
-    run_gateway(settings, listener, executor(settings))
+    keys = become_gateway(settings, settings.run_dir)
+    die_with_parent()  # changing user has cleared it
+    run_gateway(settings, listener, executor(settings), keys=keys.source())

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 # before gevent changes anything: it takes what it needs as it was
+from vibecell.cli import key_options
 from vibecell.cli.complaints import complain
 from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
@@ -94,6 +95,10 @@ def _dispatch(options: argparse.Namespace) -> int:
             wanted = images.Wanted(options.name, options.base, options.network)
             return images.build(settings, wanted)
         return images.listing(settings, as_json=options.json)
+    if options.word == "keys":
+        from vibecell.cli import key_words
+
+        return key_words.keys(settings, options)
     from vibecell.cli import report
 
     if options.word == "languages":
@@ -149,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     words.add_parser("prepare", parents=[shared], help="build the runtime image")
     _add_images(words.add_parser("images", help="runtime images of containers"), shared)
+    key_options.add_words(words.add_parser("keys", help="who may use the service"), shared)
     _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
 
     internal = words.add_parser("internal")

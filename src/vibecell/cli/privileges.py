@@ -35,6 +35,8 @@ def become(uid: int, needed: Iterable[Path]) -> None:
         uid: also the group; all other groups are given up.
         needed: trees to read and enter afterwards.
 
+    A signal at the parent's death (``die_with_parent``) has to be asked for again.
+
     Raises:
         PlatformError: a step failed, or a tree would not be readable.
 
@@ -44,16 +46,24 @@ def become(uid: int, needed: Iterable[Path]) -> None:
     trees = [path.resolve() for path in needed]
     if os.geteuid() == 0:
         _open_doors(trees)
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-        die_with_parent()  # changing user has cleared it
+        _change_user(uid)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     closed = [str(path) for path in trees if not os.access(path, os.X_OK)]
     if closed:
         raise PlatformError(
             "become the gateway's user", f"user {uid} may not enter {', '.join(closed)}"
         )
+
+
+def _change_user(uid: int) -> None:
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:  # a user namespace may not have this one
+        raise PlatformError(
+            "become the gateway's user", f"{uid}: {error.strerror}; see the setting gateway_uid"
+        ) from error
 
 
 def die_with_parent() -> None:

@@ -1,6 +1,6 @@
 """``vibecell serve``: the whole service, started and stopped as one.
 
-Owns the order of a start: image, port, engine, gateway, then one report of
+Owns the order of a start: port, keys, image, engine, gateway, then one report of
 what protects the host and where to go. Refuses to serve before all of it works.
 """
 
@@ -14,9 +14,10 @@ from vibecell.cli import children
 from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
+from vibecell.cli.gateway_user import has_stored_keys
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
-from vibecell.config import Settings
+from vibecell.config import Settings, require_closed_door
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
@@ -29,7 +30,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     Raises:
-        PlatformError: the port cannot be had, or the image not be built.
+        PlatformError: the port cannot be had, the keys not be read, or the image not be built.
+        ConfigError: others could reach it, and there is no key.
     """
     began_s = time.monotonic()
     status = 0
@@ -40,6 +42,7 @@ def serve(settings: Settings) -> int:
         settings = replace(settings, port=listener.getsockname()[1])
         _make_run_dir(settings)
         require_free(settings.run_dir)
+        require_closed_door(settings, bool(settings.api_keys) or has_stored_keys(settings))
         try:
             with supervisor.interruptible():  # an image may be built first
                 deployment = deploy(settings)

@@ -157,7 +157,13 @@ def _service(settings: Settings, url: str | None) -> Iterator[tuple[_Address, Tr
         Path(place).chmod(0o711)
         address: _Address = listener.getsockname()
         own = replace(
-            settings, host=address[0], port=address[1], run_dir=Path(place), trace=True, api_keys=()
+            settings,
+            host=address[0],
+            port=address[1],
+            run_dir=Path(place),
+            trace=True,
+            api_keys=(),
+            anonymous="loopback",  # whatever keys there are: it is our own
         )
         with _running(own, listener) as client:
             yield address, client

@@ -10,6 +10,7 @@ from vibecell.config.settings import (
     ConfigError,
     Place,
     Settings,
+    require_closed_door,
 )
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Settings",
     "load",
     "pack",
+    "require_closed_door",
     "unpack",
 ]

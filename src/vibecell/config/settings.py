@@ -1,7 +1,7 @@
 """What an operator may set.
 
 Owns ``Settings``, its defaults, what each value must keep and what makes sense
-together; refuses a deployment open to the network without keys. A setting is its
+together; tells a deployment that is open to the network without keys. A setting is its
 line here: it is read, judged and handed to the children by its type. Where values
 come from is ``reading.py``'s.
 """
@@ -26,6 +26,9 @@ BACKENDS = ("bubblewrap", "docker", "fake")
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_BASE_IMAGE = "python:3-slim"  # what runtime images of containers are built on
 MIN_API_KEY_CHARACTERS = 16
+MIN_SERVER_SECRET_CHARACTERS = 32
+MAX_SERVER_SECRETS = 8
+NOBODY = 65534  # who owns what nobody does, and whom many services run as
 MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a third
 HIGHEST_UID = 2**32 - 2  # the one above it means nobody's; source: setresuid(2)
 UIDS = 1024 * 1024  # of all blocks that are taken above the base
@@ -41,6 +44,11 @@ def _is_api_key(key: str) -> bool:
     return len(key) >= MIN_API_KEY_CHARACTERS and all("!" <= c <= "~" for c in key)
 
 
+def is_server_secret(text: str) -> bool:
+    """Whether a text is long enough to be one, and printable ASCII without a blank."""
+    return len(text) >= MIN_SERVER_SECRET_CHARACTERS and all("!" <= c <= "~" for c in text)
+
+
 _PORT = Rule(lambda port: 0 <= port <= 65535, "must be 0 to 65535")
 _CELL_CPUS = Rule(lambda cpus: 0 < cpus <= 1024, "must be above 0")
 _RESULT_TTL_S = Rule(lambda ttl_s: 0 < ttl_s <= 86_400, "must be above 0 and at most 86400")
@@ -48,6 +56,12 @@ _API_KEYS = Rule(
     lambda keys: all(map(_is_api_key, keys)),
     f"each must have at least {MIN_API_KEY_CHARACTERS} printable ASCII characters and no blank",
 )
+_SERVER_SECRETS = Rule(
+    lambda texts: len(texts) <= MAX_SERVER_SECRETS and all(map(is_server_secret, texts)),
+    f"at most {MAX_SERVER_SECRETS}, and each must have at least {MIN_SERVER_SECRET_CHARACTERS} "
+    "printable ASCII characters and no blank",
+)
+_GATEWAY_UID = Rule(lambda uid: uid != NOBODY, f"must not be {NOBODY}, which is not its alone")
 
 
 def _default_max_concurrent() -> int:
@@ -118,6 +132,9 @@ class Settings:
             its address layout and hash seed are not for ever.
         program_path: where bubblewrap is looked for, as PATH.
         api_keys: accepted keys, beside those that ``vibecell keys`` made.
+        server_secrets: what keys are hashed by and tokens signed with, the one in use first.
+            Without any the service has its own, in ``state_dir``.
+        server_secret_file: has them, a line each.
         anonymous: who is served without a key.
         cell_cpus: processors one cell may use.
         uid_base: first of the host uids that cells run under, where root.
@@ -154,10 +171,12 @@ class Settings:
     zygote_max_age_s: Annotated[float, above(0)] = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
     api_keys: Annotated[tuple[str, ...], _API_KEYS] = field(default=(), repr=False)
+    server_secrets: Annotated[tuple[str, ...], _SERVER_SECRETS] = field(default=(), repr=False)
+    server_secret_file: Path | None = None
     anonymous: Anonymous = "auto"
     cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
     uid_base: Annotated[int, at_least(100_000), at_most(HIGHEST_UID - UIDS)] = 1_900_000_000
-    gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID)] = 65534
+    gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID), _GATEWAY_UID] = 1_899_999_999
     result_ttl_s: Annotated[float, _RESULT_TTL_S] = 300.0
     body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
@@ -197,15 +216,35 @@ def _problems(settings: Settings) -> list[str]:
     backends = {settings.backend, *(place.backend for place in settings.places.values())}
     if "docker" in backends and not settings.docker_host.startswith("unix:///"):
         wrong.append("docker_host: must be a Unix socket, as unix:///var/run/docker.sock")
-    if not settings.api_keys and not is_loopback(settings.host):
-        wrong.append("host: an address that others can reach needs api_keys")
-    if not settings.api_keys and not _is_local(settings.gateway.public_url):
-        wrong.append("gateway.public_url: an address that others can reach needs api_keys")
+    if settings.uid_base <= settings.gateway_uid < settings.uid_base + UIDS:
+        wrong.append("gateway_uid: must not be among the uids of cells, from uid_base on")
+    if settings.server_secrets and settings.server_secret_file is not None:
+        wrong.append("server_secret_file: there are server_secrets, too")
+    if settings.anonymous == "loopback" and not _is_local(settings.gateway.public_url):
+        wrong.append("anonymous: behind a proxy whom others can reach, loopback may be anybody")
     try:
         settings.limits.require_within(settings.ceiling)
     except InvalidRequest as error:
         wrong.extend(f"{p.path}: {p.message}, its ceiling" for p in error.problems)
     return wrong
+
+
+def require_closed_door(settings: Settings, has_keys: bool) -> None:
+    """Refuse a service that others can reach and that has no key.
+
+    Args:
+        has_keys: whether there are any, of the settings or made by ``vibecell keys``.
+
+    Raises:
+        ConfigError: names the setting by which others can reach it.
+    """
+    if has_keys or settings.anonymous == "never":
+        return
+    needs = "an address that others can reach needs a key (vibecell keys create, or api_keys)"
+    if not is_loopback(settings.host):
+        raise ConfigError(f"host: {needs}")
+    if not _is_local(settings.gateway.public_url):
+        raise ConfigError(f"gateway.public_url: {needs}")
 
 
 def _is_local(url: str | None) -> bool:

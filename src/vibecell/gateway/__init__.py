@@ -21,6 +21,7 @@ problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
 timing.py           the Server-Timing header, both ways
 metrics.py          what is counted
+key_watch.py        has a gateway know of keys what the store says
 identity/           who is asking
 http/               the HTTP/1.1 server
 api/                the endpoints

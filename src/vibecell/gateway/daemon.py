@@ -18,9 +18,12 @@ from vibecell.executor import Executor
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
 from vibecell.gateway.http.server import GatewayServer
+from vibecell.gateway.key_watch import KeyWatch
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.model.errors import PlatformError
+from vibecell.sharing.key_ring import KeyRing
+from vibecell.sharing.key_source import KeySource
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ def run_gateway(
     listener_socket: socket.socket,
     executor: Executor,
     policy: Policy | None = None,
+    keys: KeySource | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop within ``GATEWAY_STOP_S``.
 
@@ -39,6 +43,8 @@ def run_gateway(
         executor: whom to ask; its sockets must be cooperative, so
             ``gevent.monkey.patch_all()`` has to come first in the process.
         policy: other rules than the settings mean, for tests.
+        keys: of a store, beside those of the settings; one that cannot be read lets nobody in
+            until it can be.
 
     Raises:
         PlatformError: sockets are not cooperative.
@@ -46,7 +52,8 @@ def run_gateway(
     if not monkey.is_module_patched("socket"):
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
-    gateway = Gateway(executor, policy)
+    ring = KeyRing(policy.api_keys, policy.anonymous, is_unread=keys is not None)
+    gateway = Gateway(executor, policy, ring)
     chain = answer_chain(gateway.metrics, policy)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
@@ -58,11 +65,17 @@ def run_gateway(
     ]
     settle_garbage()
     giving_back = gevent.spawn(_give_back_for_ever)
+    watch = KeyWatch(ring, keys) if keys is not None else None
+    if watch is not None:
+        watch.look()  # before anybody asks
+        watch.start()
     server.start()
     try:
         server.stopped.wait()
     finally:
         giving_back.kill()
+        if watch is not None:
+            watch.stop()
         for watcher in watchers:
             watcher.cancel()
     _log.info("the gateway has stopped")

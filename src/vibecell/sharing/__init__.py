@@ -6,8 +6,11 @@ in a thread by whoever has a loop.
 
 keys.py               what a key is, its text, and what is kept of it
 server_secrets.py     what keys are hashed by and tokens signed with
+secret_file.py        where a server's own secrets lie
 key_store.py          the port: what keeps keys promises
 memory_key_store.py   an adapter: for as long as the process lives
+sqlite_key_store.py   an adapter: one file, for all processes of a machine
 key_ring.py           what a gateway knows of all keys at a moment
+key_source.py         where its views come from
 key_desk.py           keys made, revoked and rotated
 """

@@ -10,6 +10,7 @@ Keys of the settings are in no store. They go on working whatever becomes of it.
 
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,14 @@ class KeyView:
     records: tuple[KeyRecord, ...]
     secrets: ServerSecrets
 
+    def alive(self, now: float) -> tuple[KeyRecord, ...]:
+        """Those that somebody may come with."""
+        return tuple(
+            record
+            for record in self.records
+            if record.key.revoked_at is None and not record.key.has_expired(now)
+        )
+
 
 @dataclass(slots=True)
 class Owed:
@@ -67,6 +76,7 @@ class KeyRing:
         settings_keys: texts of those in the settings.
         anonymous: who is served without a key.
         view: of the store; ``None``: there is no store, and this ring is never stale.
+        is_unread: whether there is a store that could not be read yet.
         clock: seconds since 1970.
         monotonic: seconds that only grow.
     """
@@ -76,6 +86,7 @@ class KeyRing:
         settings_keys: Iterable[str] = (),
         anonymous: Anonymous = "auto",
         view: KeyView | None = None,
+        is_unread: bool = False,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,9 +94,11 @@ class KeyRing:
         self._of_settings = tuple((digest, _settings_key(digest)) for digest in digests)
         self._anonymous = anonymous
         self._clock, self._monotonic = clock, monotonic
-        self._has_store = view is not None
+        self._has_store = is_unread or view is not None
         self._owed = Owed()
         self.take(view or KeyView((), ServerSecrets((new_server_secret(),))))
+        if is_unread:
+            self._read_at_s = -math.inf
 
     def take(self, view: KeyView) -> None:
         """Go by what was just read."""
@@ -104,7 +117,12 @@ class KeyRing:
 
     @property
     def signing_secrets(self) -> tuple[bytes, ...]:
-        """For tokens alone; the first signs, all verify."""
+        """For tokens alone; the first signs, all verify.
+
+        Raises:
+            StoreUnavailable: whether the keys that tokens are made with are alive is not known.
+        """
+        self._require_fresh()
         return self._secrets.signing
 
     @property

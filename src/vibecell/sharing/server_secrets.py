@@ -9,31 +9,27 @@ Source: RFC 2104 (HMAC); RFC 5869 section 3.2 for one secret used under several 
 
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Iterable
 
+from vibecell.config.settings import (
+    MAX_SERVER_SECRETS,
+    MIN_SERVER_SECRET_CHARACTERS,
+    is_server_secret,
+)
 from vibecell.model.errors import PlatformError
 from vibecell.sharing.keys import HashedSecret
 
-MIN_SECRET_CHARACTERS = 32
-MAX_SECRETS = 8
 #: What was signed lives for a day at most, so the one before the first is enough for it.
 _SIGNING = 2
 _HASHING_LABEL = b"vibecell: hash of a key"
 _SIGNING_LABEL = b"vibecell: signature of a token"
 _NAMING_LABEL = b"vibecell: name of a secret"
-_SECRET = re.compile(rf"[!-~]{{{MIN_SECRET_CHARACTERS},1024}}\Z")
 
 
 def new_server_secret() -> str:
     """One of 256 bits, as text."""
     return secrets.token_hex(32)
-
-
-def is_server_secret(text: str) -> bool:
-    """Whether a text is long enough, and printable ASCII without a blank."""
-    return _SECRET.match(text) is not None
 
 
 class ServerSecrets:
@@ -49,11 +45,12 @@ class ServerSecrets:
 
     def __init__(self, texts: Iterable[str]) -> None:
         given = tuple(dict.fromkeys(texts))
-        if not 0 < len(given) <= MAX_SECRETS:
-            raise PlatformError("read the server's secret", f"there must be 1 to {MAX_SECRETS}")
+        if not 0 < len(given) <= MAX_SERVER_SECRETS:
+            rule = f"there are {len(given)}, and must be 1 to {MAX_SERVER_SECRETS}"
+            raise PlatformError("read the server's secrets", rule)
         if not all(map(is_server_secret, given)):
-            rule = f"it must have at least {MIN_SECRET_CHARACTERS} printable characters, no blank"
-            raise PlatformError("read the server's secret", rule)
+            rule = f"each must have {MIN_SERVER_SECRET_CHARACTERS} printable characters, no blank"
+            raise PlatformError("read the server's secrets", rule)
         self.names = tuple(_derived(text, _NAMING_LABEL).hex()[:16] for text in given)
         self.signing = tuple(_derived(text, _SIGNING_LABEL) for text in given[:_SIGNING])
         self._hashing = tuple(_derived(text, _HASHING_LABEL) for text in given)

@@ -1,0 +1,169 @@
+"""``vibecell keys``: made, listed, revoked, rotated.
+
+Owns what is printed. Refuses to print a secret but once, when it was made, and to say that a key
+was made before the store has it on the disk.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from vibecell.cli.complaints import complain
+from vibecell.cli.composition.key_place import KeyPlace
+from vibecell.cli.gateway_user import become_gateway
+from vibecell.cli.images import age, table
+from vibecell.cli.key_options import wanted_key
+from vibecell.config import Settings
+from vibecell.model.caller import SCOPES
+from vibecell.model.errors import PlatformError
+from vibecell.sharing.key_desk import GivenOut, KeyDesk
+from vibecell.sharing.key_ring import KeyView
+from vibecell.sharing.key_store import UnknownKey
+from vibecell.sharing.keys import Key, KeyRecord
+
+EXIT_USAGE = 2
+_HEADINGS = ("ID", "NAME", "STATE", "SCOPES", "LAST USED", "EXPIRES")
+
+
+def keys(settings: Settings, options: argparse.Namespace) -> int:
+    """Do what a word of ``vibecell keys`` says; return the exit status.
+
+    Raises:
+        PlatformError: the keys cannot be read or written.
+        RequestError: it is no key any more, or was changed meanwhile.
+    """
+    place = become_gateway(settings)
+    place.make()
+    words: dict[str, Callable[[KeyPlace, argparse.Namespace], None]] = {
+        "create": _create,
+        "list": _list,
+        "show": _show,
+        "revoke": _revoke,
+        "rotate": _rotate,
+        "rotate-secret": _rotate_secret,
+    }
+    try:
+        words[options.keys_word](place, options)
+    except UnknownKey:
+        complain(f"there is no key {options.id}")
+        return EXIT_USAGE
+    finally:
+        place.store.close()
+    return 0
+
+
+def _desk(place: KeyPlace) -> KeyDesk:
+    return KeyDesk(place.store, place.secrets())
+
+
+def _create(place: KeyPlace, options: argparse.Namespace) -> None:
+    made = _desk(place).create(wanted_key(options), options.expires)
+    _give_out(made, options.json)
+
+
+def _rotate(place: KeyPlace, options: argparse.Namespace) -> None:
+    _give_out(_desk(place).rotate(options.id, options.grace), options.json)
+
+
+def _give_out(made: GivenOut, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"id": made.key.id, "key": made.text, **_shown(KeyRecord(made.key, ()))}))
+        return
+    print(made.text)
+    print(f"Key {made.key.id} ({made.key.name}). It is shown this once.", file=sys.stderr)
+
+
+def _list(place: KeyPlace, options: argparse.Namespace) -> None:
+    records = place.store.records()
+    if options.json:
+        print(json.dumps([_shown(record) for record in records], indent=2))
+    elif not records:
+        print("There is no key; to make one: vibecell keys create NAME", file=sys.stderr)
+    else:
+        for line in table([_HEADINGS, *map(_row, records)]):
+            print(line)
+
+
+def _show(place: KeyPlace, options: argparse.Namespace) -> None:
+    _print_one(_desk(place).record(options.id), options.json)
+
+
+def _revoke(place: KeyPlace, options: argparse.Namespace) -> None:
+    key = _desk(place).revoke(options.id)
+    if options.json:
+        print(json.dumps(_shown(KeyRecord(key, ()))))
+    else:
+        print(f"The key {key.id} ({key.name}) is revoked.", file=sys.stderr)
+
+
+def _rotate_secret(place: KeyPlace, options: argparse.Namespace) -> None:
+    if place.own_secrets is None:
+        raise PlatformError(
+            "rotate the server's secret", "the settings have it: put a new one before it there"
+        )
+    view = KeyView(place.store.records(), place.secrets())
+    needed = {kept.hashed_by for record in view.alive(time.time()) for kept in record.hashes}
+    secrets = place.own_secrets.put_first(needed)
+    if options.json:
+        print(json.dumps({"secrets": list(secrets.names)}))
+    else:
+        text = f"The server's secret is {secrets.names[0]} by name; {len(secrets.names) - 1} older"
+        print(f"{text} still verify.", file=sys.stderr)
+
+
+def _print_one(record: KeyRecord, as_json: bool) -> None:
+    shown = _shown(record)
+    if as_json:
+        print(json.dumps(shown, indent=2))
+        return
+    grant = shown.pop("grant")
+    assert isinstance(grant, dict)
+    for name, value in {**shown, **grant}.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        print(f"{name:22}{'-' if text in (None, '') else text}")
+
+
+def _shown(record: KeyRecord) -> dict[str, object]:
+    """A key for programs: everything but what it is hashed to."""
+    key = record.key
+    grant = asdict(key.grant)
+    grant["rate"] = None if key.grant.rate is None else str(key.grant.rate)
+    return {
+        "id": key.id,
+        "name": key.name,
+        "state": _state(key),
+        "scopes": [scope for scope in SCOPES if scope in key.scopes],
+        "grant": grant,
+        "weight": key.weight,
+        "origins": list(key.origins),
+        "created_at": _moment(key.created_at),
+        "expires_at": _moment(key.expires_at),
+        "revoked_at": _moment(key.revoked_at),
+        "last_used_at": _moment(record.last_used_at),
+    }
+
+
+def _row(record: KeyRecord) -> tuple[str, ...]:
+    shown, key = _shown(record), record.key
+    used = "never"
+    if record.last_used_at is not None:
+        used = age(datetime.fromtimestamp(record.last_used_at, UTC), datetime.now(UTC))
+    scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
+    return key.id, key.name, _state(key), scopes, used, str(shown["expires_at"] or "never")
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.has_expired(time.time()) else "active"
+
+
+def _moment(seconds: float | None) -> str | None:
+    """As RFC 3339 has it, in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,91 @@
+"""Has a gateway know of keys what the store says.
+
+Owns the pace: several looks a second, what a ring owes now and then. Refuses to hold up requests:
+the store is asked in a thread of its own, and while it does not answer the ring grows old, and
+refuses by itself.
+"""
+
+import logging
+
+import gevent
+from gevent.threadpool import ThreadPool
+
+from vibecell.model.errors import PlatformError
+from vibecell.sharing.key_ring import KeyRing, Owed
+from vibecell.sharing.key_source import KeySource
+
+LOOK_S = 0.25
+#: Uses are told about, not counted: a store need not be written for each.
+SETTLE_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class KeyWatch:
+    """Keeps a ring like its source, from ``start`` to ``stop``.
+
+    Args:
+        ring: is told what has changed.
+        source: is asked.
+        settle_s: between two times that is written what the ring owes.
+    """
+
+    def __init__(self, ring: KeyRing, source: KeySource, settle_s: float = SETTLE_S) -> None:
+        self._ring, self._source = ring, source
+        self._pool = ThreadPool(1)
+        self._settle_every_looks = max(1, round(settle_s / LOOK_S))
+        self._pending = Owed()
+        self._complained = ""
+        self._watching: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._watching = gevent.spawn(self._watch)
+
+    def stop(self, patience_s: float = 1.0) -> None:
+        """Look no more, and write what is owed if that is soon done."""
+        if self._watching is not None:
+            self._watching.kill()
+        with gevent.Timeout(patience_s, False):
+            self._settle()
+            self._pool.apply(self._source.close)
+
+    def look(self) -> None:
+        """Look once; a store that cannot be read is told once, and the ring grows old."""
+        try:
+            view = self._pool.apply(self._source.look)
+        except PlatformError as error:
+            self._complain(str(error))
+            return
+        self._complained = ""
+        if view is None:
+            self._ring.confirm()
+        else:
+            self._ring.take(view)
+
+    def _watch(self) -> None:
+        looks = 0
+        while True:
+            self.look()
+            looks += 1
+            if looks % self._settle_every_looks == 0:
+                self._settle()
+            gevent.sleep(LOOK_S)
+
+    def _settle(self) -> None:
+        owed = self._ring.owed()
+        self._pending.used_at |= owed.used_at
+        self._pending.rehashed |= owed.rehashed
+        if not self._pending:
+            return
+        try:
+            self._pool.apply(self._source.settle, (self._pending,))
+        except PlatformError as error:
+            self._complain(str(error))  # and try again with what is owed by then
+        else:
+            self._pending = Owed()
+
+    def _complain(self, text: str) -> None:
+        if text != self._complained:
+            _log.error("%s", text)
+            self._complained = text
