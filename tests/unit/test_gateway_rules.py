@@ -1,23 +1,19 @@
 """Who may ask, how much, and what the gateway remembers."""
 
 from dataclasses import asdict, fields, replace
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import gevent
 import pytest
 from werkzeug.exceptions import (
-    Forbidden,
     RequestEntityTooLarge,
     TooManyRequests,
-    Unauthorized,
     UnsupportedMediaType,
 )
 
 from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.http.serving import ServerLimits
-from vibecell.gateway.identity.authenticator import Authenticator, key_of_protocols
 from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
@@ -25,7 +21,6 @@ from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
-from vibecell.model.caller import Owner
 from vibecell.model.errors import (
     Conflict,
     EngineUnavailable,
@@ -40,49 +35,6 @@ from vibecell.model.errors import (
 from vibecell.model.events import Cancel, Control
 from vibecell.model.execution import OnDisconnect
 from vibecell.model.status import Standing
-
-KEY = "0123456789abcdef-key"
-
-
-def environ(peer: str = "127.0.0.1", **fields: str) -> dict[str, Any]:
-    handler = SimpleNamespace(connection=SimpleNamespace(peer=peer))
-    return {"vibecell.handler": handler, **fields}
-
-
-class TestAuthenticator:
-    def test_without_keys_this_machine_only(self) -> None:
-        asked = Authenticator(Policy())
-        assert asked.caller(environ()).owner == asked.caller(environ("::1")).owner == Owner("local")
-        with pytest.raises(Forbidden):
-            asked.caller(environ("192.0.2.1", HTTP_X_FORWARDED_FOR="127.0.0.1"))
-
-    def test_keys_name_owners(self) -> None:
-        asked = Authenticator(Policy(api_keys=(KEY, KEY + "2")))
-        owners = {
-            asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {key}")).owner.key
-            for key in (KEY, KEY + "2")
-        }
-        assert len(owners) == 2
-        assert not any(KEY in owner for owner in owners)
-
-    def test_wrong_keys_do_not_lock_out_right_ones(self) -> None:
-        asked = Authenticator(Policy(api_keys=(KEY,)))
-        for _ in range(100):
-            with pytest.raises((Unauthorized, TooManyRequests)):
-                asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
-        with pytest.raises(TooManyRequests):
-            asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}x"))
-        assert asked.caller(environ(HTTP_AUTHORIZATION=f"Bearer {KEY}"))
-
-    @pytest.mark.parametrize("given", ["", KEY, f"Basic {KEY}", f"Bearer  {KEY}", f"Bearer {KEY} "])
-    def test_other_headers_are_refused(self, given: str) -> None:
-        with pytest.raises(Unauthorized):
-            Authenticator(Policy(api_keys=(KEY,))).caller(environ(HTTP_AUTHORIZATION=given))
-
-    def test_subprotocols(self) -> None:
-        assert key_of_protocols(f"vibecell.key.{KEY}") == KEY
-        assert key_of_protocols("chat, other") is None
-        assert key_of_protocols(f"vibecell.key.{KEY}, vibecell.key.x") == ""
 
 
 def test_a_policy_grants_what_the_settings_say_and_defines_none_of_it_again() -> None:
@@ -347,6 +299,7 @@ def test_the_shapes_of_the_description_keep_their_names() -> None:
         "QueuedView", "StartedView", "StreamView", "DisplayView", "ExitedView", "FinishedView",
         "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "FileView",
         "OfferView", "LanguageView", "KeptDisplayView", "OmittedFileView",
+        "TokenBody", "GrantBody", "TokenView", "TicketBody", "TicketView",
     }  # fmt: skip
 
 

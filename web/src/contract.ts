@@ -56,6 +56,8 @@ export interface ExecuteBody {
   on_disconnect?: "cancel" | "continue";
   /** which of the deployment's further kinds of wall; `null` leaves it to the language */
   request_class?: string | null;
+  /** on behalf of which of the caller's users; its program is not told */
+  user?: string | null;
 }
 
 /** Answer of `POST /execute`. */
@@ -85,6 +87,22 @@ export interface ExecuteReply {
   displays_left_out: number;
   /** whether an interpreter that had been started ahead ran it; false for languages that have none */
   warm: boolean;
+}
+
+/** What a list shows of an execution. */
+export interface ExecutionSummary {
+  id: string;
+  state: "queued" | "running" | "finished";
+  /** canonical name */
+  language: string;
+  /** of its key's users, whose it is; `null` where it is the key's own */
+  user: string | null;
+  /** when it was accepted, in milliseconds of Unix time */
+  begun_at_ms: number;
+  /** when its result was there; `null` before */
+  ended_at_ms: number | null;
+  /** `null` before the end */
+  verdict: Verdict | null;
 }
 
 /** State of an execution, and its result once finished. */
@@ -121,6 +139,20 @@ export interface Finished {
   seq: number;
   type: "finished";
   result: Result;
+}
+
+/** How much a user may have; no wider than the key's. */
+export interface GrantBody {
+  /** Executions begun, as `60/minute`: a number, and second, minute, hour or day. */
+  rate?: string | null;
+  /** executions that run or wait at once */
+  concurrent?: number | null;
+  /** event streams and WebSockets open at once */
+  streams?: number | null;
+  /** processor time of a day in UTC, of programs that ended or run */
+  cpu_ms_per_day?: number | null;
+  /** of stdout, stderr and displays likewise */
+  output_bytes_per_day?: number | null;
 }
 
 /** What a program displayed, as a result tells it. */
@@ -177,6 +209,16 @@ export interface LimitsBody {
   workspace_bytes?: number | null;
   /** bytes of stdout, stderr and displays together; each display counts 1 KiB besides */
   output_bytes?: number | null;
+}
+
+/** One page of a list. */
+export interface Listing {
+  executions: ExecutionSummary[];
+  /**
+   * says where the next one begins, whatever begins or is forgotten meanwhile; `null`: this is the last. A
+   * page may have fewer than were asked for before it
+   */
+  next_page: string | null;
 }
 
 /** What a deployment can run; each of its classes may run something else. */
@@ -296,6 +338,36 @@ export interface Stream {
   stage: string;
   name: "stdout" | "stderr";
   data: string;
+}
+
+/** What a ticket is good for. */
+export interface TicketBody {
+  /** To follow this execution; without it, to begin one by WebSocket. */
+  execution?: string | null;
+}
+
+/** A ticket, and when it expires (RFC 3339, UTC). */
+export interface Ticket {
+  ticket: string;
+  expires_at: string;
+}
+
+/** For which of a key's users, how far, and for how long. */
+export interface TokenBody {
+  /** Whose the token is, as the platform calls him. */
+  user: string;
+  /** Among the key's; by default those of execute, read and control that it has. */
+  scopes?: ("execute" | "read" | "control" | "metrics" | "admin")[] | null;
+  /** Beside those of the key. */
+  limits?: GrantBody | null;
+  /** From now on; never longer than the key. */
+  expires_in_s?: number;
+}
+
+/** A token, and when it expires (RFC 3339, UTC). */
+export interface Token {
+  token: string;
+  expires_at: string;
 }
 
 /** What was used; `null` where this host cannot measure it. */

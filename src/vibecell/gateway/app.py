@@ -13,6 +13,7 @@ from vibecell.gateway.api import (
     execute,
     executions,
     health,
+    issuing,
     languages,
     listing,
     pages,
@@ -49,6 +50,7 @@ def create_app(gateway: Gateway) -> Flask:
         streams.blueprint(gateway),
         pages.blueprint(gateway),
         languages.blueprint(gateway),
+        issuing.blueprint(gateway),
         health.blueprint(gateway),
         documents.blueprint(gateway.address),
     ):

@@ -5,11 +5,16 @@ two gateways in one process do not meet.
 """
 
 import time
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakValueDictionary
 
 from flask import request
 
 from vibecell.executor import Executor
 from vibecell.gateway.identity.authenticator import Authenticator
+from vibecell.gateway.identity.memory_tickets import MemoryTickets
+from vibecell.gateway.identity.permissions import Operation
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
@@ -17,7 +22,7 @@ from vibecell.gateway.public_address import PublicAddress
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.inbox import Room
 from vibecell.gateway.watchers import Watchers
-from vibecell.model.caller import Caller, Owner, Scope
+from vibecell.model.caller import Account, Caller, Owner
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.sharing.key_ring import KeyRing
@@ -38,12 +43,12 @@ class Gateway:
         self.policy = policy
         self.address = PublicAddress(policy.public_url)
         self.keys = keys or KeyRing(policy.api_keys, policy.anonymous)
-        self.authenticator = Authenticator(policy, self.keys)
+        self.authenticator = Authenticator(policy, self.keys, MemoryTickets())
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
         self.metrics = Metrics()
-        self._rooms: dict[Owner, Room] = {}
+        self._rooms: WeakValueDictionary[Owner, Room] = WeakValueDictionary()
         self._offer = Offer(())
         self._offer_until = 0.0
 
@@ -52,12 +57,19 @@ class Gateway:
         """Whether a ``Host`` must name this machine, as whoever is served shows nothing."""
         return self.policy.local_names_only and self.keys.anonymous_alone
 
-    def caller(self, scope: Scope | None = None) -> Caller:
-        """Who makes the current request; raises what ``Authenticator`` does."""
-        return self.authenticator.caller(request.environ, scope)
+    def caller(self) -> Caller:
+        """Who makes the current request, and may; raises what ``Authenticator.caller`` does."""
+        named: dict[str, str] = request.view_args or {}
+        return self.caller_of(request.environ, named.get("execution_id"))
+
+    def caller_of(self, environ: Mapping[str, Any], execution_id: str | None = None) -> Caller:
+        """The same for a request that the framework may not have seen."""
+        route = environ["vibecell.handler"].route
+        operation = Operation(environ["REQUEST_METHOD"], route, execution_id)
+        return self.authenticator.caller(environ, operation)
 
     def room(self, owner: Owner) -> Room:
-        """What this owner's WebSockets may hold together; owners are as many as keys."""
+        """What this owner's WebSockets may hold together, as long as there is one of them."""
         return self._rooms.setdefault(owner, Room(self.policy.owner_input_bytes))
 
     def offer(self) -> Offer:
@@ -71,11 +83,16 @@ class Gateway:
             self._offer_until = time.monotonic() + self.policy.languages_ttl_s
         return self._offer
 
-    def execution_request(self, value: object) -> ExecutionRequest:
-        """The request a parsed JSON value means; raises ``RequestError``."""
-        return to_execution_request(
+    def execution_request(self, value: object, caller: Caller) -> tuple[ExecutionRequest, Account]:
+        """The request a caller's parsed JSON value means, and whom it is charged to.
+
+        Raises:
+            RequestError: it means none, or is on behalf of whom he does not speak for.
+        """
+        asked = to_execution_request(
             decode_execute(value), self.offer(), self.policy.limits, self.policy.ceiling
         )
+        return asked, caller.account_for(asked.user)
 
     def remember_page(self, execution_id: str, asked: ExecutionRequest) -> None:
         """Note the files of an execution that was just begun, if it is a page."""

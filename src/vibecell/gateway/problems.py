@@ -90,8 +90,9 @@ TABLE: dict[type[errors.VibecellError], Row] = {
         HTTPStatus.INTERNAL_SERVER_ERROR, "protocol-violation", "The platform failed"
     ),
 }
-#: Source: RFC 6750 section 3
+#: Source: RFC 6750 section 3; it names no error to who presented nothing.
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="vibecell"')
+_CHALLENGE_AGAIN = ("WWW-Authenticate", 'Bearer realm="vibecell", error="invalid_token"')
 _UNKNOWN = Row(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "The platform failed")
 
 
@@ -137,8 +138,7 @@ def problem_of(error: BaseException) -> Problem:
         body["detail"] = str(error)
         if isinstance(error, errors.InvalidRequest):
             body["errors"] = [{"path": p.path, "message": p.message} for p in error.problems]
-        challenge = (_CHALLENGE,) if row.status is HTTPStatus.UNAUTHORIZED else ()
-        return Problem(row.status, body, challenge)
+        return Problem(row.status, body, _challenge(error))
     if isinstance(error, errors.CapacityError):
         body["detail"] = str(error)
         return _come_again(row.status, body, error.retry_after_s)
@@ -150,6 +150,13 @@ def problem_of(error: BaseException) -> Problem:
     if row.status is HTTPStatus.SERVICE_UNAVAILABLE:
         return _come_again(row.status, body, 1)
     return Problem(row.status, body)
+
+
+def _challenge(error: errors.RequestError) -> tuple[tuple[str, str], ...]:
+    if not isinstance(error, errors.Unauthenticated):
+        return ()
+    is_first = isinstance(error, errors.MissingCredential)
+    return (_CHALLENGE if is_first else _CHALLENGE_AGAIN,)
 
 
 def _come_again(status: HTTPStatus, body: JsonObject, after_s: int) -> Problem:

@@ -8,12 +8,12 @@ a key is never wider than it: a user's scopes are among the key's, and both gran
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
-from vibecell.model.errors import FieldProblem, InvalidRequest
+from vibecell.model.errors import FieldProblem, InvalidRequest, NotPermitted
 from vibecell.model.limits import HIGHEST
 
 Scope = Literal["execute", "read", "control", "metrics", "admin"]
@@ -174,3 +174,19 @@ class Caller:
     def owner(self) -> Owner:
         """On whose behalf it asks."""
         return self.account.owner
+
+    def account_for(self, user: User | None) -> Account:
+        """Whom something is charged to that this one asks for on a user's behalf.
+
+        Args:
+            user: as the request says; ``None``: it says none.
+
+        Raises:
+            NotPermitted: this one is a user, and that is another.
+        """
+        owner = self.account.owner
+        if user in (None, owner.user):
+            return self.account
+        if owner.user is not None:
+            raise NotPermitted("user must be the one that the token is for")
+        return replace(self.account, owner=Owner(owner.key, user))

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from vibecell.model.caller import User
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.limits import DEFAULT_LIMITS, Limits
 from vibecell.model.verdicts import Verdict
@@ -142,6 +143,7 @@ class ExecutionRequest:
         request_class: which of the deployment's further kinds of wall; ``None``
             leaves it to the language.
         on_disconnect: what happens when its only live connection closes.
+        user: on behalf of which of the caller's users; its program is not told.
 
     Raises:
         InvalidRequest: names every field that breaks a rule above.
@@ -164,6 +166,7 @@ class ExecutionRequest:
     encoding: Encoding = "utf-8"
     on_disconnect: OnDisconnect = "cancel"
     request_class: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    user: User | None = None
 
     def __post_init__(self) -> None:
         self._check_files()

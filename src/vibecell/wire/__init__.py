@@ -11,6 +11,7 @@ members.py      what the types of the model are made of
 bodies.py       public, inbound: shapes derived from the model
 judging.py      a value of JSON by its shape, and no more findings than can be told
 requests.py     public, inbound: ExecuteBody, controls
+derivations.py  public, both ways: what makes a token or a ticket, and these
 views.py        public, outbound: events, results, languages
 link.py         engine link: calls, replies, and the model as it is
 """

@@ -223,6 +223,7 @@ def _bounds(meta: Meta) -> Any:
     said: dict[str, Any] = {
         "min_length": meta.min_length,
         "max_length": meta.max_length,
+        "pattern": meta.pattern,
         "ge": meta.ge,
         "le": meta.le,
         "examples": meta.examples,

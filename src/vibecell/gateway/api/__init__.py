@@ -5,6 +5,7 @@ executions.py  /v1/executions: begin, look, control, cancel, follow
 listing.py     GET /v1/executions: what one has
 streams.py     the WebSockets
 pages.py       the page that an HTML execution is
+issuing.py     POST /v1/tokens, POST /v1/tickets
 languages.py   GET /v1/languages
 health.py      /healthz, /readyz, /metrics
 documents.py   /, /docs, /openapi.json

@@ -15,10 +15,10 @@ from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports import ndjson, sse
 from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
-from vibecell.model.caller import Owner
+from vibecell.model.caller import Account, Caller, Owner
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
-from vibecell.model.execution import Encoding
+from vibecell.model.execution import Encoding, ExecutionRequest
 from vibecell.model.status import ExecutionState
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_execution
@@ -58,18 +58,18 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.post("")
     def begin() -> Response:
-        caller = gateway.caller("execute")
+        caller = gateway.caller()
         described = displays_described(request.environ)
         with gateway.quota.place(owner := caller.owner):
-            asked = gateway.execution_request(json_body(gateway.policy.body_bytes))
+            asked, account = _asked(gateway, caller)
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
             gateway.quota.count_begun(owner)
             if wait_s is None:
-                execution_id = gateway.executor.submit(asked, caller.account, key).id
+                execution_id = gateway.executor.submit(asked, account, key).id
                 gateway.remember_page(execution_id, asked)
             else:
-                with gateway.executor.submit_and_wait(asked, caller.account, key) as pending:
+                with gateway.executor.submit_and_wait(asked, account, key) as pending:
                     execution_id = pending.id
                     gateway.remember_page(execution_id, asked)
                     _wait(pending, wait_s)
@@ -85,20 +85,20 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>")
     def look(execution_id: str) -> Response:
-        owner = gateway.caller("read").owner
+        owner = gateway.caller().owner
         encoding, described = chosen_encoding(), displays_described(request.environ)
         state = _shown(gateway.executor.inspect(checked_id(execution_id), owner), described)
         return json_response(encode_execution(state, encoding or state.standing.encoding))
 
     @routes.delete("/<execution_id>")
     def cancel(execution_id: str) -> Response:
-        owner = gateway.caller("control").owner
+        owner = gateway.caller().owner
         gateway.executor.control(checked_id(execution_id), owner, Cancel())
         return Response(status=204)
 
     @routes.post("/<execution_id>/controls")
     def control(execution_id: str) -> Response:
-        owner = gateway.caller("control").owner
+        owner = gateway.caller().owner
         with gateway.quota.place(owner):
             wanted = decode_control(json_body(gateway.policy.body_bytes))
             gateway.executor.control(checked_id(execution_id), owner, wanted)
@@ -106,12 +106,16 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>/events")
     def events(execution_id: str) -> Response:
-        owner = gateway.caller("read").owner
+        owner = gateway.caller().owner
         kind = _stream_kind()
         encoding = chosen_encoding()
         return _stream(gateway, checked_id(execution_id), owner, kind, encoding)
 
     return routes
+
+
+def _asked(gateway: Gateway, caller: Caller) -> tuple[ExecutionRequest, Account]:
+    return gateway.execution_request(json_body(gateway.policy.body_bytes), caller)
 
 
 def _shown(state: ExecutionState, described: bool) -> ExecutionState:

@@ -37,7 +37,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def metrics() -> Response:
         peer = client_connection().peer
         if not (peer == "unix" or is_loopback(peer)):
-            gateway.caller("metrics")
+            gateway.caller()
         text = gateway.metrics.text(_health(gateway), gateway.quota.open)
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 

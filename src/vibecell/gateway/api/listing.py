@@ -27,7 +27,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/v1/executions")
     def listed() -> Response:
-        owner = _narrowed(gateway.caller("read").owner)
+        owner = _narrowed(gateway.caller().owner)
         listing = gateway.executor.executions(owner, _selection())
         return json_response(encode_listing(listing))
 

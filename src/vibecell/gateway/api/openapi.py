@@ -6,16 +6,18 @@ Source: OpenAPI Specification 3.1.0.
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from vibecell.gateway import problems
+from vibecell.gateway.identity.permissions import NEEDS
 from vibecell.model.caller import MAX_USER_CHARACTERS
 from vibecell.model.execution import State
 from vibecell.model.language import Offer
 from vibecell.model.status import DEFAULT_LISTED, MAX_LISTED, Listing
+from vibecell.wire.derivations import TicketBody, TicketView, TokenBody, TokenView
 from vibecell.wire.requests import ControlBody, ExecuteBody
 from vibecell.wire.views import JsonObject, event_view, execute_reply, execution_view, view_of
 
@@ -111,8 +113,8 @@ _LAST_EVENT: JsonObject = {
 }
 _REFUSALS = {
     400: "The request cannot be read.",
-    401: "An API key is required.",
-    403: "Not from here.",
+    401: "No credential that is good; `type` tells missing, malformed, wrong, expired and revoked.",
+    403: "The credential is not good for that, or it is not asked from here.",
     404: "No such execution.",
     406: "Events come in other media types.",
     408: "The request came too slowly.",
@@ -161,7 +163,6 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": _ref(body)}}}
     if parameters:
         operation["parameters"] = list(parameters)
-    operation["security"] = [] if open_to_all else [{"apiKey": []}, {}]
     return operation
 
 
@@ -178,7 +179,25 @@ _EVENTS: dict[int, JsonObject] = {
 
 
 def _paths() -> JsonObject:
-    return {**_running(), **_executions(), **_websockets(), **_state()}
+    paths = {**_running(), **_executions(), **_websockets(), **_credentials(), **_state()}
+    for path, operations in paths.items():
+        for method, operation in cast(dict[str, JsonObject], operations).items():
+            operation["security"] = _security(method.upper(), path)
+    return paths
+
+
+def _security(method: str, path: str) -> list[JsonObject]:
+    """Which credentials are good for an operation, with the scope that it needs."""
+    need = NEEDS.get((method, path.replace("{id}", "<execution_id>")))
+    if need is None:
+        return []
+    scopes = [] if need.scope is None else [need.scope]
+    good: list[JsonObject] = [
+        {kind: scopes}
+        for kind in _SCHEMES
+        if kind in need.kinds and (kind != "ticket" or need.by_ticket)
+    ]
+    return [*good, {}] if "anonymous" in need.kinds else good
 
 
 def _running() -> JsonObject:
@@ -274,6 +293,46 @@ def _websockets() -> JsonObject:
     }
 
 
+def _credentials() -> JsonObject:
+    return {
+        "/v1/tokens": {
+            "post": _operation(
+                "Make a token for one of a key's users",
+                {201: _answer("The token, which is shown once.", _ref("TokenView"))},
+                body="TokenBody",
+            )
+        },
+        "/v1/tickets": {
+            "post": _operation(
+                "Make a ticket, for where a header cannot be set",
+                {201: _answer("The ticket, good once.", _ref("TicketView"))},
+                body="TicketBody",
+            )
+        },
+    }
+
+
+_SCHEMES: JsonObject = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A platform's; on a WebSocket also the subprotocol `vibecell.key.<key>`.",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A user's; on a WebSocket also the subprotocol `vibecell.token.<token>`.",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "Good for 30 s, and once.",
+    },
+}
+
+
 def _state() -> JsonObject:
     state: JsonObject = {"type": "object", "properties": {"status": {"type": "string"}}}
     return {
@@ -291,7 +350,7 @@ def _state() -> JsonObject:
         },
         "/metrics": {
             "get": _operation(
-                "Metrics, for this machine or with a key",
+                "Metrics, for this machine or with the scope metrics",
                 {200: _answer("Prometheus text.", {"type": "string"}, "text/plain")},
             )
         },
@@ -323,12 +382,10 @@ _PROBLEM: JsonObject = {
 
 def _schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    bodies: tuple[type[BaseModel], ...] = (ExecuteBody,)
+    bodies: tuple[type[BaseModel], ...] = (ExecuteBody, TokenBody, TicketBody)
     views: tuple[type[BaseModel], ...] = (
-        execute_reply(),
-        execution_view(),
-        view_of(Listing),
-        view_of(Offer),
+        *(execute_reply(), execution_view(), view_of(Listing), view_of(Offer)),
+        *(TokenView, TicketView),
     )
     _, received = models_json_schema([(m, "validation") for m in bodies], ref_template=_REF)
     _, sent = models_json_schema([(m, "serialization") for m in views], ref_template=_REF)
@@ -362,6 +419,6 @@ def describe() -> JsonObject:
         "paths": _paths(),
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": _SCHEMES,
         },
     }

@@ -79,7 +79,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
 def _displayed(gateway: Gateway, execution_id: str) -> bytes:
     """The page as the engine shows it, where this gateway did not begin it."""
-    owner = gateway.caller("read").owner
+    owner = gateway.caller().owner
     with gateway.executor.attach(execution_id, owner) as conversation:
         if conversation.standing.state != "finished":  # a page is, at once
             raise UnknownExecution("this execution is no page")

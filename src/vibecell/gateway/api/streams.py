@@ -25,8 +25,8 @@ from vibecell.gateway.transports.websocket import (
     WebSocketClosed,
     origin_is_allowed,
 )
-from vibecell.model.caller import Caller, Owner, Scope
-from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest
+from vibecell.model.caller import Account, Caller, Owner
+from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest, NotPermitted
 from vibecell.model.events import ASIDE, Control, Finished, Stdin
 from vibecell.model.execution import Encoding, ExecutionRequest
 from vibecell.model.stopping import MARGIN_S
@@ -52,7 +52,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/stream")
     def begin() -> Response:
-        caller = _admitted(gateway, "execute")
+        caller = _admitted(gateway)
         owner = caller.owner
         with gateway.quota.place(owner), _Accepted(gateway, owner) as websocket:
             _guarded(websocket, lambda: _begin(gateway, websocket, caller))
@@ -60,7 +60,8 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>/stream")
     def follow(execution_id: str) -> Response:
-        owner = _admitted(gateway, "read").owner
+        caller = _admitted(gateway)
+        owner = caller.owner
         after = query_number("after") or 0
         checked_id(execution_id)
         encoding = chosen_encoding()
@@ -68,7 +69,8 @@ def blueprint(gateway: Gateway) -> Blueprint:
             conversation = gateway.executor.attach(execution_id, owner, after)
             ended = conversation.standing.ended_with(after)
             with conversation, _Accepted(gateway, owner) as websocket:
-                relay = _Relay(gateway, websocket, conversation, owner, encoding)
+                may_control = "control" in caller.scopes
+                relay = _Relay(gateway, websocket, conversation, owner, encoding, may_control)
                 _guarded(websocket, lambda: relay.run(ended))
         return Response()
 
@@ -99,11 +101,11 @@ class _Accepted:
         self._websocket.leave()
 
 
-def _admitted(gateway: Gateway, scope: Scope) -> Caller:
+def _admitted(gateway: Gateway) -> Caller:
     allowed = (gateway.address.origin, *gateway.policy.allowed_origins)
     if not origin_is_allowed(request.headers.get("Origin"), request.host, allowed):
         raise Forbidden("pages of this origin may not connect")
-    return gateway.caller(scope)
+    return gateway.caller()
 
 
 def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
@@ -129,24 +131,26 @@ def _refuse(websocket: WebSocket, error: Exception) -> None:
 def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller) -> None:
     owner = caller.owner
     try:
-        asked = _asked(gateway, websocket, owner)
+        asked, account = _asked(gateway, websocket, caller)
     except TimeoutError:
         websocket.close(4408, "no execute message came")
         return
     gateway.quota.count_begun(owner)
-    with gateway.executor.submit_and_follow(asked, caller.account) as conversation:
+    with gateway.executor.submit_and_follow(asked, account) as conversation:
         gateway.remember_page(conversation.id, asked)
         _Relay(gateway, websocket, conversation, owner).run(False)
 
 
-def _asked(gateway: Gateway, websocket: WebSocket, owner: Owner) -> ExecutionRequest:
+def _asked(
+    gateway: Gateway, websocket: WebSocket, caller: Caller
+) -> tuple[ExecutionRequest, Account]:
     """What the first message asks for; raises ``TimeoutError`` where none comes."""
     message = websocket.receive(gateway.policy.first_message_s)
-    with gateway.quota.judging(owner):
+    with gateway.quota.judging(caller.owner):
         first = strict_json_loads(message)
         if not isinstance(first, dict) or first.pop("type", None) != "execute":
             raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
-        return gateway.execution_request(first)
+        return gateway.execution_request(first, caller)
 
 
 class _Relay:
@@ -163,14 +167,17 @@ class _Relay:
         conversation: Conversation,
         owner: Owner,
         encoding: Encoding | None = None,
+        may_control: bool = True,
     ) -> None:
         self._gateway = gateway
+        self._may_control = may_control
         self._websocket = websocket
         self._conversation = conversation
         self._owner = owner
         self._encoding = encoding or conversation.standing.encoding
         self._finished = False
-        self._watching = True
+        # who may not cancel a run does not do so by leaving it
+        self._watching = may_control
         self._heard_all = Event()
         self._inputs: Inbox[Control] | None = None
         self._feeder: gevent.Greenlet | None = None
@@ -178,7 +185,8 @@ class _Relay:
     def run(self, ended: bool) -> None:
         """Returns when the execution has finished, or the client has left."""
         self._finished = ended
-        self._gateway.watchers.arrive(self._conversation.standing)
+        if self._watching:
+            self._gateway.watchers.arrive(self._conversation.standing)
         upward = gevent.spawn(self._controls)
         try:
             self._tell({"type": "accepted", "id": self._conversation.id})
@@ -233,6 +241,8 @@ class _Relay:
         self._conversation.close()
 
     def _judged(self, message: bytes) -> Control:
+        if not self._may_control:
+            raise NotPermitted("this credential has not the scope control")
         with self._gateway.quota.counting(self._owner):
             return _control(message)
 

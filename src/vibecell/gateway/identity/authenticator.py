@@ -1,113 +1,129 @@
-"""Who is asking.
+"""From what a request presents to who asks.
 
-Owns what a request shows; which keys there are is ``sharing``'s. Refuses to grant anything
-by a header other than ``Authorization`` (forwarded addresses are not read) or
-by a key in a URL.
+Owns the one way in: which credential came, whose it is, whether it is good for what is asked, and
+how often one address may guess. Refuses forwarded addresses, and to lock out whoever is
+right: others may guess from behind the same proxy.
+
+What is wrong is told apart only for who holds the whole of a credential. Whoever guesses is told
+one thing, whatever he comes near to.
 """
 
-import re
+import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import Forbidden
 
 from vibecell.gateway.host_names import check_host
 from vibecell.gateway.http.connection import network_of
+from vibecell.gateway.identity.narrowing import Derived, anonymous_caller, caller_of_key
+from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
+from vibecell.gateway.identity.presented import Presented, presented_by
+from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
+from vibecell.gateway.identity.tokens import Minted, Tokens
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
-from vibecell.model.caller import SCOPES, Account, Caller, Owner, Scope
-from vibecell.model.errors import ExpiredCredential, RevokedCredential, WrongCredential
+from vibecell.model.caller import Caller
+from vibecell.model.errors import (
+    LimitReached,
+    MalformedCredential,
+    MissingCredential,
+    WrongCredential,
+)
 from vibecell.model.loopback import is_loopback
 from vibecell.sharing.key_ring import KeyRing
 
-ANONYMOUS = "local"
-KEY_PROTOCOL = "vibecell.key."
-_BEARER = re.compile(r"bearer ([!-+\--~]{1,512})\Z", re.IGNORECASE)
-
 
 class Authenticator:
-    """Turns a request's credentials into a caller.
+    """Turns what requests present into callers.
 
     Args:
         policy: what an address may try.
-        keys: those there are; ``None``: the policy's alone.
+        keys: all there are.
+        tickets: those that wait.
+
+    Attributes:
+        tokens: makes and reads them.
     """
 
-    def __init__(self, policy: Policy, keys: KeyRing | None = None) -> None:
-        self._keys = keys or KeyRing(policy.api_keys, policy.anonymous)
+    def __init__(self, policy: Policy, keys: KeyRing, tickets: TicketStore) -> None:
+        self._keys = keys
         self._local_names_only = policy.local_names_only
+        self.tokens = Tokens(keys)
+        self._tickets = Tickets(keys, tickets)
         self._wrong = MovingWindow(policy.wrong_keys_per_minute)
 
-    def caller(self, environ: Mapping[str, Any], scope: Scope | None = None) -> Caller:
-        """Who makes a request.
-
-        Args:
-            scope: which the credential must have; ``None``: none in particular.
+    def caller(self, environ: Mapping[str, Any], operation: Operation) -> Caller:
+        """Who makes a request, and may.
 
         Raises:
-            Unauthorized: no key, more than one, or a wrong one.
-            Forbidden: no key is configured and the peer is not on this machine, or the
-                credential has not that scope.
-            TooManyRequests: this address tried too many wrong keys.
-            StoreUnavailable: keys cannot be read, so nobody is known by one.
+            Unauthenticated: nothing was presented that is needed, or it is not good.
+            NotPermitted: it is not good for that.
+            Forbidden: there are no keys, and the peer is not on this machine.
+            LimitReached: this address guessed too often.
+            StoreUnavailable: keys cannot be read.
         """
         connection = environ["vibecell.handler"].connection
-        caller = self._caller(environ, connection.peer)
+        caller = self._caller(environ, connection.peer, operation)
         connection.owner = caller.owner
-        if scope is not None and scope not in caller.scopes:
-            raise Forbidden(f"this credential has not the scope {scope}")
+        require_permitted(caller, operation)
         return caller
 
-    def _caller(self, environ: Mapping[str, Any], peer: str) -> Caller:
-        presented = self._presented(environ)
-        if self._keys.anonymous_is_open() and (presented is None or not self._keys.has_keys):
-            if peer == "unix" or is_loopback(peer):
-                # beside keys any name is served, but whoever shows none by a name of ours alone
-                check_host(environ.get("HTTP_HOST", "localhost"), self._local_names_only)
-                return replace(_whole(ANONYMOUS), kind="anonymous")
-            if not self._keys.has_keys:
-                raise Forbidden("without API keys only this machine is served")
-        if presented is not None and (caller := self._known(presented)) is not None:
-            return caller  # others behind the same proxy may be guessing; a right key passes
-        network = network_of(peer)
-        if self._wrong.wait_s(network) > 0:
-            raise TooManyRequests("too many wrong keys from this address", retry_after=60)
-        if presented is not None:
-            self._wrong.count(network)
-        raise Unauthorized(
-            "an API key is required: Authorization: Bearer <key>",
-            www_authenticate=WWWAuthenticate("bearer", {"realm": "vibecell"}),
-        )
+    def ticket(
+        self, environ: Mapping[str, Any], caller: Caller, execution_id: str | None
+    ) -> Minted:
+        """A ticket by which this caller comes once more, for one purpose.
 
-    def _presented(self, environ: Mapping[str, Any]) -> str | None:
-        given: str | None = environ.get("HTTP_AUTHORIZATION")
-        if given is None:
-            # a browser cannot set headers on a WebSocket
-            return key_of_protocols(environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", ""))
-        # several headers arrive joined by a comma, which no key may contain
-        match = _BEARER.match(given)
-        return match.group(1) if match else ""
+        Raises:
+            NotPermitted: he could not do it himself.
+            LimitReached, QueueFull: there are too many.
+        """
+        require_scope(caller, "execute" if execution_id is None else "read")
+        ticket = Ticket(Derived.whole_of(caller), caller.owner, execution_id)
+        presented = presented_by(environ) if caller.kind == "token" else None
+        end = None if presented is None else self.tokens.read(presented.text).expires_at
+        return self._tickets.issue(ticket, end)
 
-    def _known(self, key: str) -> Caller | None:
+    def _caller(self, environ: Mapping[str, Any], peer: str, operation: Operation) -> Caller:
+        # where nobody needs one, a key is a proxy's own or was meant for elsewhere
+        needless = not self._keys.has_keys and self._keys.anonymous_is_open()
         try:
-            found = self._keys.of_text(key)
-        except (WrongCredential, ExpiredCredential, RevokedCredential):
-            return None
-        account = Account(Owner(found.id), found.weight, found.grant)
-        return Caller(account, found.scopes, found.origins)
+            presented = presented_by(environ, tickets_only=needless)
+            if presented is None:
+                return self._unnamed(environ, peer)
+            return self._known(presented, environ, peer, operation)
+        except (MalformedCredential, WrongCredential):
+            self._require_patience(peer)
+            self._wrong.count(network_of(peer))
+            raise
 
+    def _known(
+        self, presented: Presented, environ: Mapping[str, Any], peer: str, operation: Operation
+    ) -> Caller:
+        if presented.kind == "key":
+            return caller_of_key(self._keys.of_text(presented.text))
+        if presented.kind == "token":
+            derived = self.tokens.read(presented.text).derived
+        else:
+            derived = self._tickets.take(presented.text, operation)
+        if derived.key is None:
+            self._unnamed(environ, peer)  # who is let in no longer, or not from there
+            return anonymous_caller("ticket")
+        return derived.caller(self._keys.of_id(derived.key), presented.kind)
 
-def _whole(key: str) -> Caller:
-    """One who may do all that has no credential of its own."""
-    return Caller(Account(Owner(key)), frozenset(SCOPES))
+    def _unnamed(self, environ: Mapping[str, Any], peer: str) -> Caller:
+        """Who presents nothing."""
+        is_here = peer == "unix" or is_loopback(peer)
+        if is_here and self._keys.anonymous_is_open():
+            # beside keys any name is served, but whoever shows none by a name of ours alone
+            check_host(environ.get("HTTP_HOST", "localhost"), self._local_names_only)
+            return anonymous_caller()
+        if not is_here and not self._keys.has_keys:
+            raise Forbidden("without API keys only this machine is served")
+        self._require_patience(peer)
+        raise MissingCredential("a credential is required: Authorization: Bearer <key or token>")
 
-
-def key_of_protocols(offered: str) -> str | None:
-    """The key in a list of WebSocket subprotocols, if there is exactly one."""
-    names = [x.strip() for x in offered.split(",")]
-    keys = [x.removeprefix(KEY_PROTOCOL) for x in names if x.startswith(KEY_PROTOCOL)]
-    if not keys:
-        return None
-    return keys[0] if len(keys) == 1 else ""
+    def _require_patience(self, peer: str) -> None:
+        wait_s = self._wrong.wait_s(network_of(peer))
+        if wait_s > 0:
+            raise LimitReached("too many wrong credentials from this address", math.ceil(wait_s))

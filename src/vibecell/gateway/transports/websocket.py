@@ -35,6 +35,7 @@ from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.turns import Pieces
+from vibecell.gateway.identity.presented import chosen_protocol
 from vibecell.gateway.transports.inbox import Arriving, Hold, Inbox, Room
 from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
@@ -163,9 +164,7 @@ class WebSocket:
         protocol = ServerProtocol(
             max_size=limits.message_bytes,
             logger=_protocol_log,
-            # the only ones are carriers of a key, checked before; a browser
-            # gives up where the one it offered is not chosen
-            select_subprotocol=lambda _, offered: offered[0] if offered else None,
+            select_subprotocol=chosen_protocol,
         )
         fields = Headers()
         for name in (*_HANDSHAKE, _SUBPROTOCOL):

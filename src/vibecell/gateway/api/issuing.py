@@ -1,0 +1,36 @@
+"""``POST /v1/tokens`` and ``POST /v1/tickets``: less than what one has, to be given away."""
+
+from flask import Blueprint, Response, request
+
+from vibecell.gateway.current_request import json_body
+from vibecell.gateway.json_bodies import json_response
+from vibecell.gateway.parts import Gateway
+from vibecell.wire.derivations import (
+    decode_ticket_request,
+    decode_token_request,
+    encode_ticket,
+    encode_token,
+)
+
+
+def blueprint(gateway: Gateway) -> Blueprint:
+    """The endpoints, for one gateway."""
+    routes = Blueprint("issuing", __name__)
+
+    @routes.post("/v1/tokens")
+    def token() -> Response:
+        caller = gateway.caller()
+        with gateway.quota.place(caller.owner):
+            wanted = decode_token_request(json_body(gateway.policy.body_bytes))
+            made = gateway.authenticator.tokens.mint(caller, wanted)
+        return json_response(encode_token(made.text, made.expires_at), 201)
+
+    @routes.post("/v1/tickets")
+    def ticket() -> Response:
+        caller = gateway.caller()
+        with gateway.quota.place(caller.owner):
+            execution_id = decode_ticket_request(json_body(gateway.policy.body_bytes))
+            made = gateway.authenticator.ticket(request.environ, caller, execution_id)
+        return json_response(encode_ticket(made.text, made.expires_at), 201)
+
+    return routes
