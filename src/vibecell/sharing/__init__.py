@@ -1,8 +1,8 @@
-"""Who may come: what is kept of keys, and how a running gateway knows of it.
+"""Who may come, and whose turn it is: keys and what is kept of them, and fair queueing.
 
-Owns keys, the server's secrets that they are hashed by, and the stores that hold both. Refuses to
-know requests (``gateway``) and what is executed (``engine``); whatever waits for a disk is called
-in a thread by whoever has a loop.
+Owns keys, the server's secrets that they are hashed by, the stores that hold both, and the order in
+which owners have turns. Refuses to know requests (``gateway``) and what is executed (``engine``);
+whatever waits for a disk is called in a thread by whoever has a loop.
 
 keys.py               what a key is, its text, and what is kept of it
 server_secrets.py     what keys are hashed by and tokens signed with
@@ -13,4 +13,6 @@ sqlite_key_store.py   an adapter: one file, for all processes of a machine
 key_ring.py           what a gateway knows of all keys at a moment
 key_source.py         where its views come from
 key_desk.py           keys made, revoked and rotated
+fair.py               whose turn it is: start-time fair queueing, pure
+room.py               how much of a queue one may fill, so that newcomers find room
 """
