@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from owners import ME
 from vibecell.engine import execution as execution_module
 from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog
@@ -112,7 +113,7 @@ def test_a_place_is_free_only_when_its_cell_is_gone() -> None:
         lives = []
         for _ in range(2):
             execution = made()
-            ticket = admission.admit(execution.queued)
+            ticket = admission.admit(ME, execution.queued)
             lives.append(asyncio.create_task(execution.run(ticket, backend)))
         for _ in range(100):
             await asyncio.sleep(0)
@@ -135,7 +136,7 @@ def test_a_cell_that_cannot_be_destroyed_takes_no_place_along() -> None:
         admission = Admission(1, 0)
         execution = made()
         backend: Any = Backend(Cell(Exit(0, None), destroying=fails))
-        await execution.run(admission.admit(execution.queued), backend)
+        await execution.run(admission.admit(ME, execution.queued), backend)
         assert admission.running == 0
 
     asyncio.run(scenario())
@@ -153,7 +154,7 @@ def test_a_stop_in_the_middle_of_cleaning_up_leaves_no_cell() -> None:
         backend: Any = Backend(cell)
         admission = Admission(1, 0)
         execution = made()
-        life = asyncio.create_task(execution.run(admission.admit(execution.queued), backend))
+        life = asyncio.create_task(execution.run(admission.admit(ME, execution.queued), backend))
         async with asyncio.timeout(ENOUGH_S):
             await begun.wait()
             life.cancel()

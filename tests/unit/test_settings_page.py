@@ -16,7 +16,7 @@ from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text()
 BYTES = {None: 1, "MiB": 2**20, "GiB": 2**30}
 HOST_DECIDES = ["state_dir", "run_dir", "docker_host"]
-HOST_DECIDES += ["max_concurrent", "pool_max_idle", "pool_parallel"]
+HOST_DECIDES += ["max_concurrent", "max_parked", "pool_max_idle", "pool_parallel"]
 IN_WORDS = [*HOST_DECIDES, "wall", "runtime", "images", "limits", "ceiling"]
 IN_NUMBERS = [f.name for f in fields(Settings) if f.name not in (*IN_WORDS, "gateway")]
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from owners import ME
 from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
@@ -215,7 +216,7 @@ def test_an_execution_whose_output_cannot_be_kept_ends_as_our_failure(tmp_path: 
         log = EventLog(memory_bytes=500_000, directory=tmp_path / "gone")
         backend = EndlessBackend()
         execution = Execution("x", request, plan, log)
-        ticket = Admission(1, 1).admit(lambda _: None)
+        ticket = Admission(1, 1).admit(ME, lambda *_: None)
         await asyncio.wait_for(execution.run(ticket, backend), 10)  # type: ignore[arg-type]
         events = await read_all(log)
         assert [e.seq for e in events] == list(range(1, len(events) + 1))

@@ -26,14 +26,14 @@ def test_the_hint_tells_of_seconds_and_never_of_hours(monkeypatch: pytest.Monkey
 
     async def scenario() -> None:
         admission = Admission(1, 0)
-        ticket = admission.admit(lambda _: None)
+        ticket = admission.admit(ME, lambda *_: None)
         with pytest.raises(QueueFull) as early:
-            admission.admit(lambda _: None)
+            admission.admit(ME, lambda *_: None)
         now_s[0] += 3600  # whoever has the place has it for an hour
         ticket.release()
-        admission.admit(lambda _: None)
+        admission.admit(ME, lambda *_: None)
         with pytest.raises(QueueFull) as late:
-            admission.admit(lambda _: None)
+            admission.admit(ME, lambda *_: None)
         assert early.value.retry_after_s == 1
         assert late.value.retry_after_s == MAX_RETRY_AFTER_S
 

@@ -68,6 +68,12 @@ def _default_max_concurrent() -> int:
     return max(4, 2 * (os.cpu_count() or 1))
 
 
+def _default_max_parked() -> int:
+    # half the memory, as far as programs use what they may
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(4, min(256, memory_bytes // 2 // DEFAULT_LIMITS.memory_bytes))
+
+
 def _default_max_idle() -> int:
     return max(16, 4 * (os.cpu_count() or 1))
 
@@ -121,7 +127,10 @@ class Settings:
         ceiling: above which no request may ask.
         gateway: how much it grants its clients.
         max_concurrent: executions running at once.
-        queue_size: executions that may wait for their turn.
+        queue_size: executions of one user that may wait for their turn when nobody else
+            waits; there is a quarter more for other users of the key, and again for other keys.
+        max_parked: interactive executions that have given their place back while they wait
+            for input, and take one again at once; 0: none does.
         max_per_owner: executions, running and waiting, that one API key may
             have; lower it below the queue's size where several keys compete.
         pool_min_idle: warm cells kept waiting per profile, used or not.
@@ -163,6 +172,7 @@ class Settings:
     gateway: Access = DEFAULT_ACCESS
     max_concurrent: Annotated[int, at_least(1)] = field(default_factory=_default_max_concurrent)
     queue_size: Annotated[int, at_least(0)] = 256
+    max_parked: Annotated[int, at_least(0)] = field(default_factory=_default_max_parked)
     max_per_owner: Annotated[int, at_least(1)] = 1024
     pool_min_idle: Annotated[int, at_least(0)] = 2
     pool_max_idle: Annotated[int, at_least(0)] = field(default_factory=_default_max_idle)

@@ -1,20 +1,37 @@
 """Who may run now, who waits, who is turned away.
 
-Owns the bound on concurrent executions and the bounded first-come queue;
-refuses when the queue is full, at once and with a hint, never later.
+Owns the bounds on executions that run, that wait for their turn, and that have given their
+place back while they wait for input; says to the fair queue (``sharing/fair.py``) who comes and
+what each took. Refuses when its owner has no room in the queue, at once and with a hint, never
+later: what is accepted stays, and newcomers find room because nobody may fill it all
+(``sharing/room.py``).
+
+What a program took is the larger of its processor time and a share of the time it held its
+place: what the place is worth of the machine. So who sleeps pays, too.
 """
 
 import asyncio
 import math
+import os
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import QueueFull
+from vibecell.sharing.fair import FairQueue, smoothed
+from vibecell.sharing.room import places_for, rooms
 
 POSITION_INTERVAL_S = 0.1
 MAX_RETRY_AFTER_S = 60
-_SMOOTHING = 0.2
+# Whoever is further behind is told once he is no more: to tell so many takes some 10 ms.
+MAX_TOLD = 1000
+PROCESSORS = len(os.sched_getaffinity(0))
+_TELLING_SHARE = 20  # of the time there is: telling a long queue where it stands takes its time
+
+Tell = Callable[[int, int | None], None]
+"""Told a position in the queue, 0 is next, and the wait from there in ms where one is known."""
 
 
 class Ticket:
@@ -22,115 +39,210 @@ class Ticket:
 
     Args:
         admission: whose ticket it is.
-        tell: called with each new position in the queue, 0 is next; at most
-            ten times a second, except for the first and for 0.
+        owner: who has it.
+        number: in the queue.
+        tell: called with each new position in the queue at most ten times a second, but for 0.
     """
 
-    def __init__(self, admission: "Admission", tell: Callable[[int], None]) -> None:
+    def __init__(self, admission: "Admission", owner: Owner, number: int, tell: Tell) -> None:
+        self.owner = owner
+        self.number = number
         self._admission = admission
         self._tell = tell
         self._granted = asyncio.get_running_loop().create_future()
         self._told: int | None = None
-        self._granted_at = 0.0
+        self._held_since_s: float | None = None
+        self._held_before_s = 0.0
         self._released = False
 
     async def wait(self) -> None:
         """Return when it is this one's turn; may be cancelled."""
         await asyncio.shield(self._granted)
 
-    def release(self) -> None:
-        """Give the place back; idempotent."""
+    def release(self, cpu_time_ms: float | None = None) -> None:
+        """Give the place back; idempotent.
+
+        Args:
+            cpu_time_ms: what was used of it; ``None``: nobody knows, all that was held is charged.
+        """
         if not self._released:
             self._released = True
-            self._admission._release(self)
+            self._admission._release(self, cpu_time_ms)
+
+    def park(self) -> None:
+        """Give the place back for as long as there is nothing to do, if there is room for that."""
+        if self.granted and not self._released and not self.parked:
+            self._admission._park(self)
+
+    def resume(self) -> None:
+        """Have a place again, at once, whether or not one is free."""
+        if self.parked and not self._released:
+            self._admission._resume(self)
 
     @property
     def granted(self) -> bool:
-        """Whether it is running rather than waiting."""
+        """Whether its turn has come."""
         return self._granted.done()
 
     @property
+    def parked(self) -> bool:
+        """Whether its turn has come and it holds no place all the same."""
+        return self.granted and self._held_since_s is None
+
+    @property
     def held_s(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self._granted_at
+        """How long it has held a place."""
+        since_s = self._held_since_s
+        return self._held_before_s + (0.0 if since_s is None else time.monotonic() - since_s)
 
     def _grant(self) -> None:
-        self._granted_at = time.monotonic()
+        self._hold()
         self._granted.set_result(None)
 
-    def _move(self, position: int) -> None:
+    def _hold(self) -> None:
+        self._held_since_s = time.monotonic()
+
+    def _let_go(self) -> None:
+        self._held_before_s = self.held_s
+        self._held_since_s = None
+
+    def _move(self, position: int, wait_ms: int | None) -> None:
         if self._told != position:
             self._told = position
-            self._tell(position)
+            self._tell(position, wait_ms)
 
 
 class Admission:
-    """Bounded concurrency and a bounded queue before it.
+    """Bounded concurrency, and a bounded and fair queue before it.
 
     Args:
         max_concurrent: tickets granted at once.
-        queue_size: tickets waiting at once.
+        queue_size: tickets that one user may have waiting when nobody else has; there is a
+            quarter more for other users of his key, and again for other keys.
+        max_parked: tickets whose place was given back while they wait for input.
     """
 
-    def __init__(self, max_concurrent: int, queue_size: int) -> None:
+    def __init__(self, max_concurrent: int, queue_size: int, max_parked: int = 0) -> None:
         self._max_concurrent = max_concurrent
-        self._queue_size = queue_size
-        self._running = 0
-        self._waiting: deque[Ticket] = deque()
-        self._typical_s = 1.0
-        self._told_all_at = 0.0
+        self._places = places_for(places_for(queue_size))
+        self._max_parked = max_parked
+        self._worth = min(1.0, PROCESSORS / max_concurrent)
+        self._queue = FairQueue(first_estimate=self._worth)
+        self._waiting: dict[int, Ticket] = {}
+        self._granted: dict[int, Ticket] = {}
+        self._parked: Counter[str | Owner] = Counter()
+        self._parked_in_all = 0
+        self._typical_s: float | None = None
+        self._tell_again_at_s = 0.0
         self._telling: asyncio.TimerHandle | None = None
 
     @property
     def running(self) -> int:
-        """Tickets granted and not given back."""
-        return self._running
+        """Tickets that hold a place."""
+        return len(self._granted) - self._parked_in_all
 
     @property
     def waiting(self) -> int:
         """Tickets in the queue."""
         return len(self._waiting)
 
-    def admit(self, tell: Callable[[int], None]) -> Ticket:
+    @property
+    def parked(self) -> int:
+        """Tickets whose turn has come and that hold no place all the same."""
+        return self._parked_in_all
+
+    def admit(self, account: Account, tell: Tell, priority: int = 0) -> Ticket:
         """A ticket, granted at once or queued.
 
+        Args:
+            account: who is charged, and by what weight.
+            tell: see ``Ticket``.
+            priority: before which others of the same user it goes.
+
         Raises:
-            QueueFull: every place is taken, waiting ones too.
+            QueueFull: its owner has no room to wait in.
         """
-        ticket = Ticket(self, tell)
-        if self._running < self._max_concurrent and not self._waiting:
-            self._running += 1
-            ticket._grant()
-            return ticket
-        if len(self._waiting) >= self._queue_size:
-            raise QueueFull("every place is taken; try again later", self.retry_after_s())
-        self._waiting.append(ticket)
-        ticket._move(len(self._waiting) - 1)
+        key, user = account.owner.key, account.owner.user or ""
+        is_free = self.running < self._max_concurrent  # then nobody waits
+        if not is_free:
+            self._require_room(key, user)
+        number = self._queue.add(key, user, account.weight, priority)
+        ticket = self._waiting[number] = Ticket(self, account.owner, number, tell)
+        if is_free:
+            self._grant_what_is_free()
+        else:
+            self._tell_soon()
         return ticket
 
     def retry_after_s(self) -> int:
         """When a place may be free, from how long places were held lately."""
+        typical_s = self._typical_s
+        if typical_s is None:  # nobody has given one back: the oldest has had his for so long
+            typical_s = next((ticket.held_s for ticket in self._granted.values()), 0.0)
         rounds = (len(self._waiting) + 1) / self._max_concurrent
-        return min(MAX_RETRY_AFTER_S, max(1, math.ceil(rounds * self._typical_s)))
+        return min(MAX_RETRY_AFTER_S, max(1, math.ceil(rounds * typical_s)))
 
-    def _release(self, ticket: Ticket) -> None:
-        if ticket.granted:
-            self._typical_s += _SMOOTHING * (ticket.held_s - self._typical_s)
-            self._running -= 1
+    def _require_room(self, key: str, user: str) -> None:
+        of_key = self._queue.waiting_of(key)
+        of_user = self._queue.waiting_of(key, user)
+        for_key, for_user = rooms(self._places, len(self._queue), of_key, of_user)
+        if of_user < for_user:
+            return
+        if for_key == 0:
+            said = "every place is taken, to run and to wait in"
+        elif of_key >= for_key:
+            said = f"{of_key} executions of this key wait; what room is left is for others"
         else:
-            self._waiting.remove(ticket)
-        while self._waiting and self._running < self._max_concurrent:
-            self._running += 1
-            self._waiting.popleft()._grant()
-        if self._waiting:
-            self._waiting[0]._move(0)
+            said = f"{of_user} executions of this user wait; what room is left is for others"
+        raise QueueFull(f"{said}; try again later", self.retry_after_s())
+
+    def _release(self, ticket: Ticket, cpu_time_ms: float | None) -> None:
+        if not ticket.granted:
+            del self._waiting[ticket.number]
+            self._queue.drop(ticket.number)
+        else:
+            if ticket.parked:
+                self._count_parked(ticket.owner, -1)
+            del self._granted[ticket.number]
+            held_s = ticket.held_s
+            self._typical_s = smoothed(self._typical_s, held_s)
+            used_s = held_s if cpu_time_ms is None else cpu_time_ms / 1000
+            self._queue.end(ticket.number, max(used_s, held_s * self._worth))
+        self._grant_what_is_free()
+
+    def _park(self, ticket: Ticket) -> None:
+        key, owner = ticket.owner.key, ticket.owner
+        of_key, of_user = self._parked[key], self._parked[owner]
+        _, for_user = rooms(self._max_parked, self._parked_in_all, of_key, of_user)
+        if of_user < for_user:
+            ticket._let_go()
+            self._count_parked(owner, 1)
+            self._grant_what_is_free()
+
+    def _resume(self, ticket: Ticket) -> None:
+        ticket._hold()
+        self._count_parked(ticket.owner, -1)
+
+    def _count_parked(self, owner: Owner, change: int) -> None:
+        self._parked_in_all += change
+        for name in (owner.key, owner):
+            self._parked[name] += change
+            if not self._parked[name]:
+                del self._parked[name]
+
+    def _grant_what_is_free(self) -> None:
+        while self.running < self._max_concurrent and (number := self._queue.take()) is not None:
+            ticket = self._granted[number] = self._waiting.pop(number)
+            ticket._grant()
+        if (number := self._queue.peek()) is not None:
+            self._tell_at(number, 0)
             self._tell_soon()
 
     def _tell_soon(self) -> None:
-        """Tell all who wait where they are, once in an interval, however many leave."""
+        """Tell all who wait where they are, once in an interval, however many come and leave."""
         if self._telling is not None:
             return
-        wait_s = self._told_all_at + POSITION_INTERVAL_S - time.monotonic()
+        wait_s = self._tell_again_at_s - time.monotonic()
         if wait_s <= 0:
             self._tell_all()
         else:
@@ -139,6 +251,14 @@ class Admission:
 
     def _tell_all(self) -> None:
         self._telling = None
-        self._told_all_at = time.monotonic()
-        for position, waiting in enumerate(self._waiting):
-            waiting._move(position)
+        began_s = time.monotonic()
+        for position, number in enumerate(islice(self._queue.upcoming(), MAX_TOLD)):
+            self._tell_at(number, position)
+        now_s = time.monotonic()
+        self._tell_again_at_s = now_s + max(POSITION_INTERVAL_S, _TELLING_SHARE * (now_s - began_s))
+
+    def _tell_at(self, number: int, position: int) -> None:
+        wait_ms = None
+        if self._typical_s is not None:
+            wait_ms = math.ceil((position + 1) * self._typical_s * 1000 / self._max_concurrent)
+        self._waiting[number]._move(position, wait_ms)

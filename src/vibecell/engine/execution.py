@@ -108,10 +108,10 @@ class Execution:
         self._work: asyncio.Task[Collection] | None = None
         self._cancelled: str | None = None
 
-    def queued(self, position: int) -> None:
-        """Its position in a queue: for its turn, and then for a cell."""
+    def queued(self, position: int, wait_ms: int | None = None) -> None:
+        """Its position in a queue, and how long it takes: for its turn, and then for a cell."""
         if not self.log.finished:
-            self._recorder.event(Queued(position))
+            self._recorder.event(Queued(position, wait_ms))
 
     async def run(self, ticket: Ticket | None, backend: Backend) -> None:
         """Live; returns when nothing of it is left but its log.
@@ -367,4 +367,4 @@ class Execution:
             _LOG.exception("execution %s: its cell was not destroyed", self.id)
         finally:
             if ticket is not None:
-                ticket.release()
+                ticket.release(total_usage(self._stages).cpu_time_ms)

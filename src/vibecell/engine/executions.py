@@ -49,7 +49,9 @@ class Executions:
         self._offer = offer
         self._ceiling = settings.ceiling
         self._warm_memory_bytes = settings.limits.memory_bytes
-        self._admission = Admission(settings.max_concurrent, settings.queue_size)
+        self._admission = Admission(
+            settings.max_concurrent, settings.queue_size, settings.max_parked
+        )
         self._max_per_owner = settings.max_per_owner
         self._live: Counter[Owner] = Counter()
         self._keeping = Keeping(settings.result_ttl_s, settings.event_log_bytes)
@@ -70,6 +72,7 @@ class Executions:
         return {
             "running": self._admission.running,
             "queued": self._admission.waiting,
+            "parked": self._admission.parked,
             "kept": len(self._keeping),
             "begun": self._begun,
             "event_log_bytes": self._keeping.used_bytes,
@@ -102,7 +105,7 @@ class Executions:
                 f"at most {self._max_per_owner} executions at once are yours",
                 self._admission.retry_after_s(),
             )
-        return self._begin(request, owner, key, fingerprint), False
+        return self._begin(request, account, key, fingerprint), False
 
     def find(self, execution_id: str, owner: Owner) -> Kept:
         """The record of this id.
@@ -140,14 +143,17 @@ class Executions:
             await asyncio.wait(late, timeout=CUT_OFF_S)
 
     def _begin(
-        self, request: ExecutionRequest, owner: Owner, key: str | None, fingerprint: bytes
+        self, request: ExecutionRequest, account: Account, key: str | None, fingerprint: bytes
     ) -> Kept:
+        owner = account.owner
         plan = make_plan(request, self._offer, self._warm_memory_bytes)
         log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         marks = self.traces.sheet_of(name)
         execution = Execution(name, request, plan, log, marks)
-        ticket = self._admission.admit(execution.queued) if plan.profile is not None else None
+        ticket = None
+        if plan.profile is not None:
+            ticket = self._admission.admit(account, execution.queued, request.priority)
         self._begun += 1
         self._live[owner] += 1
         kept = Kept(

@@ -29,9 +29,15 @@ class _Tagged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Queued(_Tagged, frozen=True, tag="queued"):
-    """Waiting; ``position`` 0 is next in line."""
+    """Waiting; ``position`` 0 is next in line.
+
+    Attributes:
+        wait_ms: how long that takes from here, as places came free lately; ``None`` where
+            nothing was measured, or where it is a cell that is waited for.
+    """
 
     position: int
+    wait_ms: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Started(_Tagged, frozen=True, tag="started"):

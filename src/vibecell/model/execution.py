@@ -144,6 +144,8 @@ class ExecutionRequest:
             leaves it to the language.
         on_disconnect: what happens when its only live connection closes.
         user: on behalf of which of the caller's users; its program is not told.
+        priority: where it must wait, those of the same user with a higher one go first;
+            it changes nothing between users.
 
     Raises:
         InvalidRequest: names every field that breaks a rule above.
@@ -167,6 +169,7 @@ class ExecutionRequest:
     on_disconnect: OnDisconnect = "cancel"
     request_class: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     user: User | None = None
+    priority: Annotated[int, Meta(ge=-10, le=10)] = 0
 
     def __post_init__(self) -> None:
         self._check_files()

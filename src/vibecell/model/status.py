@@ -116,7 +116,7 @@ class Health:
 
     Attributes:
         ready: it takes requests and can make cells.
-        counts: ``running``, ``queued``, ``kept`` executions and more.
+        counts: ``running``, ``queued``, ``parked``, ``kept`` executions and more.
     """
 
     ready: bool

@@ -58,9 +58,6 @@ class _Level(Generic[Below]):
 
     def __init__(self, make_below: Callable[[], Below]) -> None:
         self._make_below = make_below
-        self._forget_all()
-
-    def _forget_all(self) -> None:
         self.owners: dict[str, _Owner[Below]] = {}
         self._virtual = 0.0
         self._turns = self._busy = self._owners_waiting = 0
@@ -145,7 +142,10 @@ class _Level(Generic[Below]):
         """All are forgotten once nobody has anything to do; before that who is idle and behind."""
         self._busy -= 1
         if not self._busy:
-            self._forget_all()
+            self.owners.clear()
+            self._standing.clear()
+            self._idle.clear()
+            self._virtual = 0.0
         elif not owner.waiting and not owner.running:
             heapq.heappush(self._idle, (owner.tag, name))
             self._forget_who_is_behind()

@@ -15,6 +15,19 @@ def room(places: int, others: int) -> int:
     return max(free * 4 // 5, min(free, 1))
 
 
+def rooms(places: int, held: int, of_key: int, of_user: int) -> tuple[int, int]:
+    """How many of these places a key may fill, and how many of that one of its users.
+
+    Args:
+        places: for everybody.
+        held: by everybody.
+        of_key: held by that key's users, and by it.
+        of_user: held by that user.
+    """
+    for_key = room(places, held - of_key)
+    return for_key, room(for_key, of_key - of_user)
+
+
 def places_for(alone: int) -> int:
     """How many places there have to be so that one owner alone may fill so many."""
     return -(-alone * 5 // 4)
