@@ -23,6 +23,7 @@ def engine(run_dir: Path) -> None:
     """One whose class "newer" offers what the default does not, and lacks what that has."""
     from dataclasses import replace
 
+    from vibecell.cli.composition.ledgers import ledger_store
     from vibecell.engine.daemon import run_engine
     from vibecell.languages.catalogue import catalogue, describe
     from vibecell.model.language import Offer
@@ -33,7 +34,7 @@ def engine(run_dir: Path) -> None:
     poster = replace(newer.by_name["html"], name="poster", aliases=(), entrypoint="poster.html")
     offer = Offer(default.languages, {"newer": (*newer.languages, poster)})
     settings = Settings(state_dir=run_dir, run_dir=run_dir, backend="fake")
-    asyncio.run(run_engine(settings, FakeBackend(), offer))
+    asyncio.run(run_engine(settings, FakeBackend(), offer, store=ledger_store(settings)))
 
 
 def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]]) -> None:

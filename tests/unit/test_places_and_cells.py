@@ -14,7 +14,7 @@ from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.plan import COMPILE, RUN, Plan, Stage
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import ExecutionRequest, Result, SourceFile
+from vibecell.model.execution import ExecutionRequest, Result, SourceFile, Usage
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import CellDied, Collection, Exit, Occurrence, ProcessSpec
@@ -43,6 +43,9 @@ class Process:
         else:
             yield self._end
             self._at_its_end()
+
+    def usage_now(self) -> Usage:
+        return Usage()
 
     def kill(self) -> None: ...
 

@@ -135,11 +135,13 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
 
 def _engine(settings: Settings) -> None:
     from vibecell.cli.composition.deployment import deploy
+    from vibecell.cli.composition.ledgers import ledger_store
     from vibecell.engine.daemon import run_engine
 
     deployment = deploy(settings)
     backend, offer = deployment.backend(), deployment.offer
-    asyncio.run(run_engine(settings, backend, offer, give_up=lambda: os._exit(EXIT_FAILED)))
+    store, give_up = ledger_store(settings), lambda: os._exit(EXIT_FAILED)
+    asyncio.run(run_engine(settings, backend, offer, give_up=give_up, store=store))
 
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:

@@ -14,10 +14,12 @@ from vibecell.cli import children
 from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
+from vibecell.cli.composition.ledgers import ledger_store
 from vibecell.cli.gateway_user import has_stored_keys
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings, require_closed_door
+from vibecell.engine.bookkeeping import require_usable
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
@@ -30,7 +32,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     Raises:
-        PlatformError: the port cannot be had, the keys not be read, or the image not be built.
+        PlatformError: the port cannot be had, keys not be read, the ledger of usage not be
+            used, or the image not be built.
         ConfigError: others could reach it, and there is no key.
     """
     began_s = time.monotonic()
@@ -43,6 +46,7 @@ def serve(settings: Settings) -> int:
         _make_run_dir(settings)
         require_free(settings.run_dir)
         require_closed_door(settings, bool(settings.api_keys) or has_stored_keys(settings))
+        require_usable(ledger_store(settings))
         try:
             with supervisor.interruptible():  # an image may be built first
                 deployment = deploy(settings)

@@ -152,6 +152,8 @@ class Settings:
         body_limit_bytes: of one HTTP request body.
         event_log_bytes: for the event logs of all executions together, in
             memory and, what exceeds a 256th of it, in files in ``run_dir``.
+        keep_usage: keep what each key and user has used of a day in ``state_dir``, so that a new
+            engine knows it.
         trace: note when each step of an execution was done, for ``vibecell trace``.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.
@@ -190,6 +192,7 @@ class Settings:
     result_ttl_s: Annotated[float, _RESULT_TTL_S] = 300.0
     body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
+    keep_usage: bool = True
     trace: bool = False
     require_cgroups: bool | None = None
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from vibecell.config import Settings
 from vibecell.config.garbage import give_back, settle_garbage
+from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
 from vibecell.engine.link_streams import BACKLOG, leave, start_listening
@@ -27,6 +28,8 @@ from vibecell.model.language import Offer
 from vibecell.model.stopping import BACKEND_STOP_S, EXECUTIONS_STOP_S, LINKS_STOP_S
 from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.mechanisms.credentials import peer
+from vibecell.sharing.ledger import LedgerStore
+from vibecell.sharing.memory_ledger import MemoryLedger
 
 MAX_CONNECTIONS = 4096
 # What a gateway lets one owner hold open, and as many that it has just left.
@@ -41,6 +44,7 @@ async def run_engine(
     offer: Offer,
     stop: asyncio.Event | None = None,
     give_up: Callable[[], None] = lambda: None,
+    store: LedgerStore | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
 
@@ -50,20 +54,24 @@ async def run_engine(
         offer: what can be run, where the backend has the profiles of it.
         stop: ends the engine when set, for a caller in the same process.
         give_up: ends the process, called where the backend does not close in its time. A
-            thread that waits for a Docker engine that is frozen ends with nothing less.
+            thread that waits for a Docker engine or a disk that is frozen ends with nothing less.
+        store: where what was used is kept, not yet open; ``None``: nowhere.
 
     Raises:
         SandboxFailure: a required layer is missing; names all of them.
+        StoreUnavailable: the store cannot be read and written.
         PlatformError: the socket cannot be made, or another engine has it.
     """
     stop = stop or asyncio.Event()
+    books = Bookkeeping(store or MemoryLedger())
     with _only_engine(settings.run_dir), _stopped_by_signals(stop):
         try:
+            await books.open()
             capabilities = await _unless(stop, _opened(backend))
             if capabilities is None:
                 return
             settle_garbage()
-            executions = Executions(settings, backend, offer)
+            executions = Executions(settings, backend, offer, books)
             handler = CallHandler(
                 executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
             )
@@ -75,7 +83,7 @@ async def run_engine(
                     task.cancel()
                 await executions.stop()
         finally:
-            if not await _closes(backend):
+            if not await _closes(backend, books):
                 give_up()
 
 
@@ -96,13 +104,16 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
     return None
 
 
-async def _closes(backend: Backend) -> bool:
-    """Whether it gives back in time what it has of the host."""
+async def _closes(backend: Backend, books: Bookkeeping) -> bool:
+    """Whether what was used is written, and all given back that it has of the host, in time."""
+    closing = asyncio.create_task(books.close())
     try:
         async with asyncio.timeout(BACKEND_STOP_S):
             await backend.close()
+            await closing
     except TimeoutError:
-        _LOG.error("the walls did not end in time; what is left ends with the engine")
+        late = "walls" if closing.done() else "books"
+        _LOG.error("the %s did not end in time; what is left ends with the engine", late)
         return False
     return True
 

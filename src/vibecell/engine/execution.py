@@ -12,6 +12,7 @@ import signal
 from dataclasses import replace
 
 from vibecell.engine.admission import Ticket
+from vibecell.engine.allowances import Claim
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.inputs import Inputs
 from vibecell.engine.plan import RENDER, Plan, Stage
@@ -19,11 +20,19 @@ from vibecell.engine.recorder import Recorder
 from vibecell.engine.verdict import (
     CANCELLED_MESSAGE,
     INTERNAL_ERROR_MESSAGE,
+    explained_by_day,
     judge,
     matches_expected,
     total_usage,
+    usage_of,
 )
-from vibecell.model.errors import Conflict, SandboxFailure, VibecellError, forget_frames
+from vibecell.model.errors import (
+    Conflict,
+    LimitReached,
+    SandboxFailure,
+    VibecellError,
+    forget_frames,
+)
 from vibecell.model.events import (
     Cancel,
     Control,
@@ -45,6 +54,7 @@ from vibecell.model.execution import (
     State,
 )
 from vibecell.model.language import WarmProfile
+from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
 from vibecell.model.stopping import KILL_TIMEOUT_S
 from vibecell.model.verdicts import Verdict
@@ -81,6 +91,7 @@ class Execution:
         plan: how.
         log: where its events go.
         marks: where its moments are noted.
+        claim: what it has of its caller's grants; ``None``: all it asks for.
     """
 
     def __init__(
@@ -90,12 +101,14 @@ class Execution:
         plan: Plan,
         log: EventLog,
         marks: Marks = SILENT,
+        claim: Claim | None = None,
     ) -> None:
         self.id = execution_id
         self.log = log
         self.marks = marks
         self.state: State = "queued"
         self._plan = plan
+        self._claim = claim or Claim()
         self._expected = request.expected_output
         self._recorder = Recorder(log, keep_stdout=self._expected is not None)
         self._inputs = Inputs(open_=bool(request.interactive))
@@ -123,6 +136,8 @@ class Execution:
         try:
             result = await self._result(ticket, backend)
             self.state = "finished"
+            # whoever has the answer may begin the next at once, however long a cell takes to end
+            self._claim.release()
             self._recorder.event(Finished(result))
             self.marks.note("result")
             await self._inputs.close()
@@ -192,6 +207,10 @@ class Execution:
                 reason = reason or "the service is stopping"
             self._recorder.flush()
             return self._make_result(Verdict.CANCELLED, reason or CANCELLED_MESSAGE)
+        except LimitReached as error:
+            # the caller's day was used up while it waited, by what began before it
+            self._recorder.flush()
+            return self._make_result(Verdict.CANCELLED, f"not begun: {error}")
         except Exception as error:
             _LOG.log(
                 logging.WARNING if isinstance(error, VibecellError) else logging.ERROR,
@@ -209,6 +228,7 @@ class Execution:
     async def _do_work(self, ticket: Ticket | None, backend: Backend) -> Collection:
         if ticket is not None:
             await ticket.wait()
+        self._claim.require_left()
         self.state = "running"
         self.marks.note("running")
         if self._plan.page is not None:
@@ -222,8 +242,9 @@ class Execution:
         for stage in self._plan.stages:
             if self._cancelled is not None:  # it came in the moment a stage ended
                 raise asyncio.CancelledError
+            limits = self._claim.limits_now(stage.spec.limits)
             try:
-                process = await cell.start(self._spec(stage))
+                process = await cell.start(self._spec(stage, limits))
             except CellDied as error:
                 if self._stages or self._cancelled is not None:
                     raise
@@ -234,8 +255,8 @@ class Execution:
                 await cell.destroy()
                 self._cell = None
                 cell = await self._take_cell(backend, self._plan.profile)
-                process = await cell.start(self._spec(stage))
-            outcome = await self._run_stage(process, stage)
+                process = await cell.start(self._spec(stage, limits))
+            outcome = await self._run_stage(process, stage, limits)
             if outcome.verdict is not Verdict.ACCEPTED:
                 self._programs_left = 0
                 break
@@ -249,8 +270,10 @@ class Execution:
         self._cell = await backend.acquire(profile, self.queued)
         return self._cell
 
-    def _spec(self, stage: Stage) -> ProcessSpec:
+    def _spec(self, stage: Stage, limits: Limits) -> ProcessSpec:
         spec = stage.spec
+        if limits != spec.limits:
+            spec = replace(spec, limits=limits)
         if stage is self._plan.stages[-1]:
             spec = replace(spec, collects=(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES))
         if self.marks is not SILENT:
@@ -261,8 +284,9 @@ class Execution:
         columns, rows = self._terminal_size
         return replace(spec, columns=columns, rows=rows)
 
-    async def _run_stage(self, process: Process, stage: Stage) -> Outcome:
+    async def _run_stage(self, process: Process, stage: Stage, limits: Limits) -> Outcome:
         spec = stage.spec
+        exit_: Exit | None = None
         self._process = process
         self._programs_left -= 1
         self._recorder.begin_stage(stage.name)
@@ -277,12 +301,14 @@ class Execution:
             raise SandboxFailure("stop the program at its time limit") from error
         finally:
             self._process = None
+            used = process.usage_now() if exit_ is None else usage_of(exit_)
+            self._claim.charge(used, limits)
             if feeding is not None:
                 feeding.cancel()
                 # a failure to feed is the death of the cell, which reading reports
                 await asyncio.gather(feeding, return_exceptions=True)
         self._recorder.flush(cut=exit_.truncated)
-        outcome = self._judged(exit_, stage)
+        outcome = self._judged(exit_, stage, limits)
         self._stage_ended(stage.name, outcome)
         return outcome
 
@@ -308,8 +334,9 @@ class Execution:
             raise SandboxFailure("learn how the program ended")
         return ended
 
-    def _judged(self, exit_: Exit, stage: Stage) -> Outcome:
-        outcome = judge(exit_, stage.spec.limits, stage.name, self._recorder.tail)
+    def _judged(self, exit_: Exit, stage: Stage, limits: Limits) -> Outcome:
+        outcome = judge(exit_, limits, stage.name, self._recorder.tail)
+        outcome = explained_by_day(outcome, exit_, limits, stage.spec.limits)
         if outcome.verdict is Verdict.CANCELLED and self._cancelled is not None:
             return replace(outcome, message=self._cancelled)
         compared = (

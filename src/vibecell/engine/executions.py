@@ -8,11 +8,12 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections import Counter
 from functools import partial
 
 from vibecell.config import Settings
 from vibecell.engine.admission import Admission
+from vibecell.engine.allowances import Allowances, Claim
+from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
@@ -25,6 +26,7 @@ from vibecell.model.language import Offer
 from vibecell.model.status import Listing, Selection
 from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
 from vibecell.sandbox.backend import Backend
+from vibecell.sharing.memory_ledger import MemoryLedger
 from vibecell.wire.link import same_bytes
 
 ID_BYTES = 18
@@ -42,9 +44,17 @@ class Executions:
         settings: bounds and times.
         backend: an open backend.
         offer: what can be run.
+        books: of what was used, open already; ``None``: kept by this object alone.
     """
 
-    def __init__(self, settings: Settings, backend: Backend, offer: Offer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        backend: Backend,
+        offer: Offer,
+        books: Bookkeeping | None = None,
+    ) -> None:
+        books = books or Bookkeeping(MemoryLedger())
         self._backend = backend
         self._offer = offer
         self._ceiling = settings.ceiling
@@ -53,7 +63,9 @@ class Executions:
             settings.max_concurrent, settings.queue_size, settings.max_parked
         )
         self._max_per_owner = settings.max_per_owner
-        self._live: Counter[Owner] = Counter()
+        self._allowances = Allowances(
+            books.ledger, self._admission.retry_after_s, lambda: books.is_overdue
+        )
         self._keeping = Keeping(settings.result_ttl_s, settings.event_log_bytes)
         self._log_memory_bytes = settings.event_log_bytes // MAX_FILES_OF_LOGS
         self._run_dir = settings.run_dir
@@ -91,7 +103,9 @@ class Executions:
             InvalidRequest: limits above the ceiling, or no such class.
             UnsupportedLanguage: as it says.
             Conflict: the key came with another request before.
-            CapacityError: the queue is full, or the engine is stopping.
+            CapacityError: the queue is full, a limit of the caller's own is used up, or the
+                engine is stopping.
+            StoreUnavailable: his use of a day is bounded and cannot be written down.
         """
         owner, key = account.owner, idempotency_key
         fingerprint = b"" if key is None else hashlib.sha256(same_bytes(request)).digest()
@@ -100,12 +114,17 @@ class Executions:
         if self._stopping:
             raise ShuttingDown(STOP_MESSAGE)
         request.limits.require_within(self._ceiling)
-        if self._live[owner] >= self._max_per_owner:
+        if self._allowances.live(Owner(owner.key)) >= self._max_per_owner:
             raise QueueFull(
-                f"at most {self._max_per_owner} executions at once are yours",
+                f"at most {self._max_per_owner} executions at once are one key's",
                 self._admission.retry_after_s(),
             )
-        return self._begin(request, account, key, fingerprint), False
+        claim = self._allowances.claim(account, request.limits)
+        try:
+            return self._begin(request, account, claim, key, fingerprint), False
+        except BaseException:
+            claim.release()
+            raise
 
     def find(self, execution_id: str, owner: Owner) -> Kept:
         """The record of this id.
@@ -143,19 +162,23 @@ class Executions:
             await asyncio.wait(late, timeout=CUT_OFF_S)
 
     def _begin(
-        self, request: ExecutionRequest, account: Account, key: str | None, fingerprint: bytes
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        claim: Claim,
+        key: str | None,
+        fingerprint: bytes,
     ) -> Kept:
         owner = account.owner
         plan = make_plan(request, self._offer, self._warm_memory_bytes)
         log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         marks = self.traces.sheet_of(name)
-        execution = Execution(name, request, plan, log, marks)
+        execution = Execution(name, request, plan, log, marks, claim)
         ticket = None
         if plan.profile is not None:
             ticket = self._admission.admit(account, execution.queued, request.priority)
         self._begun += 1
-        self._live[owner] += 1
         kept = Kept(
             name,
             owner,
@@ -170,12 +193,10 @@ class Executions:
         self._keeping.begun(kept, fingerprint)
         task = asyncio.create_task(execution.run(ticket, self._backend))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, kept))
+        task.add_done_callback(partial(self._ended, kept, claim))
         return kept
 
-    def _ended(self, kept: Kept, task: "asyncio.Task[None]") -> None:
+    def _ended(self, kept: Kept, claim: Claim, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
-        self._live[kept.owner] -= 1
-        if not self._live[kept.owner]:
-            del self._live[kept.owner]
+        claim.release()
         self._keeping.ended(kept)

@@ -8,6 +8,7 @@ A verdict never rests on what the program printed.
 import re
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vibecell.engine.plan import COMPILE
 from vibecell.model.execution import Outcome, StageOutcome, Usage
@@ -84,15 +85,35 @@ def judge(exit_: Exit, limits: Limits, stage: str, tail: bytes = b"") -> Outcome
         verdict=verdict,
         exit_code=exit_.exit_code,
         signal=None if exit_.signal is None else signal_name(exit_.signal),
-        usage=Usage(
-            wall_time_ms=exit_.wall_time_ms,
-            cpu_time_ms=exit_.cpu_time_ms,
-            memory_bytes=exit_.memory_bytes,
-            processes=exit_.processes,
-            output_bytes=exit_.output_bytes,
-        ),
+        usage=usage_of(exit_),
         message=message,
     )
+
+
+def usage_of(exit_: Exit) -> Usage:
+    """What a stage has used, by the facts of its end."""
+    return Usage(
+        wall_time_ms=exit_.wall_time_ms,
+        cpu_time_ms=exit_.cpu_time_ms,
+        memory_bytes=exit_.memory_bytes,
+        processes=exit_.processes,
+        output_bytes=exit_.output_bytes,
+    )
+
+
+def explained_by_day(outcome: Outcome, exit_: Exit, limits: Limits, asked: Limits) -> Outcome:
+    """The outcome of a stage that had less than was asked for, since no more was left of a day.
+
+    Args:
+        limits: those the stage ran under.
+        asked: those of the request.
+    """
+    met_cpu = exit_.stopped_by == "cpu_time" and limits.cpu_time_ms < asked.cpu_time_ms
+    met_output = exit_.stopped_by == "output" and limits.output_bytes < asked.output_bytes
+    if not met_cpu and not met_output:
+        return outcome
+    what = "processor time" if met_cpu else "output"
+    return replace(outcome, message=f"{outcome.message}; no more {what} of the day was left")
 
 
 def missing_hint(tail: bytes) -> str:

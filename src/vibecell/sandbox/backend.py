@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import Interactive, OmittedFile, OutputFile, SourceFile
+from vibecell.model.execution import Interactive, OmittedFile, OutputFile, SourceFile, Usage
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
@@ -200,6 +200,14 @@ class Process(Protocol):
 
         Raises:
             Undelivered: as ``send_signal``.
+        """
+        ...
+
+    def usage_now(self) -> Usage:
+        """What it has used up to now, memory and processes as they are at this moment.
+
+        As far as the host counts, and looks from outside: the rest is ``None``. After its end,
+        or that of its cell, what was seen last may be all that is known.
         """
         ...
 

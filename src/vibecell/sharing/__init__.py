@@ -1,7 +1,8 @@
-"""Who may come, and whose turn it is: keys and what is kept of them, and fair queueing.
+"""Who may come, whose turn it is, and what each has used.
 
-Owns keys, the server's secrets that they are hashed by, the stores that hold both, and the order in
-which owners have turns. Refuses to know requests (``gateway``) and what is executed (``engine``);
+Owns keys, the server's secrets that they are hashed by, the order in which owners have turns, what
+was used of a day, and the stores that hold these. Refuses to know requests (``gateway``) and what
+is executed (``engine``);
 whatever waits for a disk is called in a thread by whoever has a loop.
 
 keys.py               what a key is, its text, and what is kept of it
@@ -15,4 +16,7 @@ key_source.py         where its views come from
 key_desk.py           keys made, revoked and rotated
 fair.py               whose turn it is: start-time fair queueing, pure
 room.py               how much of a queue one may fill, so that newcomers find room
+ledger.py             what each owner has used of a day (pure); the port: what keeps sums promises
+memory_ledger.py      an adapter: for as long as the process lives
+sqlite_ledger.py      an adapter: in a file
 """

@@ -17,7 +17,13 @@ from typing import Literal
 from vibecell.cell.frames import INPUT_WINDOW_BYTES
 from vibecell.model.capabilities import Capabilities, Layer
 from vibecell.model.errors import SandboxFailure
-from vibecell.model.execution import MAX_PATH_BYTES, OmissionReason, OmittedFile, OutputFile
+from vibecell.model.execution import (
+    MAX_PATH_BYTES,
+    OmissionReason,
+    OmittedFile,
+    OutputFile,
+    Usage,
+)
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.sandbox.backend import (
@@ -36,6 +42,7 @@ from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_prog
 
 CHUNK_BYTES = 64 * 1024
 _UNREAD_OCCURRENCES = 64
+MADE_UP_MEMORY_BYTES = 1024 * 1024
 _RETRY_S = 0.001
 
 
@@ -66,6 +73,7 @@ class FakeProcess:
         self._ended = self._is_deaf = False
         self._stopped: Exit | None = None
         self._output_bytes = 0
+        self._cpu_time_ms = 1.0
         self._started_at = time.monotonic()
         self._task = asyncio.create_task(self._live())
 
@@ -107,6 +115,11 @@ class FakeProcess:
     def _require_hearing(self) -> None:
         if self._is_deaf and not self._ended:
             raise Undelivered("control the program", "it was told to be deaf")
+
+    def usage_now(self) -> Usage:
+        """See ``Process.usage_now``; made up, but for the time and the output."""
+        wall_time_ms = (time.monotonic() - self._started_at) * 1000
+        return Usage(wall_time_ms, self._cpu_time_ms, MADE_UP_MEMORY_BYTES, 1, self._output_bytes)
 
     def kill(self) -> None:
         """See ``Process.kill``."""
@@ -158,8 +171,8 @@ class FakeProcess:
         return replace(
             exit_,
             wall_time_ms=(time.monotonic() - self._started_at) * 1000,
-            cpu_time_ms=1.0,
-            memory_bytes=1024 * 1024,
+            cpu_time_ms=self._cpu_time_ms,
+            memory_bytes=MADE_UP_MEMORY_BYTES,
             processes=1,
             output_bytes=self._output_bytes,
             truncated=exit_.truncated or exit_.stopped_by == "output",
@@ -188,6 +201,8 @@ class FakeProcess:
                     await self._write("stdout", data)
             case Call("sleep", (seconds,)) if isinstance(seconds, int | float):
                 await asyncio.sleep(seconds)
+            case Call("work", (seconds,)) if isinstance(seconds, int | float):
+                self._work(seconds * 1000)
             case Call("flood", (size_bytes,)) if isinstance(size_bytes, int):
                 for at in range(0, size_bytes, CHUNK_BYTES):
                     await self._write("stdout", b"x" * min(CHUNK_BYTES, size_bytes - at))
@@ -201,6 +216,12 @@ class FakeProcess:
                 await self._display(text.encode())
             case _:
                 self._end(call, self._spec.limits)
+
+    def _work(self, cpu_time_ms: float) -> None:
+        limit_ms = self._spec.limits.cpu_time_ms
+        self._cpu_time_ms = min(self._cpu_time_ms + cpu_time_ms, limit_ms)
+        if self._cpu_time_ms == limit_ms:
+            raise _Ended(Exit(None, signal.SIGKILL, stopped_by="cpu_time"))
 
     async def _display(self, data: bytes) -> None:
         self._output_bytes += len(data) + DISPLAY_COST_BYTES
@@ -221,6 +242,7 @@ class FakeProcess:
                 killed = Exit(None, signal.SIGKILL, stopped_by="memory", memory_limit_hit=True)
                 raise _Ended(killed)
             case Call("use_cpu", ()):
+                self._cpu_time_ms = float(limits.cpu_time_ms)
                 raise _Ended(Exit(None, signal.SIGKILL, stopped_by="cpu_time"))
             case Call("use_processes", ()):
                 raise _Ended(Exit(1, None, process_limit_hit=True))

@@ -8,6 +8,7 @@ one after another. Refuses everything else, with a line number.
     write("no line end")   text or bytes on stdout; error(...) on stderr
     echo()                 stdin to stdout until its end
     sleep(0.5)             seconds; time.sleep is the same
+    work(0.02)             seconds of processor time, made up: none is used
     flood(1_000_000)       so many bytes on stdout
     exit(3)                ends; sys.exit is the same
     signal(11)             ends by a signal
@@ -30,7 +31,7 @@ _ALIASES = {"time.sleep": "sleep", "sys.exit": "exit", "sys.stdout.write": "writ
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 _ENDING = {"exit", "signal", "die", "use_memory", "use_cpu", "use_processes", "use_workspace"}
 _SAYING = {"print", "console.log", "write", "error", "echo", "flood", "display"}
-_GOING_ON = {*_SAYING, "sleep", "leave", "deaf"}
+_GOING_ON = {*_SAYING, "sleep", "work", "leave", "deaf"}
 _KNOWN = _ENDING | _GOING_ON
 
 

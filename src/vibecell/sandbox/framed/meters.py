@@ -75,6 +75,10 @@ class Meters:
         """Highest use of memory; ``None`` without cgroup."""
         return None if self._cgroup is None else self._cgroup.memory_peak_bytes()
 
+    def memory_now_bytes(self) -> int | None:
+        """Use of memory at this moment; ``None`` without cgroup."""
+        return None if self._cgroup is None else self._cgroup.memory_bytes()
+
     def processes_peak(self) -> int | None:
         """Most processes at once; ``None`` where the kernel does not say."""
         return None if self._cgroup is None else self._cgroup.processes_peak()

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 
 from vibecell.cell import frames
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.execution import Usage
 from vibecell.sandbox import bounds
 from vibecell.sandbox.backend import (
     DisplayData,
@@ -284,6 +285,23 @@ class FramedProcess:
         if not self._ended:
             with contextlib.suppress(OSError):
                 await self._channel.send(data)
+
+    def usage_now(self) -> Usage:
+        """See ``backend.Process.usage_now``.
+
+        Without cgroups only its agent knows what it uses, and tells it at the end.
+        """
+        wall_time_ms = (time.monotonic() - self._started_s) * 1000
+        try:
+            return Usage(
+                wall_time_ms,
+                self._meters.cpu_time_ms(),
+                self._meters.memory_now_bytes(),
+                self._meters.processes_now(),
+                self._output_bytes,
+            )
+        except OSError:  # its cgroup went with its wall
+            return Usage(wall_time_ms, output_bytes=self._output_bytes)
 
     def kill(self) -> None:
         """See ``backend.Process.kill``."""
