@@ -9,6 +9,7 @@ from vibecell.gateway.identity.memory_tickets import MemoryTickets
 from vibecell.gateway.identity.permissions import Operation
 from vibecell.gateway.policy import Policy
 from vibecell.model.caller import DEFAULT_SCOPES, NO_BOUNDS, Caller, Grant, Scope
+from vibecell.model.loopback import is_loopback
 from vibecell.sharing.key_desk import GivenOut, KeyDesk
 from vibecell.sharing.key_ring import KeyRing, KeyView
 from vibecell.sharing.keys import Key
@@ -69,7 +70,9 @@ class KeyOwners:
 
 def asked(peer: str = HERE, **fields: str) -> dict[str, Any]:
     """A request, as far as a door looks at it."""
-    handler = SimpleNamespace(connection=SimpleNamespace(peer=peer, owner=None))
+    local = peer == "unix" or is_loopback(peer)
+    connection = SimpleNamespace(client=peer, is_local=local, owner=None)
+    handler = SimpleNamespace(connection=connection)
     return {"vibecell.handler": handler, **fields}
 
 

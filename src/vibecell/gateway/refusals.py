@@ -31,7 +31,7 @@ class Refusals:
         connection = answer.connection
         if not 400 <= answer.status < 500 or connection.owner is not None:
             return 0
-        network = network_of(connection.peer)
+        network = network_of(connection.client)
         wait_s = self._window.wait_s(network)
         if wait_s > 0.0:
             return math.ceil(wait_s)

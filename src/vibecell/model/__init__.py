@@ -14,6 +14,7 @@ errors.py        what can go wrong, as a tree
 capabilities.py  what a deployment enforces on its host
 caller.py        who asks, for whom, and what both may
 access.py        how much a gateway grants its clients
+origins.py       origins of pages, as lists of them name them
 loopback.py      which addresses only this machine can reach
 stopping.py      how long a service that is told to stop may take
 marks.py         the moments of one execution, while it is traced

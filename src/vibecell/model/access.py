@@ -17,9 +17,11 @@ refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/identity/authent
 
 import re
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from typing import Literal
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
+from vibecell.model.origins import ALLOWANCE, is_allowance
 
 #: What a policy of a page can name (Content Security Policy Level 3, 2.3.1), a port included, so
 #: no IPv6 address; nothing in it can end a directive.
@@ -48,7 +50,9 @@ class Access:
         disconnect_grace_s: in which a client may come back to its run.
         first_message_s: from a WebSocket's opening to its ``execute``.
         heartbeat_s: between two bytes of a silent event stream.
-        allowed_origins: pages of other hosts that may open a WebSocket.
+        allowed_origins: pages that may ask with any key, read what is answered, open a WebSocket
+            and frame an execution's page; ``*``: every page there is.
+        trusted_proxies: networks, or ``unix``, whose word is taken for whom they ask.
         public_url: where clients reach it, behind a proxy; ``None``: where it listens.
 
     Raises:
@@ -65,6 +69,7 @@ class Access:
     first_message_s: float = 30.0
     heartbeat_s: float = 8.0
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     public_url: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,15 +78,15 @@ class Access:
             value = getattr(self, member.name)
             if isinstance(value, int | float) and not 0 < value < float("inf"):
                 wrong.append(FieldProblem(f"gateway.{member.name}", "must be above 0"))
-        for origin in self.allowed_origins:
-            scheme, _, host = origin.partition("://")
-            if scheme not in ("http", "https") or not host or "/" in host or host != host.lower():
-                wrong.append(
-                    FieldProblem(
-                        "gateway.allowed_origins",
-                        "each must be as a browser says it: scheme://host",
-                    )
+        if not all(map(is_allowance, self.allowed_origins)):
+            wrong.append(FieldProblem("gateway.allowed_origins", ALLOWANCE))
+        if not all(map(_is_proxy, self.trusted_proxies)):
+            wrong.append(
+                FieldProblem(
+                    "gateway.trusted_proxies",
+                    "each must be an address, a network as 10.0.0.0/8, or unix",
                 )
+            )
         if self.public_url is not None and not _is_public_url(self.public_url):
             wrong.append(
                 FieldProblem(
@@ -96,6 +101,14 @@ class Access:
 def _is_public_url(text: str) -> bool:
     match = _PUBLIC_URL.match(text)
     return match is not None and int(match["port"] or 1) < 2**16
+
+
+def _is_proxy(text: str) -> bool:
+    """A network of all addresses is none: everybody would be believed whoever he says he is."""
+    try:
+        return text == "unix" or ip_network(text).prefixlen > 0
+    except ValueError:
+        return False
 
 
 DEFAULT_ACCESS = Access()

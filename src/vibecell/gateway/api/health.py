@@ -12,7 +12,6 @@ from vibecell.gateway.current_request import client_connection
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.model.errors import VibecellError
-from vibecell.model.loopback import is_loopback
 from vibecell.model.status import Health
 
 
@@ -35,8 +34,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        peer = client_connection().peer
-        if not (peer == "unix" or is_loopback(peer)):
+        if not client_connection().is_local:
             gateway.caller()
         text = gateway.metrics.text(_health(gateway), gateway.quota.open)
         return Response(text, content_type=CONTENT_TYPE_LATEST)

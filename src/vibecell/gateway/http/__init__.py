@@ -4,6 +4,8 @@ server.py           accepting, bounds on connections, the graceful stop
 handler.py          one connection: phases and deadlines, writing answers
 serving.py          what these two know of each other
 connection.py       a client's socket, with a deadline on every wait, and how it ended
+forwarded.py        for whom a proxy asks, and whose word is taken for that
+address_shares.py   who has which share of the one thread
 turns.py            how much a peer takes of the one thread at a time
 idle_connections.py which connections go when room is short
 request_head.py     which requests are read at all

@@ -78,6 +78,8 @@ class AnswerChain:
         status = HTTPStatus(answer.status)
         told = {"type": "about:blank", "title": status.phrase, "status": answer.status}
         body = json.dumps(told).encode()
+        if status is HTTPStatus.TOO_MANY_REQUESTS:
+            answer.add_missing((("Retry-After", "1"),))
         answer.fields += [
             ("Connection", "close"),
             ("Content-Type", "application/problem+json"),

@@ -23,8 +23,10 @@ from typing import Any
 from gevent import monkey
 from gevent.socket import wait_read, wait_write
 
+from vibecell.gateway.http.forwarded import UNIX, Forwarding, plain_address
 from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
 from vibecell.model.caller import Owner
+from vibecell.model.loopback import is_loopback
 from vibecell.model.marks import SILENT, Marks
 
 _log = logging.getLogger(__name__)
@@ -40,11 +42,10 @@ def network_of(peer: str) -> str:
     There a single subscriber has 2**64 addresses at least. Source: RFC 4291 section
     2.5.4, RFC 6177.
     """
+    peer = plain_address(peer)
     if ":" not in peer:
         return peer
     address = IPv6Address(peer)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
     return str(IPv6Network((int(address) >> 64 << 64, 64)))
 
 
@@ -62,6 +63,11 @@ class Connection:
 
     Attributes:
         peer: the address of the TCP peer, as text; never a forwarded one.
+        client: for whom the request under way is asked: the peer, or the address for which a
+            trusted proxy asks. All bounds by address count it.
+        is_proxied: the peer is a trusted proxy; nobody behind it is local.
+        scheme, host: by which the client asked such a proxy; ``None``: not told.
+        origin: of the page that asks, as its browser says it; ``None``: said by none.
         stall_s: seconds a send may go without progress.
         marks: of the request under way, where requests are traced.
         owner: who asks the request under way, once that is known.
@@ -70,6 +76,7 @@ class Connection:
     Args:
         share: of its peer; of its own, where none is given.
         endings: counts how connections ended, each once.
+        is_proxied: as said.
     """
 
     def __init__(
@@ -80,10 +87,15 @@ class Connection:
         trace: bool = False,
         share: Share | None = None,
         endings: Counter[Ending] | None = None,
+        is_proxied: bool = False,
     ) -> None:
         sock.settimeout(0)
         self.socket = sock
-        self.peer = peer
+        self.peer = self.client = peer
+        self.is_proxied = is_proxied
+        self.scheme: str | None = None
+        self.host: str | None = None
+        self.origin: str | None = None
         self.stall_s = stall_s
         self.marks = SILENT
         self.owner: Owner | None = None
@@ -99,9 +111,26 @@ class Connection:
         """Whether an owner has asked on this connection, now or before."""
         return self._owner_before or self.owner is not None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the request comes from this machine, by no proxy."""
+        return not self.is_proxied and (self.peer == UNIX or is_loopback(self.peer))
+
+    def asks_for(self, forwarding: Forwarding) -> None:
+        """The request under way is somebody's behind a proxy, as that proxy says."""
+        self.client = forwarding.client
+        self.scheme, self.host = forwarding.scheme, forwarding.host
+
+    def work_for(self, share: Share) -> None:
+        """What is done on this connection from now on is charged to another share."""
+        self.share, self._turn = share, Turn(share)
+
     def request_begins(self) -> None:
         """The first byte of a request is there."""
-        self._owner_before, self.owner = self.known, None
+        # behind a proxy the next one may be anybody's
+        self._owner_before, self.owner = self.known and not self.is_proxied, None
+        self.client = self.peer
+        self.scheme = self.host = self.origin = None
         if self._trace:
             self.marks = Marks()
             self.marks.note("request")

@@ -88,10 +88,15 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             self.socket.close()
 
     def _serve_one(self) -> object:
+        share = self.connection.share
         try:
             return self.handle_one_request()
         except (BadRequest, HeaderTooLarge, WrongFields) as error:
             return self._handle_client_error(error)
+        finally:
+            if self.connection.share is not share:
+                self.server.shares.leave(self.connection.client)
+                self.connection.work_for(share)
 
     def _linger(self) -> None:
         """Take what the client still sends, so that it can read the refusal.
@@ -153,12 +158,28 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         left_bytes = self.limits.header_bytes - len(raw_requestline)
         self.fields = Fields.read(self.rfile, left_bytes)
         self.server.idle.is_busy(self.connection)
+        self._note_who_asks()
         self.content_length = body_length(self.command, self.request_version, self.fields)
         if host is not None:
             self.fields = self.fields.with_host(host)
         self.close_connection = closes(self.request_version, self.fields)
         self.reader.allow(self.limits.body_s)
         return True
+
+    def _note_who_asks(self) -> None:
+        """Which page, and for whom, where the peer is a proxy; everybody behind one has a share.
+
+        Raises:
+            BadRequest: too many requests of that client are open.
+        """
+        connection = self.connection
+        connection.origin = ",".join(self.fields.get_all("origin")) or None
+        if not connection.is_proxied:
+            return
+        connection.asks_for(self.server.proxies.forwarding(connection.peer, self.fields))
+        connection.work_for(self.server.shares.enter(connection.client))
+        if self.server.shares.is_full(connection.share):
+            raise BadRequest(HTTPStatus.TOO_MANY_REQUESTS)
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment, with this handler and a bounded body in it."""

@@ -19,12 +19,13 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
+from vibecell.gateway.http.address_shares import AddressShares
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
-from vibecell.gateway.http.connection import Connection, Ending, network_of
+from vibecell.gateway.http.connection import Connection, Ending
+from vibecell.gateway.http.forwarded import UNIX, TrustedProxies, plain_address
 from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.gateway.http.serving import Closable, ServerLimits
-from vibecell.gateway.http.turns import Share
 from vibecell.model.access import Access
 from vibecell.model.stopping import CUT_STOP_S, FAREWELL_STOP_S
 
@@ -53,7 +54,8 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         chain: AnswerChain,
     ) -> None:
         self.limits = limits
-        self._per_peer = access.connections_per_peer
+        self.proxies = TrustedProxies(access.trusted_proxies)
+        self.shares = AddressShares(access.connections_per_peer)
         self.chain = chain
         self.open: set[Handler] = set()
         self.stopped = Event()
@@ -62,7 +64,6 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.idle = IdleConnections()
         self.endings: Counter[Ending] = Counter()
         self._free = max(1, access.connections // _ONE_FREE_IN)
-        self._shares: dict[str, Share] = {}
         super().__init__(
             listener, application, spawn=Pool(access.connections), log=None, error_log=_log
         )
@@ -71,28 +72,25 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.environ["SERVER_NAME"] = "localhost"
 
     def handle(self, sock: Any, address: Any) -> None:
-        """Serve one connection, unless its peer has too many."""
-        peer = address[0] if isinstance(address, tuple) else "unix"
+        """Serve one connection, unless its peer has too many: a trusted proxy never has."""
+        peer = plain_address(address[0]) if isinstance(address, tuple) else UNIX
         if isinstance(address, tuple):
             # without it Nagle and delayed acknowledgement cost 40 ms per reply
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        network = network_of(peer)
-        share = self._shares.get(network)
-        if share is None:
-            share = self._shares[network] = Share()
-        share.connections += 1
-        connection = Connection(sock, peer, self.limits.stall_s, self.trace, share, self.endings)
+        is_proxied = peer in self.proxies
+        share = self.shares.enter(peer, is_proxied)
+        connection = Connection(
+            sock, peer, self.limits.stall_s, self.trace, share, self.endings, is_proxied
+        )
         try:
-            if share.connections > self._per_peer:
+            if self.shares.is_full(share) and not is_proxied:
                 self._turn_away(connection)
             else:
                 self._keep_room()
                 self.handler_class(connection, address, self).handle()
         finally:
             self.idle.ended(connection)
-            share.connections -= 1
-            if not share.connections:
-                del self._shares[network]
+            self.shares.leave(peer, is_proxied)
 
     def _keep_room(self) -> None:
         wanted = self._free - self.pool.free_count()

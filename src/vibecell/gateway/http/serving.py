@@ -7,7 +7,9 @@ to serve.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vibecell.gateway.http.address_shares import AddressShares
 from vibecell.gateway.http.answer_chain import AnswerChain
+from vibecell.gateway.http.forwarded import TrustedProxies
 from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.model.stopping import GATEWAY_STOP_S
 
@@ -57,6 +59,8 @@ class Serving(Protocol):
         open: whoever serves a connection.
         upgraded: what lives on the connections that were taken over.
         idle: connections on which nothing is asked.
+        proxies: whose word is taken for whom they ask.
+        shares: who has which share of the thread.
     """
 
     application: Any
@@ -67,6 +71,8 @@ class Serving(Protocol):
     open: set[Any]
     upgraded: set[Closable]
     idle: IdleConnections
+    proxies: TrustedProxies
+    shares: AddressShares
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment of any request, to be completed."""

@@ -57,7 +57,7 @@ class Share:
     """What the connections of one peer take of the thread, together.
 
     Attributes:
-        connections: of this peer, open.
+        open: connections of this peer, or requests of a client behind a proxy.
         loop: gevent's; its ``iteration`` counts how often it has looked at all sockets.
     """
 
@@ -69,12 +69,12 @@ class Share:
         "_second_began_s",
         "_spent_s",
         "_timer",
-        "connections",
         "loop",
+        "open",
     )
 
     def __init__(self) -> None:
-        self.connections = 0
+        self.open = 0
         self.loop = get_hub().loop
         self._timer = self.loop.timer(0.0)
         self._queue: deque[tuple[Waiter, float]] = deque()  # and the part of a slice for it

@@ -1,8 +1,8 @@
 """From what a request presents to who asks.
 
 Owns the one way in: which credential came, whose it is, whether it is good for what is asked, and
-how often one address may guess. Refuses forwarded addresses, and to lock out whoever is
-right: others may guess from behind the same proxy.
+how often one address may guess. Refuses to lock out whoever is right: others may guess from behind
+the same proxy.
 
 What is wrong is told apart only for who holds the whole of a credential. Whoever guesses is told
 one thing, whatever he comes near to.
@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.exceptions import Forbidden
 
 from vibecell.gateway.host_names import check_host
-from vibecell.gateway.http.connection import network_of
+from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.gateway.identity.narrowing import Derived, anonymous_caller, caller_of_key
 from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
 from vibecell.gateway.identity.presented import Presented, presented_by
@@ -30,7 +30,6 @@ from vibecell.model.errors import (
     MissingCredential,
     WrongCredential,
 )
-from vibecell.model.loopback import is_loopback
 from vibecell.sharing.key_ring import KeyRing
 
 
@@ -64,7 +63,7 @@ class Authenticator:
             StoreUnavailable: keys cannot be read.
         """
         connection = environ["vibecell.handler"].connection
-        caller = self._caller(environ, connection.peer, operation)
+        caller = self._caller(environ, connection, operation)
         connection.owner = caller.owner
         require_permitted(caller, operation)
         return caller
@@ -84,21 +83,27 @@ class Authenticator:
         end = None if presented is None else self.tokens.read(presented.text).expires_at
         return self._tickets.issue(ticket, end)
 
-    def _caller(self, environ: Mapping[str, Any], peer: str, operation: Operation) -> Caller:
+    def _caller(
+        self, environ: Mapping[str, Any], connection: Connection, operation: Operation
+    ) -> Caller:
         # where nobody needs one, a key is a proxy's own or was meant for elsewhere
         needless = not self._keys.has_keys and self._keys.anonymous_is_open()
         try:
             presented = presented_by(environ, tickets_only=needless)
             if presented is None:
-                return self._unnamed(environ, peer)
-            return self._known(presented, environ, peer, operation)
+                return self._unnamed(environ, connection)
+            return self._known(presented, environ, connection, operation)
         except (MalformedCredential, WrongCredential):
-            self._require_patience(peer)
-            self._wrong.count(network_of(peer))
+            self._require_patience(connection)
+            self._wrong.count(network_of(connection.client))
             raise
 
     def _known(
-        self, presented: Presented, environ: Mapping[str, Any], peer: str, operation: Operation
+        self,
+        presented: Presented,
+        environ: Mapping[str, Any],
+        connection: Connection,
+        operation: Operation,
     ) -> Caller:
         if presented.kind == "key":
             return caller_of_key(self._keys.of_text(presented.text))
@@ -107,23 +112,22 @@ class Authenticator:
         else:
             derived = self._tickets.take(presented.text, operation)
         if derived.key is None:
-            self._unnamed(environ, peer)  # who is let in no longer, or not from there
+            self._unnamed(environ, connection)  # who is let in no longer, or not from there
             return anonymous_caller("ticket")
         return derived.caller(self._keys.of_id(derived.key), presented.kind)
 
-    def _unnamed(self, environ: Mapping[str, Any], peer: str) -> Caller:
+    def _unnamed(self, environ: Mapping[str, Any], connection: Connection) -> Caller:
         """Who presents nothing."""
-        is_here = peer == "unix" or is_loopback(peer)
-        if is_here and self._keys.anonymous_is_open():
+        if connection.is_local and self._keys.anonymous_is_open():
             # beside keys any name is served, but whoever shows none by a name of ours alone
             check_host(environ.get("HTTP_HOST", "localhost"), self._local_names_only)
             return anonymous_caller()
-        if not is_here and not self._keys.has_keys:
+        if not connection.is_local and not self._keys.has_keys:
             raise Forbidden("without API keys only this machine is served")
-        self._require_patience(peer)
+        self._require_patience(connection)
         raise MissingCredential("a credential is required: Authorization: Bearer <key or token>")
 
-    def _require_patience(self, peer: str) -> None:
-        wait_s = self._wrong.wait_s(network_of(peer))
+    def _require_patience(self, connection: Connection) -> None:
+        wait_s = self._wrong.wait_s(network_of(connection.client))
         if wait_s > 0:
             raise LimitReached("too many wrong credentials from this address", math.ceil(wait_s))
