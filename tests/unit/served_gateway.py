@@ -22,6 +22,7 @@ from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
 from vibecell.model.status import ExecutionState, Health, Standing
 from vibecell.model.verdicts import Verdict
+from vibecell.sharing.key_ring import KeyRing
 
 RESULT = Result("known", Verdict.ACCEPTED)
 LIMITS = ServerLimits(header_s=0.2, body_s=0.2, idle_s=2.0, header_bytes=4096, stop_s=0.2)
@@ -89,12 +90,14 @@ class _Executor:
 class Served:
     """A gateway that serves; what its clients were told, and what it counted."""
 
-    def __init__(self, limits: ServerLimits = LIMITS, **granted: Any) -> None:
+    def __init__(
+        self, limits: ServerLimits = LIMITS, keys: KeyRing | None = None, **granted: Any
+    ) -> None:
         given = {"connections_per_peer": 20, "body_bytes": 1000, **granted}
         policy = Policy(**given, server=limits)
         self._clients: list[socket.socket] = []
-        self.gateway = Gateway(_Executor(), policy)  # type: ignore[arg-type]
-        made = answer_chain(self.gateway.metrics, policy)
+        self.gateway = Gateway(_Executor(), policy, keys)  # type: ignore[arg-type]
+        made = answer_chain(self.gateway)
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         listener.listen()

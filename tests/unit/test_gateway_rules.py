@@ -18,7 +18,6 @@ from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Quota
-from vibecell.gateway.transports.websocket import origin_is_allowed
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
 from vibecell.model.errors import (
@@ -157,24 +156,6 @@ class TestMovingWindow:
         for name in "abcbd":
             window.count(name)
         assert [name for name in "abcd" if window.wait_s(name) > 0] == ["b", "d"]
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        (None, True),
-        ("http://localhost:8000", True),
-        ("http://LOCALHOST:8000", True),
-        ("http://localhost", False),
-        ("http://localhost.evil.example:8000", False),
-        ("https://listed.example", True),
-        ("null", False),
-        ("", False),
-        ("http://localhost:99999999", False),
-    ],
-)
-def test_origins(origin: str | None, allowed: bool) -> None:
-    assert origin_is_allowed(origin, "localhost:8000", {"https://listed.example"}) is allowed
 
 
 class _Executor:

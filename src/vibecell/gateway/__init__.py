@@ -7,6 +7,7 @@ answer_steps.py     what happens to every answer, on the way out
 parts.py            what the endpoints of one gateway share
 policy.py           the rules of one gateway
 public_address.py   where clients reach it, and the prefix of its paths there
+cross_origin.py     what pages of other origins may do here
 host_names.py       which Host a request may name
 quota.py            how much one owner may ask for
 refusals.py         how often one peer is refused without having said who it is

@@ -1,32 +1,32 @@
 """What happens to every answer of this gateway, each in one place.
 
 Owns the steps of the chain (``http/answer_chain.py``): header fields that all
-answers have, the times of a traced request, counting, holding back who is refused
-too often. Refuses to know how an
-answer came about.
+answers have, the times of a traced request, which page may read it, counting, holding back
+who is refused too often. Refuses to know how an answer came about.
 """
 
 import time
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.http.answer_chain import Answer, AnswerChain
-from vibecell.gateway.metrics import Metrics
-from vibecell.gateway.policy import Policy
+from vibecell.gateway.parts import Gateway
 from vibecell.gateway.refusals import Refusals
 from vibecell.gateway.timing import NAME, server_timing
 
 _SWITCHING_PROTOCOLS = 101
 
 
-def answer_chain(metrics: Metrics, policy: Policy) -> AnswerChain:
+def answer_chain(gateway: Gateway) -> AnswerChain:
     """The chain of one gateway, counting into its metrics."""
+    metrics = gateway.metrics
 
     def count(answer: Answer) -> None:
         seconds = time.perf_counter() - answer.began_s
         metrics.answered(answer.method, answer.route, answer.status, seconds)
 
-    refusals = Refusals(policy.refused_per_minute)
-    return AnswerChain((keep_from_harm, tell_times, count), refusals.wait_s)
+    refusals = Refusals(gateway.policy.refused_per_minute)
+    steps = (keep_from_harm, tell_times, gateway.cross_origin.let_read, count)
+    return AnswerChain(steps, refusals.wait_s)
 
 
 def keep_from_harm(answer: Answer) -> None:

@@ -5,7 +5,7 @@ errors as problem+json. What applies to all answers on their way out is in
 ``answer_steps.py``. Refuses to know which executor it talks to.
 """
 
-from flask import Flask, Request, request
+from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
 from vibecell.gateway.api import (
@@ -42,6 +42,7 @@ def create_app(gateway: Gateway) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.before_request(lambda: _note_route_and_check_host(gateway))
+    app.before_request(lambda: _preflight(gateway))
     app.register_error_handler(Exception, error_response)
     for blueprint in (
         execute.blueprint(gateway),
@@ -64,3 +65,10 @@ def _note_route_and_check_host(gateway: Gateway) -> None:
     if request.url_rule is not None:
         request.environ["vibecell.handler"].route = request.url_rule.rule
     check_host(request.headers.get("Host", "localhost"), gateway.local_names_only)
+
+
+def _preflight(gateway: Gateway) -> Response | None:
+    """An answer to the browser of a page that would ask, unless the endpoint has its own."""
+    if not getattr(request.url_rule, "provide_automatic_options", True):
+        return None
+    return gateway.cross_origin.preflight(request.environ)

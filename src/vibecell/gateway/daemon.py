@@ -54,7 +54,7 @@ def run_gateway(
     policy = policy or Policy.from_settings(settings)
     ring = KeyRing(policy.api_keys, policy.anonymous, is_unread=keys is not None)
     gateway = Gateway(executor, policy, ring)
-    chain = answer_chain(gateway.metrics, policy)
+    chain = answer_chain(gateway)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
     gevent.get_hub().exception_stream = LoggedLines()

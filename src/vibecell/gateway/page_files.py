@@ -19,12 +19,14 @@ class Page:
     Attributes:
         entry: path of the file to show first.
         files: path to content.
+        origins: of pages that may frame it, beside the deployment's.
         until_s: monotonic seconds at which it is forgotten.
     """
 
     entry: str
     files: Mapping[str, bytes]
     until_s: float
+    origins: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -46,13 +48,19 @@ class PageFiles:
         self._pages: OrderedDict[str, Page] = OrderedDict()
         self._bytes = 0
 
-    def remember(self, execution_id: str, entry: str, files: Mapping[str, bytes]) -> None:
+    def remember(
+        self,
+        execution_id: str,
+        entry: str,
+        files: Mapping[str, bytes],
+        origins: tuple[str, ...] = (),
+    ) -> None:
         """Note a page that was just begun; one that is known stays as it is."""
         if self.find(execution_id) is not None:
             return
         if execution_id in self._pages:  # too old, and not yet dropped
             self._forget(execution_id)
-        page = Page(entry, files, time.monotonic() + self._ttl_s)
+        page = Page(entry, files, time.monotonic() + self._ttl_s, origins)
         self._pages[execution_id] = page
         self._bytes += page.size_bytes
         self._sweep()

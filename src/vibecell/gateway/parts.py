@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from flask import request
 
 from vibecell.executor import Executor
+from vibecell.gateway.cross_origin import CrossOrigin
 from vibecell.gateway.identity.authenticator import Authenticator
 from vibecell.gateway.identity.memory_tickets import MemoryTickets
 from vibecell.gateway.identity.permissions import Operation
@@ -44,6 +45,9 @@ class Gateway:
         self.address = PublicAddress(policy.public_url)
         self.keys = keys or KeyRing(policy.api_keys, policy.anonymous)
         self.authenticator = Authenticator(policy, self.keys, MemoryTickets())
+        self.cross_origin = CrossOrigin(
+            policy.allowed_origins, self.address.origin, self.keys.lists_origin
+        )
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
@@ -58,15 +62,23 @@ class Gateway:
         return self.policy.local_names_only and self.keys.anonymous_alone
 
     def caller(self) -> Caller:
-        """Who makes the current request, and may; raises what ``Authenticator.caller`` does."""
+        """Who makes the current request, and may; raises what ``caller_of`` does."""
         named: dict[str, str] = request.view_args or {}
         return self.caller_of(request.environ, named.get("execution_id"))
 
     def caller_of(self, environ: Mapping[str, Any], execution_id: str | None = None) -> Caller:
-        """The same for a request that the framework may not have seen."""
+        """Who makes a request that the framework may not have seen, and may.
+
+        Raises:
+            NotPermitted: it is made by a page that the credential is not for, too.
+            HTTPException, RequestError, PlatformError: as ``Authenticator.caller`` says.
+        """
         route = environ["vibecell.handler"].route
         operation = Operation(environ["REQUEST_METHOD"], route, execution_id)
-        return self.authenticator.caller(environ, operation)
+        caller = self.authenticator.caller(environ, operation)
+        environ["vibecell.handler"].connection.caller_origins = caller.origins
+        self.cross_origin.require(environ, caller)
+        return caller
 
     def room(self, owner: Owner) -> Room:
         """What this owner's WebSockets may hold together, as long as there is one of them."""
@@ -94,9 +106,10 @@ class Gateway:
         )
         return asked, caller.account_for(asked.user)
 
-    def remember_page(self, execution_id: str, asked: ExecutionRequest) -> None:
+    def remember_page(self, execution_id: str, asked: ExecutionRequest, caller: Caller) -> None:
         """Note the files of an execution that was just begun, if it is a page."""
         language = self.offer().find(asked.request_class, asked.language, asked.version)
         if language.mode == "page":
             entry = asked.entrypoint or language.entrypoint
-            self.page_files.remember(execution_id, entry, {f.path: f.content for f in asked.files})
+            files = {f.path: f.content for f in asked.files}
+            self.page_files.remember(execution_id, entry, files, caller.origins)

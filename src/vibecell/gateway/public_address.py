@@ -1,11 +1,11 @@
-"""Where clients reach this gateway, if its operator has said so.
+"""Where clients reach this gateway: as its operator has said, or as they ask.
 
 Owns what is made of that: links, sources of policies, the origin of our own page, and the
-prefix that a proxy may have left in a path. Refuses to believe a request about it: what a proxy
-forwards (``X-Forwarded-*``), anybody can send.
+prefix that a proxy may have left in a path. Refuses to believe what is forwarded but by
+a trusted proxy (``http/forwarded.py``), and even that where the operator has said it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +35,12 @@ class PublicAddress:
         """The address of a path of ours, for who asked for another at ``asked_origin``."""
         return (self.origin or asked_origin) + self.prefix + path
 
+    def asked_origin(self, environ: Mapping[str, Any]) -> str:
+        """The origin that a request asks, as far as it can tell or a trusted proxy does."""
+        connection = environ["vibecell.handler"].connection
+        host = connection.host or environ.get("HTTP_HOST", "localhost")
+        return f"{connection.scheme or 'http'}://{host}"
+
     def without_prefix(self, application: Application) -> Application:
         """A WSGI application that takes paths with the prefix and without it.
 
@@ -47,7 +53,9 @@ class PublicAddress:
         def stripping(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             path = environ["PATH_INFO"]
             if path == prefix:  # whose relative links would lead past it
-                start_response("308 Permanent Redirect", [("Location", self.of("/"))])
+                query = environ["QUERY_STRING"]
+                there = self.of("/") + (f"?{query}" if query else "")
+                start_response("308 Permanent Redirect", [("Location", there)])
                 return ()
             if path.startswith(below):
                 environ["PATH_INFO"] = path[len(prefix) :]

@@ -25,13 +25,14 @@ DOCS_POLICY = (
 #: nothing but its own files and what it makes itself (``blob:``, ``data:``). Within that it may do
 #: what a page may, evaluate text as well: the origin is the wall. A form reaches its handler only.
 #: ``{files}`` is the absolute address of the page's folder: an opaque origin
-#: matches no ``'self'``. Source: Content Security Policy Level 3, 6.7.2.7.
+#: matches no ``'self'``. ``{framers}`` are those who may show it.
+#: Source: Content Security Policy Level 3, 6.7.2.7.
 PAGE_POLICY = (
     "sandbox allow-scripts allow-forms allow-modals allow-downloads; default-src 'none'; "
     "script-src 'unsafe-inline' 'unsafe-eval' data: blob: {files}; worker-src data: blob: {files}; "
     "style-src 'unsafe-inline' data: blob: {files}; img-src data: blob: {files}; "
     "font-src data: blob: {files}; media-src data: blob: {files}; connect-src data: blob: {files}; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+    "form-action 'none'; base-uri 'none'; frame-ancestors {framers}"
 )
 
 #: What that policy has no word for, where the browser knows this header (Chromium 152): WebRTC,

@@ -23,6 +23,7 @@ from vibecell.model.errors import (
     StoreUnavailable,
     WrongCredential,
 )
+from vibecell.model.origins import ANY
 from vibecell.sharing.keys import HashedSecret, Key, KeyRecord, id_in
 from vibecell.sharing.server_secrets import ServerSecrets, new_server_secret
 
@@ -104,6 +105,7 @@ class KeyRing:
         """Go by what was just read."""
         self._records = {record.key.id: record for record in view.records}
         self._secrets = view.secrets
+        self._origins = _origins(record.key for record in view.records)
         self.confirm()
 
     def confirm(self) -> None:
@@ -185,6 +187,11 @@ class KeyRing:
         self._owed.used_at[key_id] = now
         return key
 
+    def lists_origin(self, origin: str) -> bool:
+        """Whether a key that is alive is for pages of this origin."""
+        now = self._clock()
+        return any(now < self._origins.get(name, now) for name in (origin, ANY))
+
     def owed(self) -> Owed:
         """What is to be written by now; it is forgotten here."""
         owed, self._owed = self._owed, Owed()
@@ -214,6 +221,16 @@ class KeyRing:
             fresh = replace(self._secrets.hashed(presented), valid_until=found.valid_until)
             new = tuple(fresh if kept == found else kept for kept in record.hashes)
             self._owed.rehashed[record.key.id] = (record.hashes, new)
+
+
+def _origins(keys: Iterable[Key]) -> dict[str, float]:
+    """What keys that were not revoked list, and until when the last of them does."""
+    found: dict[str, float] = {}
+    for key in keys:
+        until = math.inf if key.expires_at is None else key.expires_at
+        for origin in key.origins if key.revoked_at is None else ():
+            found[origin] = max(until, found.get(origin, until))
+    return found
 
 
 def _settings_key(digest: bytes) -> Key:

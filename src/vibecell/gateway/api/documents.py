@@ -42,7 +42,7 @@ def blueprint(address: PublicAddress, playground: Path = PLAYGROUND) -> Blueprin
     def index() -> Response:
         if "index.html" not in page:
             raise NotFound("the playground is not part of this installation; see /docs")
-        origin = address.origin or request.host_url.rstrip("/")
+        origin = address.origin or address.asked_origin(request.environ)
         websocket = origin.replace("http", "ws", 1)
         policy = security_headers.PLAYGROUND_POLICY.format(websocket=websocket)
         return page.response("index.html", request, policy)

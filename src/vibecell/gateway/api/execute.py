@@ -15,7 +15,7 @@ from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.json_bodies import MEDIA_TYPE, json_line, read_json
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
-from vibecell.model.caller import Account
+from vibecell.model.caller import Caller
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.wire.views import encode_execute_reply
@@ -48,11 +48,11 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
     with gateway.quota.place(owner):
         value = read_json(environ, gateway.policy.body_bytes)
         connection.marks.note("body")
-        asked, account = gateway.execution_request(value, caller)
+        asked, _ = gateway.execution_request(value, caller)
         gateway.quota.count_begun(owner)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
-        result = _result(gateway, asked, account, key, connection)
+        result = _result(gateway, asked, caller, key, connection)
     connection.marks.note("heard")
     if result is None:
         raise PlatformError("wait for the result", "the stream ended without one")
@@ -67,12 +67,13 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
 def _result(
     gateway: Gateway,
     asked: ExecutionRequest,
-    account: Account,
+    caller: Caller,
     key: str | None,
     connection: Connection,
 ) -> Result | None:
+    account = caller.account_for(asked.user)
     with gateway.executor.submit_and_wait(asked, account, key) as pending:
-        gateway.remember_page(pending.id, asked)
+        gateway.remember_page(pending.id, asked, caller)
         try:
             return wait_for_result(pending, connection.peer_has_left)
         except ClientLeft:

@@ -67,11 +67,11 @@ def blueprint(gateway: Gateway) -> Blueprint:
             gateway.quota.count_begun(owner)
             if wait_s is None:
                 execution_id = gateway.executor.submit(asked, account, key).id
-                gateway.remember_page(execution_id, asked)
+                gateway.remember_page(execution_id, asked, caller)
             else:
                 with gateway.executor.submit_and_wait(asked, account, key) as pending:
                     execution_id = pending.id
-                    gateway.remember_page(execution_id, asked)
+                    gateway.remember_page(execution_id, asked, caller)
                     _wait(pending, wait_s)
             state = gateway.executor.inspect(execution_id, owner)
         shown = encode_execution(_shown(state, described), asked.encoding)

@@ -13,6 +13,7 @@ from werkzeug.routing import PathConverter
 
 from vibecell.gateway import security_headers
 from vibecell.gateway.api.executions import checked_id
+from vibecell.gateway.current_request import client_connection
 from vibecell.gateway.media_types import HTML, media_type
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.preamble import with_preamble
@@ -38,9 +39,11 @@ def blueprint(gateway: Gateway) -> Blueprint:
     routes.record(lambda state: state.app.url_map.converters.update(file=_FilePath))
 
     def shown(execution_id: str, response: Response) -> Response:
-        asked = request.host_url.rstrip("/")
+        asked = gateway.address.asked_origin(request.environ)
         files = gateway.address.of(f"/v1/executions/{execution_id}/page/", asked)
-        return _open_to_frames(response, files)
+        page = gateway.page_files.find(execution_id)
+        of_key = client_connection().caller_origins if page is None else page.origins
+        return _open_to_frames(response, files, gateway.cross_origin.framers(of_key or ()))
 
     @routes.get("/<execution_id>/page")
     def folder(execution_id: str) -> Response:  # as one, so that relative links work
@@ -106,8 +109,9 @@ def _file(path: str, content: bytes, kind: str) -> Response:
     return Response(content, content_type=kind)
 
 
-def _open_to_frames(response: Response, files: str) -> Response:
-    response.headers["Content-Security-Policy"] = security_headers.PAGE_POLICY.format(files=files)
+def _open_to_frames(response: Response, files: str, framers: str) -> Response:
+    policy = security_headers.PAGE_POLICY.format(files=files, framers=framers)
+    response.headers["Content-Security-Policy"] = policy
     response.headers["Connection-Allowlist"] = security_headers.PAGE_CONNECTIONS
     # the frame's origin is opaque: its own files are foreign to it
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import gevent
 from flask import Blueprint, Response, request
 from gevent.event import Event
-from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.exceptions import HTTPException
 
 from vibecell.executor import Conversation
 from vibecell.gateway.api.executions import checked_id, chosen_encoding
@@ -23,7 +23,6 @@ from vibecell.gateway.transports.websocket import (
     HandshakeRefused,
     WebSocket,
     WebSocketClosed,
-    origin_is_allowed,
 )
 from vibecell.model.caller import Account, Caller, Owner
 from vibecell.model.errors import Conflict, FieldProblem, InvalidRequest, NotPermitted
@@ -102,10 +101,10 @@ class _Accepted:
 
 
 def _admitted(gateway: Gateway) -> Caller:
-    allowed = (gateway.address.origin, *gateway.policy.allowed_origins)
-    if not origin_is_allowed(request.headers.get("Origin"), request.host, allowed):
-        raise Forbidden("pages of this origin may not connect")
-    return gateway.caller()
+    gateway.cross_origin.require_for_socket(request.environ)
+    caller = gateway.caller()
+    gateway.cross_origin.require_for_socket(request.environ, caller)
+    return caller
 
 
 def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
@@ -137,7 +136,7 @@ def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller) -> None:
         return
     gateway.quota.count_begun(owner)
     with gateway.executor.submit_and_follow(asked, account) as conversation:
-        gateway.remember_page(conversation.id, asked)
+        gateway.remember_page(conversation.id, asked, caller)
         _Relay(gateway, websocket, conversation, owner).run(False)
 
 

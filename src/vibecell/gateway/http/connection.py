@@ -68,6 +68,8 @@ class Connection:
         is_proxied: the peer is a trusted proxy; nobody behind it is local.
         scheme, host: by which the client asked such a proxy; ``None``: not told.
         origin: of the page that asks, as its browser says it; ``None``: said by none.
+        caller_origins: that may read what is answered to who asks, by the credential that was
+            shown; ``None``: it is not known who asks.
         stall_s: seconds a send may go without progress.
         marks: of the request under way, where requests are traced.
         owner: who asks the request under way, once that is known.
@@ -96,6 +98,7 @@ class Connection:
         self.scheme: str | None = None
         self.host: str | None = None
         self.origin: str | None = None
+        self.caller_origins: tuple[str, ...] | None = None
         self.stall_s = stall_s
         self.marks = SILENT
         self.owner: Owner | None = None
@@ -130,7 +133,7 @@ class Connection:
         # behind a proxy the next one may be anybody's
         self._owner_before, self.owner = self.known and not self.is_proxied, None
         self.client = self.peer
-        self.scheme = self.host = self.origin = None
+        self.scheme = self.host = self.origin = self.caller_origins = None
         if self._trace:
             self.marks = Marks()
             self.marks.note("request")

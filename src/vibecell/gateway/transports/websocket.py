@@ -1,6 +1,6 @@
 """WebSocket over gevent, on the Sans-I/O core of ``websockets``.
 
-Owns the handshake, the Origin check, assembling messages, the bounded inbox,
+Owns the handshake, assembling messages, the bounded inbox,
 ping and its deadline, and closing with the right code. Refuses to know what
 the messages say.
 
@@ -20,10 +20,9 @@ it. Only what arrives once this end has said its own close is discarded.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.lock import RLock
@@ -47,7 +46,6 @@ _SUBPROTOCOL = "SEC_WEBSOCKET_PROTOCOL"
 _CHUNK_BYTES = 32 * 1024
 #: All frames of one such piece are parsed in one go, some 20 µs each, of six bytes at least.
 _PARSED_BYTES = 1024
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 GOING_AWAY = 1001
 UNSUPPORTED_DATA = 1003
@@ -91,25 +89,6 @@ class HandshakeRefused(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-def origin_is_allowed(origin: str | None, host: str, allowed: Collection[str | None]) -> bool:
-    """Whether a browser page of this origin may connect.
-
-    No ``Origin`` means no browser. A browser's origin must be the host it
-    talks to, or be listed. Source: RFC 6455 section 10.2.
-    """
-    if origin is None or origin in allowed:
-        return True
-    try:
-        asked, served = urlsplit(origin), urlsplit(f"//{host}")
-        default = _DEFAULT_PORTS.get(asked.scheme)
-        if default is None or not asked.hostname:
-            return False
-        ports = (asked.port or default, served.port or default)
-    except ValueError:
-        return False
-    return asked.hostname == served.hostname and ports[0] == ports[1]
 
 
 class WebSocket:
