@@ -1,12 +1,15 @@
 """Who has a key: a store, a ring that knows it, and a door that goes by it."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from vibecell.gateway.identity.authenticator import Authenticator
+from vibecell.gateway.identity.courier import Courier
 from vibecell.gateway.identity.memory_tickets import MemoryTickets
 from vibecell.gateway.identity.permissions import Operation
+from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.policy import Policy
 from vibecell.model.caller import DEFAULT_SCOPES, NO_BOUNDS, Caller, Grant, Scope
 from vibecell.model.loopback import is_loopback
@@ -24,6 +27,7 @@ FOLLOW_LIVE = Operation("GET", "/v1/executions/<execution_id>/stream", "known")
 EVENTS = Operation("GET", "/v1/executions/<execution_id>/events", "known")
 MAKE_TOKEN = Operation("POST", "/v1/tokens")
 MAKE_TICKET = Operation("POST", "/v1/tickets")
+NO_PROVIDERS = ProviderTokens({}, Courier(Path("nowhere")))
 HERE = "127.0.0.1"
 ELSEWHERE = "192.0.2.1"
 
@@ -85,7 +89,7 @@ class Door:
     """An authenticator, asked in few words."""
 
     def __init__(self, ring: KeyRing, **granted: Any) -> None:
-        self.made = Authenticator(Policy(**granted), ring, MemoryTickets())
+        self.made = Authenticator(Policy(**granted), ring, MemoryTickets(), NO_PROVIDERS)
 
     def ask(self, environ: dict[str, Any], operation: Operation = LANGUAGES) -> Caller:
         return self.made.caller(environ, operation)

@@ -1,8 +1,8 @@
-"""The two processes of the service, seen from both sides.
+"""The processes of the service, seen from both sides.
 
 Owns how a child is started, what it is told and how it gives up what it does
 not need. Settings travel through a pipe, so that keys appear in no
-environment and on no command line; the engine is told neither keys nor secrets.
+environment and on no command line; nobody but the gateway is told keys or secrets.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.complaints import Complaints, complain
-from vibecell.cli.privileges import die_with_parent
+from vibecell.cli.privileges import become, die_with_parent
 from vibecell.cli.supervisor import Child
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
-from vibecell.model.stopping import ENGINE_KILL_S, GATEWAY_KILL_S
+from vibecell.model.stopping import COURIER_KILL_S, ENGINE_KILL_S, GATEWAY_KILL_S
 
-Role = Literal["engine", "gateway"]
+Role = Literal["engine", "gateway", "courier"]
 EXIT_FAILED = 1
 _PACKAGE_PARENT = Path(__file__).parents[2]
 _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
@@ -41,19 +41,24 @@ def gateway(settings: Settings, listener: socket.socket) -> Child:
     return Child("gateway", lambda: start("gateway", settings, listener), GATEWAY_KILL_S)
 
 
+def courier(settings: Settings, listener: socket.socket) -> Child:
+    """A courier's process, to be kept alive on a socket that is bound and listening."""
+    return Child("courier", lambda: start("courier", settings, listener), COURIER_KILL_S)
+
+
 def start(
     role: Role, settings: Settings, listener: socket.socket | None = None
 ) -> subprocess.Popen[bytes]:
     """Start one child.
 
     Args:
-        listener: for the gateway: bound and listening.
+        listener: for all but the engine: bound and listening.
 
     Raises:
         PlatformError: it cannot be started.
     """
     told = settings
-    if role == "engine":
+    if role != "gateway":
         told = replace(
             settings, api_keys=(), server_secrets=(), server_secret_file=None, host="127.0.0.1"
         )
@@ -123,10 +128,11 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
     try:
         if role == "engine":
             _engine(settings)
-        else:
-            if listener_fd is None:
-                raise PlatformError("start the gateway", "no listener was passed")
-            _gateway(settings, socket.socket(fileno=listener_fd))
+            return 0
+        if listener_fd is None:
+            raise PlatformError(f"start the {role}", "no listener was passed")
+        serve = _gateway if role == "gateway" else _courier
+        serve(settings, socket.socket(fileno=listener_fd))
     except VibecellError as error:
         complain(str(error))
         return EXIT_FAILED
@@ -152,3 +158,17 @@ def _gateway(settings: Settings, listener: socket.socket) -> None:
     keys = become_gateway(settings, settings.run_dir)
     die_with_parent()  # changing user has cleared it
     run_gateway(settings, listener, executor(settings), keys=keys.source())
+
+
+def _courier(settings: Settings, listener: socket.socket) -> None:
+    try:
+        from vibecell.couriers.daemon import run_courier
+    except ModuleNotFoundError as error:
+        missing = f"{error.name} is not installed; pip install 'vibecell[identity]'"
+        raise PlatformError("start the courier", missing) from error
+    allowed = {0, os.geteuid()}
+    if os.geteuid() == 0:
+        allowed.add(settings.gateway_uid)
+    become(settings.courier_uid, {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT})
+    die_with_parent()  # changing user has cleared it
+    run_courier(settings, listener, frozenset(allowed))

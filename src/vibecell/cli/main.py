@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
 
     internal = words.add_parser("internal")
-    internal.add_argument("role", choices=("engine", "gateway"))
+    internal.add_argument("role", choices=("engine", "gateway", "courier"))
     internal.add_argument("--parent", type=int, required=True)
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)

@@ -6,6 +6,7 @@ what protects the host and where to go. Refuses to serve before all of it works.
 
 import contextlib
 import http.client
+import os
 import socket
 import time
 from dataclasses import replace
@@ -71,6 +72,8 @@ def _start(
 ) -> None:
     supervisor.add(children.engine(settings))
     supervisor.add(children.gateway(settings, listener))
+    if settings.identity_providers:
+        supervisor.add(children.courier(settings, _courier_listener(settings)))
     client = executor(settings)
     with supervisor.interruptible():
         supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
@@ -102,6 +105,26 @@ def _listen(settings: Settings) -> socket.socket:
         raise PlatformError(
             f"listen on {where}", f"{error.strerror}; choose another port with --port"
         ) from error
+    return listener
+
+
+def _courier_listener(settings: Settings) -> socket.socket:
+    """A socket for the gateway's user; it stays where it is while couriers die and come."""
+    path = settings.courier_socket
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
+        if os.geteuid() == 0:
+            os.chown(path, settings.gateway_uid, 0)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PlatformError("make the courier's socket", str(error)) from error
     return listener
 
 

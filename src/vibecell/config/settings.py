@@ -19,6 +19,7 @@ from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, br
 from vibecell.model.access import DEFAULT_ACCESS, Access, Anonymous
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
+from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
 from vibecell.model.loopback import is_loopback
 
@@ -33,7 +34,8 @@ MAX_BODY_LIMIT_BYTES = 5 * MIB  # an engine call holds 8 MiB, and base64 adds a 
 HIGHEST_UID = 2**32 - 2  # the one above it means nobody's; source: setresuid(2)
 UIDS = 1024 * 1024  # of all blocks that are taken above the base
 _DEFAULT_WALLS: Mapping[str, Wall] = {"docker": "fresh"}
-_PLACE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+_NAME_RULE = "must be a-z, 0-9 and -, at most 32, a letter first"
 
 
 class ConfigError(VibecellError):
@@ -140,6 +142,7 @@ class Settings:
         zygote_max_forks, zygote_max_age_s: when a zygote is replaced, so that
             its address layout and hash seed are not for ever.
         program_path: where bubblewrap is looked for, as PATH.
+        identity_providers: whose users are served as well, by a name for each.
         api_keys: accepted keys, beside those that ``vibecell keys`` made.
         server_secrets: what keys are hashed by and tokens signed with, the one in use first.
             Without any the service has its own, in ``state_dir``.
@@ -148,6 +151,7 @@ class Settings:
         cell_cpus: processors one cell may use.
         uid_base: first of the host uids that cells run under, where root.
         gateway_uid: user the gateway runs as, where root.
+        courier_uid: user that fetches what identity providers publish, where root.
         result_ttl_s: how long a finished execution can be read.
         body_limit_bytes: of one HTTP request body.
         event_log_bytes: for the event logs of all executions together, in
@@ -183,12 +187,16 @@ class Settings:
     zygote_max_age_s: Annotated[float, above(0)] = 1_800.0
     program_path: str = "/usr/local/bin:/usr/bin:/bin"
     api_keys: Annotated[tuple[str, ...], _API_KEYS] = field(default=(), repr=False)
+    identity_providers: Mapping[str, IdentityProvider] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     server_secrets: Annotated[tuple[str, ...], _SERVER_SECRETS] = field(default=(), repr=False)
     server_secret_file: Path | None = None
     anonymous: Anonymous = "auto"
     cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
     uid_base: Annotated[int, at_least(100_000), at_most(HIGHEST_UID - UIDS)] = 1_900_000_000
     gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID), _GATEWAY_UID] = 1_899_999_999
+    courier_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID), _GATEWAY_UID] = 1_899_999_998
     result_ttl_s: Annotated[float, _RESULT_TTL_S] = 300.0
     body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
@@ -211,6 +219,11 @@ class Settings:
         """Where the engine listens."""
         return self.run_dir / "engine.sock"
 
+    @property
+    def courier_socket(self) -> Path:
+        """Where a courier listens, if there is need of one."""
+        return self.run_dir / "courier.sock"
+
 
 def _problems(settings: Settings) -> list[str]:
     wrong = list(broken(settings))
@@ -218,11 +231,12 @@ def _problems(settings: Settings) -> list[str]:
         wrong.append("pool_max_idle: must be at least pool_min_idle")
     wrong += _place_problems(settings.default_place, "")
     for name, place in settings.places.items():
-        if not _PLACE_NAME.match(name):
-            wrong.append(f"places: {name!r} must be a-z, 0-9 and -, at most 32, a letter first")
+        if not _NAME.match(name):
+            wrong.append(f"places: {name!r} {_NAME_RULE}")
         wrong += _place_problems(place, f"places.{name}.")
         if not place.by_request and not place.languages:
             wrong.append(f"places.{name}: without languages and by_request nothing would run there")
+    wrong += _provider_problems(settings)
     routed = [language for place in settings.places.values() for language in place.languages]
     for language in sorted({x for x in routed if routed.count(x) > 1}):
         wrong.append(f"places: {language} is in the languages of more than one")
@@ -239,6 +253,20 @@ def _problems(settings: Settings) -> list[str]:
         settings.limits.require_within(settings.ceiling)
     except InvalidRequest as error:
         wrong.extend(f"{p.path}: {p.message}, its ceiling" for p in error.problems)
+    return wrong
+
+
+def _provider_problems(settings: Settings) -> list[str]:
+    wrong = []
+    issuers = [provider.issuer for provider in settings.identity_providers.values()]
+    for name, provider in settings.identity_providers.items():
+        if not _NAME.match(name):
+            wrong.append(f"identity_providers: {name!r} {_NAME_RULE}")
+        wrong += [f"identity_providers.{name}.{text}" for text in provider.problems()]
+        if issuers.count(provider.issuer) > 1:
+            wrong.append(f"identity_providers.{name}.issuer: is another's, too")
+    if settings.courier_uid == settings.gateway_uid:
+        wrong.append("courier_uid: is the gateway's, too")
     return wrong
 
 

@@ -14,8 +14,10 @@ from flask import request
 from vibecell.executor import Executor
 from vibecell.gateway.cross_origin import CrossOrigin
 from vibecell.gateway.identity.authenticator import Authenticator
+from vibecell.gateway.identity.courier import Courier
 from vibecell.gateway.identity.memory_tickets import MemoryTickets
 from vibecell.gateway.identity.permissions import Operation
+from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
@@ -44,7 +46,8 @@ class Gateway:
         self.policy = policy
         self.address = PublicAddress(policy.public_url)
         self.keys = keys or KeyRing(policy.api_keys, policy.anonymous)
-        self.authenticator = Authenticator(policy, self.keys, MemoryTickets())
+        providers = ProviderTokens(policy.identity_providers, Courier(policy.courier_socket))
+        self.authenticator = Authenticator(policy, self.keys, MemoryTickets(), providers)
         self.cross_origin = CrossOrigin(
             policy.allowed_origins, self.address.origin, self.keys.lists_origin
         )

@@ -5,12 +5,16 @@ settings; those an operator sets are ``Access``'s, which it adds to. Refuses to
 read the environment.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
 
 from vibecell.config import Settings
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.transports.websocket import WebSocketLimits
 from vibecell.model.access import Access, Anonymous
+from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
 
 
@@ -20,6 +24,8 @@ class Policy(Access):
 
     Attributes:
         api_keys: accepted keys, beside those of a store.
+        identity_providers: as in ``Settings``.
+        courier_socket: where their keys are asked for.
         limits, ceiling: of executions, as in ``Settings``.
         anonymous: who is served without a key.
         local_names_only: serve whoever shows no credential only by a ``Host`` that names
@@ -39,6 +45,10 @@ class Policy(Access):
 
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     anonymous: Anonymous = "auto"
+    identity_providers: Mapping[str, IdentityProvider] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    courier_socket: Path = Path("courier.sock")
     limits: Limits = DEFAULT_LIMITS
     ceiling: Limits = DEFAULT_CEILING
     local_names_only: bool = True
@@ -62,6 +72,8 @@ class Policy(Access):
             limits=settings.limits,
             ceiling=settings.ceiling,
             anonymous=settings.anonymous,
+            identity_providers=settings.identity_providers,
+            courier_socket=settings.courier_socket,
             body_bytes=settings.body_limit_bytes,
             record_ttl_s=settings.result_ttl_s + settings.ceiling.wall_time_ms / 1000,
         )

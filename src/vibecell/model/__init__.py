@@ -15,6 +15,7 @@ capabilities.py  what a deployment enforces on its host
 caller.py        who asks, for whom, and what both may
 access.py        how much a gateway grants its clients
 origins.py       origins of pages, as lists of them name them
+identity_provider.py  whose users are served as well
 loopback.py      which addresses only this machine can reach
 stopping.py      how long a service that is told to stop may take
 marks.py         the moments of one execution, while it is traced

@@ -44,7 +44,11 @@ ANSWERS_STOP_S = EXECUTIONS_STOP_S + CUT_OFF_S + LINKS_STOP_S + MARGIN_S
 CUT_STOP_S = 1.0
 GATEWAY_STOP_S = ANSWERS_STOP_S + CUT_STOP_S
 
+# A courier: what it fetches is dropped.
+COURIER_STOP_S = 1.0
+
 # The supervisor: from SIGTERM to SIGKILL.
+COURIER_KILL_S = COURIER_STOP_S + MARGIN_S
 GATEWAY_KILL_S = GATEWAY_STOP_S + MARGIN_S
 ENGINE_KILL_S = ENGINE_STOP_S + MARGIN_S
 # The service, when all that is killed ends: what starts it must have more patience

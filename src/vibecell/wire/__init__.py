@@ -13,5 +13,6 @@ judging.py      a value of JSON by its shape, and no more findings than can be t
 requests.py     public, inbound: ExecuteBody, controls
 derivations.py  public, both ways: what makes a token or a ticket, and these
 views.py        public, outbound: events, results, languages
+courier_link.py courier link: what a gateway asks of the process that reaches out
 link.py         engine link: calls, replies, and the model as it is
 """

@@ -19,8 +19,9 @@ from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.gateway.identity.narrowing import Derived, anonymous_caller, caller_of_key
 from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
 from vibecell.gateway.identity.presented import Presented, presented_by
+from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
-from vibecell.gateway.identity.tokens import Minted, Tokens
+from vibecell.gateway.identity.tokens import Minted, ReadToken, Tokens
 from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
 from vibecell.model.caller import Caller
@@ -40,15 +41,19 @@ class Authenticator:
         policy: what an address may try.
         keys: all there are.
         tickets: those that wait.
+        providers: whose tokens are good here, too.
 
     Attributes:
         tokens: makes and reads them.
     """
 
-    def __init__(self, policy: Policy, keys: KeyRing, tickets: TicketStore) -> None:
+    def __init__(
+        self, policy: Policy, keys: KeyRing, tickets: TicketStore, providers: ProviderTokens
+    ) -> None:
         self._keys = keys
         self._local_names_only = policy.local_names_only
         self.tokens = Tokens(keys)
+        self._providers = providers
         self._tickets = Tickets(keys, tickets)
         self._wrong = MovingWindow(policy.wrong_keys_per_minute)
 
@@ -80,7 +85,7 @@ class Authenticator:
         require_scope(caller, "execute" if execution_id is None else "read")
         ticket = Ticket(Derived.whole_of(caller), caller.owner, execution_id)
         presented = presented_by(environ) if caller.kind == "token" else None
-        end = None if presented is None else self.tokens.read(presented.text).expires_at
+        end = None if presented is None else self._read(presented.text).expires_at
         return self._tickets.issue(ticket, end)
 
     def _caller(
@@ -108,13 +113,17 @@ class Authenticator:
         if presented.kind == "key":
             return caller_of_key(self._keys.of_text(presented.text))
         if presented.kind == "token":
-            derived = self.tokens.read(presented.text).derived
+            derived = self._read(presented.text).derived
         else:
             derived = self._tickets.take(presented.text, operation)
         if derived.key is None:
             self._unnamed(environ, connection)  # who is let in no longer, or not from there
             return anonymous_caller("ticket")
         return derived.caller(self._keys.of_id(derived.key), presented.kind)
+
+    def _read(self, token: str) -> ReadToken:
+        issuer = self._providers if self._providers.knows(token) else self.tokens
+        return issuer.read(token)
 
     def _unnamed(self, environ: Mapping[str, Any], connection: Connection) -> Caller:
         """Who presents nothing."""

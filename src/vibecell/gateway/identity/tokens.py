@@ -4,7 +4,7 @@ Owns minting and reading them. One is a JWT, signed by a secret of the server's 
 alone; it says whose it is and of which key, and nothing of it is kept. It dies with its
 key, which is looked up at every use. Refuses an algorithm that the token names itself, claims
 that are missing or unknown, and whoever derives from a token. A JWT of an identity provider
-would be told by its issuer, before any of this.
+is told by its issuer, before any of this (``provider_tokens.py``).
 
 Source: RFC 7519, RFC 8725 (best current practices).
 """
