@@ -43,7 +43,8 @@ class KeyOwners:
         self.late_s = 0.0
         self.store = MemoryKeyStore()
         self.secrets = ServerSecrets((new_server_secret(),))
-        self.ring = KeyRing((), "auto", self._view(), self.now)
+        # it is told of every change at once, so it is never too old
+        self.ring = KeyRing(view=self._view(), clock=self.now, monotonic=lambda: 0.0)
         self._desk = KeyDesk(self.store, self.secrets, self.now)
 
     def now(self) -> float:

@@ -280,6 +280,7 @@ def test_the_shapes_of_the_description_keep_their_names() -> None:
         "QueuedView", "StartedView", "StreamView", "DisplayView", "ExitedView", "FinishedView",
         "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "FileView",
         "OfferView", "LanguageView", "KeptDisplayView", "OmittedFileView",
+        "ListingView", "ExecutionSummaryView",
         "TokenBody", "GrantBody", "TokenView", "TicketBody", "TicketView",
     }  # fmt: skip
 

@@ -6,111 +6,22 @@ Source: OpenAPI Specification 3.1.0.
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from vibecell.gateway import problems
-from vibecell.gateway.identity.permissions import NEEDS
-from vibecell.model.caller import MAX_USER_CHARACTERS
-from vibecell.model.execution import State
+from vibecell.gateway.api import openapi_parameters as asked
+from vibecell.gateway.api.openapi_security import SCHEMES, security_of
 from vibecell.model.language import Offer
-from vibecell.model.status import DEFAULT_LISTED, MAX_LISTED, Listing
+from vibecell.model.status import Listing
 from vibecell.wire.derivations import TicketBody, TicketView, TokenBody, TokenView
 from vibecell.wire.requests import ControlBody, ExecuteBody
 from vibecell.wire.views import JsonObject, event_view, execute_reply, execution_view, view_of
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
-_ID: JsonObject = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "Id of the execution.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-}
-_AFTER: JsonObject = {
-    "name": "after",
-    "in": "query",
-    "description": "Only events with a higher seq.",
-    "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999_999},
-}
-_ENCODING: JsonObject = {
-    "name": "encoding",
-    "in": "query",
-    "description": "How bytes are shown; by default as the request asked.",
-    "schema": {"type": "string", "enum": ["utf-8", "base64"]},
-}
-_DISPLAYS: JsonObject = {
-    "name": "displays",
-    "in": "query",
-    "description": "Whether displays come with their contents, as by default, or described only.",
-    "schema": {"type": "string", "enum": ["contents", "described"]},
-}
-_MOMENT: JsonObject = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999_999}
-_SELECTION: tuple[JsonObject, ...] = (
-    {
-        "name": "state",
-        "in": "query",
-        "description": "Only executions in this state.",
-        "schema": {"type": "string", "enum": list(get_args(State))},
-    },
-    {
-        "name": "user",
-        "in": "query",
-        "description": "Only what is this user's, of the key that asks.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_CHARACTERS},
-    },
-    {
-        "name": "begun_from_ms",
-        "in": "query",
-        "description": "Begun at this moment or later, in milliseconds of Unix time.",
-        "schema": _MOMENT,
-    },
-    {
-        "name": "begun_before_ms",
-        "in": "query",
-        "description": "Begun before this moment.",
-        "schema": _MOMENT,
-    },
-    {
-        "name": "page",
-        "in": "query",
-        "description": "`next_page` of the page before; without it the first.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-    },
-    {
-        "name": "limit",
-        "in": "query",
-        "description": "How many of a page.",
-        "schema": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MAX_LISTED,
-            "default": DEFAULT_LISTED,
-        },
-    },
-)
-_IDEMPOTENCY: JsonObject = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same request names the same execution.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-}
-_PREFER: JsonObject = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "wait=N: answer with the result if it comes within N seconds (at most 60).",
-    "schema": {"type": "string"},
-    "example": "wait=10",
-}
-_LAST_EVENT: JsonObject = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "description": "As `after`; sent by browsers that resume.",
-    "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
-}
 _REFUSALS = {
     400: "The request cannot be read.",
     401: "No credential that is good; `type` tells missing, malformed, wrong, expired and revoked.",
@@ -182,22 +93,8 @@ def _paths() -> JsonObject:
     paths = {**_running(), **_executions(), **_websockets(), **_credentials(), **_state()}
     for path, operations in paths.items():
         for method, operation in cast(dict[str, JsonObject], operations).items():
-            operation["security"] = _security(method.upper(), path)
+            operation["security"] = security_of(method.upper(), path)
     return paths
-
-
-def _security(method: str, path: str) -> list[JsonObject]:
-    """Which credentials are good for an operation, with the scope that it needs."""
-    need = NEEDS.get((method, path.replace("{id}", "<execution_id>")))
-    if need is None:
-        return []
-    scopes = [] if need.scope is None else [need.scope]
-    good: list[JsonObject] = [
-        {kind: scopes}
-        for kind in _SCHEMES
-        if kind in need.kinds and (kind != "ticket" or need.by_ticket)
-    ]
-    return [*good, {}] if "anonymous" in need.kinds else good
 
 
 def _running() -> JsonObject:
@@ -208,7 +105,7 @@ def _running() -> JsonObject:
                 {200: _answer("It ran, well or not.", _ref("ExecuteReply"))},
                 409,
                 body="ExecuteBody",
-                parameters=(_DISPLAYS, _IDEMPOTENCY),
+                parameters=(asked.DISPLAYS, asked.IDEMPOTENCY),
             )
         },
         "/v1/languages": {
@@ -226,7 +123,7 @@ def _executions() -> JsonObject:
                 "List executions of one's own, the newest first",
                 {200: _answer("A page of them.", _ref("ListingView"))},
                 422,
-                parameters=_SELECTION,
+                parameters=asked.SELECTION,
             ),
             "post": _operation(
                 "Begin an execution",
@@ -237,7 +134,7 @@ def _executions() -> JsonObject:
                 404,
                 409,
                 body="ExecuteBody",
-                parameters=(_DISPLAYS, _IDEMPOTENCY, _PREFER),
+                parameters=(asked.DISPLAYS, asked.IDEMPOTENCY, asked.PREFER),
             ),
         },
         "/v1/executions/{id}": {
@@ -245,10 +142,10 @@ def _executions() -> JsonObject:
                 "State of an execution, and its result once finished",
                 {200: _answer("The state.", _ref("ExecutionView"))},
                 404,
-                parameters=(_ID, _ENCODING, _DISPLAYS),
+                parameters=(asked.ID, asked.ENCODING, asked.DISPLAYS),
             ),
             "delete": _operation(
-                "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=(_ID,)
+                "Cancel an execution", {204: _answer("Done.")}, 404, 409, parameters=(asked.ID,)
             ),
         },
         "/v1/executions/{id}/controls": {
@@ -258,7 +155,7 @@ def _executions() -> JsonObject:
                 404,
                 409,
                 body="Control",
-                parameters=(_ID,),
+                parameters=(asked.ID,),
             )
         },
         "/v1/executions/{id}/events": {
@@ -268,7 +165,7 @@ def _executions() -> JsonObject:
                 404,
                 406,
                 422,
-                parameters=(_ID, _AFTER, _ENCODING, _LAST_EVENT),
+                parameters=(asked.ID, asked.AFTER, asked.ENCODING, asked.LAST_EVENT),
             )
         },
     }
@@ -287,7 +184,7 @@ def _websockets() -> JsonObject:
                 404,
                 422,
                 426,
-                parameters=(_ID, _AFTER, _ENCODING),
+                parameters=(asked.ID, asked.AFTER, asked.ENCODING),
             )
         },
     }
@@ -310,27 +207,6 @@ def _credentials() -> JsonObject:
             )
         },
     }
-
-
-_SCHEMES: JsonObject = {
-    "key": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A platform's; on a WebSocket also the subprotocol `vibecell.key.<key>`.",
-    },
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A user's; on a WebSocket also the subprotocol `vibecell.token.<token>`.",
-    },
-    "ticket": {
-        "type": "apiKey",
-        "in": "query",
-        "name": "ticket",
-        "description": "Good for 30 s, and once.",
-    },
-}
 
 
 def _state() -> JsonObject:
@@ -419,6 +295,6 @@ def describe() -> JsonObject:
         "paths": _paths(),
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": _SCHEMES,
+            "securitySchemes": SCHEMES,
         },
     }
