@@ -103,7 +103,7 @@ def still_open(service: Contender, patience_s: float) -> dict[str, int]:
 def open_in(text: str) -> dict[str, int]:
     """What there is that has a beginning and an end, in the text of ``/metrics``."""
     counted = counts_in(text)
-    found = {name: counted.get(name, 0) for name in ("running", "queued")}
+    found = {name: counted.get(name, 0) for name in ("running", "queued", "parked")}
     found |= {name: value for name, value in counted.items() if name.endswith(".in_use")}
     found |= {name: int(float(value)) for name, value in _GATEWAY.findall(text)}
     return {name: value for name, value in found.items() if value}

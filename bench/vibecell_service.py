@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import processes
@@ -31,7 +31,30 @@ _LINES_KEPT = 40
 
 @dataclass(frozen=True, slots=True)
 class VibecellContender(Contender):
-    """A running Vibecell, which is more than one process."""
+    """A running Vibecell, which is more than one process.
+
+    Attributes:
+        environment: that it was started with, for further commands of its own.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, interpreter: str, *words: str) -> str:
+        """What ``vibecell`` prints for these words, with the settings of this service.
+
+        Raises:
+            BenchFailed: it did not do it; quotes what it said.
+        """
+        done = subprocess.run(
+            [interpreter, "-m", "vibecell.cli.main", *words],
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchFailed(f"vibecell {words[0]} failed: {done.stderr.strip()[-400:]}")
+        return done.stdout
 
     def part(self, role: str) -> int:
         """The pid of the ``gateway`` or the ``engine``.
@@ -86,7 +109,10 @@ def running(
         with ended_after(process):
             address = _Lines(process).address()
             headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-            service = VibecellContender("Vibecell", address, headers, Account(process.pid))
+            account = Account(process.pid)
+            service = VibecellContender(
+                "Vibecell", address, headers, account, environment=environment
+            )
             cgroups = (cgroup, *_cgroups_elsewhere(cgroup, service.part("engine")))
             yield replace(service, account=Account.of(process.pid, *cgroups))
 

@@ -18,7 +18,8 @@ from bench.load.programs import Answer, Body
 from bench.websocket import HandshakeRefused, WebSocket
 
 DEADLINE_S = 120.0
-_POLL_S = 0.1
+# between two looks: at first, the share of what it has waited, and at most
+_POLL_S, _POLL_SHARE, _MOST_POLL_S = 0.05, 1 / 8, 1.0
 _COME_AGAIN = (429, 503)
 
 
@@ -121,7 +122,7 @@ def execute(visitor: Visitor, body: Body, step: Step) -> Answer | None:
 
 
 def poll(visitor: Visitor, body: Body, step: Step) -> Answer | None:
-    """``POST /v1/executions``, and looking again and again."""
+    """``POST /v1/executions``, and looking again, the less often the longer it takes."""
     with _Connection(visitor) as connection:
         path = f"/v1/executions/{connection.ask('POST', '/v1/executions', body)['id']}"
         if step.way != "stay":
@@ -130,11 +131,12 @@ def poll(visitor: Visitor, body: Body, step: Step) -> Answer | None:
             return None
         if step.way == "cancel":
             connection.ask("DELETE", path)
-        end_s = time.monotonic() + DEADLINE_S
+        began_s = time.monotonic()
         while (found := connection.ask("GET", path))["result"] is None:
-            if time.monotonic() > end_s:
+            waited_s = time.monotonic() - began_s
+            if waited_s > DEADLINE_S:
                 raise Broken(f"it is {found['state']} after {DEADLINE_S:.0f} s")
-            time.sleep(_POLL_S)
+            time.sleep(min(_POLL_S + _POLL_SHARE * waited_s, _MOST_POLL_S))
     return _of_result(found["id"], found["result"])
 
 

@@ -5,15 +5,24 @@ Owns how keys are made; refuses one key for two owners.
 
 import contextlib
 import json
-import secrets
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from bench.case import Bench
+from bench.case import Bench, BenchFailed
 from bench.load.doors import Visitor
 from bench.vibecell_service import VibecellContender, running
 
+# Every limit a key can have, so wide that none refuses.
+WIDE = (
+    *("--rate", "100000/minute", "--concurrent", "1000", "--streams", "1000"),
+    *("--cpu-per-day", "1000000s", "--output-per-day", "1TiB"),
+)
+_MADE_AT_ONCE = 4
+_HONOURED_S = 2.0  # after the last was made; a second is promised
 _FIRST_SOURCE = 2  # 127.0.0.1 is left to whoever only looks
 
 
@@ -54,8 +63,37 @@ def served_to(bench: Bench, owners: Sequence[str], **settings: str) -> Iterator[
         settings: as ``running`` has them.
 
     Raises:
-        BenchFailed: it does not start.
+        BenchFailed: it does not start, or a key that was made is not honoured.
     """
-    keys = {owner: f"{owner}-{secrets.token_hex(16)}" for owner in owners}
-    with running(bench, api_keys=",".join(keys.values()), **settings) as service:
-        yield Owned(service, keys)
+    with running(bench, **settings) as service:
+        yield Owned(service, _made_keys(bench, service, owners))
+
+
+def _made_keys(bench: Bench, service: VibecellContender, owners: Sequence[str]) -> dict[str, str]:
+    """A key for each, as an operator makes them while the service runs."""
+
+    def make(owner: str) -> str:
+        words = ("keys", "create", owner, "--json", *WIDE)
+        return str(json.loads(service.command(bench.interpreter, *words))["key"])
+
+    with ThreadPoolExecutor(_MADE_AT_ONCE) as pool:
+        keys = dict(zip(owners, pool.map(make, owners), strict=True))
+    end_s = time.monotonic() + _HONOURED_S
+    for owner in owners:
+        while not _is_honoured(service.address, keys[owner]):
+            if time.monotonic() > end_s:
+                raise BenchFailed(f"the key of {owner} is not honoured")
+            time.sleep(0.1)
+    return keys
+
+
+def _is_honoured(address: tuple[str, int], key: str) -> bool:
+    host, port = address
+    fields = {"Authorization": f"Bearer {key}"}
+    asked = urllib.request.Request(f"http://{host}:{port}/v1/languages", headers=fields)
+    try:
+        with urllib.request.urlopen(asked, timeout=20):
+            return True
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False

@@ -24,7 +24,7 @@ from vibecell.config import Settings
 OWNERS = [f"owner-{number}" for number in range(1, 9)]
 CLIENTS = 40
 SECONDS = 10.0
-NARROW = {"queue_size": "24", "result_ttl_s": "15"}
+NARROW = {"queue_size": "12", "result_ttl_s": "15"}
 EXECUTIONS = 2000
 # Few executions tell a record that is kept of each, and no less.
 GROWTH = Goal("most", 1000, "KB")
