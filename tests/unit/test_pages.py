@@ -5,13 +5,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from unit.served_gateway import HOST, Served
+from unit.served_gateway import HOST, Served, got
 from vibecell.gateway.media_types import media_type
 from vibecell.gateway.preamble import SCRIPT, with_preamble
+from vibecell.model.access import FIRST_PARTS, Access
+from vibecell.model.errors import InvalidRequest
 
 NAMES = (
     "a b.txt", "é.txt", "e\u0301.txt", "日本.txt", "😀.txt", "@scope/x.txt",
@@ -115,9 +118,56 @@ def test_behind_a_proxy_links_and_policies_name_the_public_address(arrives: str)
         told = served.told(ask % (arrives.encode(), b"/openapi.json"))
         assert told.startswith(b"HTTP/1.1 200 ")
         assert b'"servers":[{"url":"https://code.example:8443/run"}]' in told
-        assert served.told(ask % (b"/run", b"")).startswith(b"HTTP/1.1 308 ")
+        told = served.told(ask % (b"/run", b"?a=1&b=%2F"))
+        assert told.startswith(b"HTTP/1.1 308 ")
+        assert b"\r\nLocation: https://code.example:8443/run/?a=1&b=%2F\r\n" in told
     finally:
         served.end()
+
+
+def test_no_prefix_is_mistaken_for_a_path_of_ours() -> None:
+    served = Served()
+    try:
+        application: Any = served.server.application
+        rules = {rule.rule.split("/")[1] for rule in application.url_map.iter_rules()}
+    finally:
+        served.end()
+    assert rules - {""} == FIRST_PARTS
+    for path in FIRST_PARTS:
+        for public_url in (f"https://a.example/{path}", f"https://a.example/{path}/b/"):
+            with pytest.raises(InvalidRequest, match="public_url"):
+                Access(public_url=public_url)
+    assert Access(public_url="https://a.example/run/v1").public_url is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [
+        ("", "http://localhost"),
+        ("X-Forwarded-Proto: https\r\n", "https://localhost"),
+        (
+            "X-Forwarded-Proto: https\r\nX-Forwarded-Host: code.example:8443\r\n",
+            "https://code.example:8443",
+        ),
+        ("Forwarded: for=192.0.2.1;proto=https;host=code.example\r\n", "https://code.example"),
+        ("X-Forwarded-Host: a.example; script-src *\r\n", "http://localhost"),
+    ],
+)
+def test_without_a_public_address_a_trusted_proxy_says_where_it_was_asked(
+    told: str, origin: str
+) -> None:
+    for trusted in (("127.0.0.1",), ()):
+        served = Served(trusted_proxies=trusted)
+        try:
+            served.gateway.page_files.remember("known", "index.html", {"index.html": b"x"})
+            said = origin if trusted else "http://localhost"
+            path = "/v1/executions/known/page/"
+            page = served.told(got(path)[:-2] + told.encode() + b"\r\n")
+            assert f"connect-src data: blob: {said}{path};".encode() in page
+            page = served.told(got("/")[:-2] + told.encode() + b"\r\n")
+            assert f"connect-src 'self' {said.replace('http', 'ws', 1)};".encode() in page
+        finally:
+            served.end()
 
 
 def test_a_prefix_is_whole_parts_of_a_path() -> None:

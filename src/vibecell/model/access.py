@@ -27,7 +27,12 @@ from vibecell.model.origins import ALLOWANCE, is_allowance
 #: no IPv6 address; nothing in it can end a directive.
 _PUBLIC_URL = re.compile(
     r"https?://[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::(?P<port>[1-9][0-9]{0,4}))?"
-    r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){0,8}/?\Z"
+    r"(?:/(?P<first>[A-Za-z0-9_~-][A-Za-z0-9._~-]*)(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){0,7})?/?\Z"
+)
+#: How paths of ours begin. A proxy's own part may be taken away or left, so it must be none of
+#: them: ``/v1/executions`` would be that of ours, or ``/executions`` below ``/v1``.
+FIRST_PARTS = frozenset(
+    ("assets", "docs", "execute", "healthz", "metrics", "openapi.json", "readyz", "v1")
 )
 
 #: Who is served without a key: whoever is on this machine as long as there is no key at all,
@@ -91,7 +96,8 @@ class Access:
             wrong.append(
                 FieldProblem(
                     "gateway.public_url",
-                    "must be as a browser says it: scheme://host, then a port and a path if any",
+                    "must be as a browser says it: scheme://host, then a port if any, and a path "
+                    "that does not begin as one of ours (/v1, /docs …)",
                 )
             )
         if wrong:
@@ -100,7 +106,9 @@ class Access:
 
 def _is_public_url(text: str) -> bool:
     match = _PUBLIC_URL.match(text)
-    return match is not None and int(match["port"] or 1) < 2**16
+    return (
+        match is not None and int(match["port"] or 1) < 2**16 and match["first"] not in FIRST_PARTS
+    )
 
 
 def _is_proxy(text: str) -> bool:
