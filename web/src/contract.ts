@@ -22,7 +22,7 @@ export interface EndOfInputControl {
   type: "end_of_input";
 }
 
-export type Event = Queued | Started | Stream | Display | Exited | Finished;
+export type Event = Queued | Started | Stream | Display | UsageSample | Exited | Finished;
 
 /** What to run, and how. */
 export interface ExecuteBody {
@@ -58,6 +58,12 @@ export interface ExecuteBody {
   request_class?: string | null;
   /** on behalf of which of the caller's users; its program is not told */
   user?: string | null;
+  /**
+   * where it must wait, those of the same user with a higher one go first; it changes nothing between users
+   */
+  priority?: number;
+  /** how often events tell what it uses; `null`: never */
+  usage_interval_ms?: number | null;
 }
 
 /** Answer of `POST /execute`. */
@@ -265,6 +271,11 @@ export interface Queued {
   seq: number;
   type: "queued";
   position: number;
+  /**
+   * how long that takes from here, as places came free lately; `null` where nothing was measured, or where it
+   * is a cell that is waited for
+   */
+  wait_ms: number | null;
 }
 
 /** The client's terminal has a new size. */
@@ -370,6 +381,14 @@ export interface Token {
   expires_at: string;
 }
 
+/** What a stage has used up to now; memory and processes are those of this moment. */
+export interface UsageSample {
+  seq: number;
+  type: "usage";
+  stage: string;
+  usage: Usage;
+}
+
 /** What was used; `null` where this host cannot measure it. */
 export interface Usage {
   wall_time_ms: number;
@@ -384,4 +403,4 @@ export interface Usage {
 export type Verdict = "accepted" | "wrong_answer" | "compilation_error" | "runtime_error" | "time_limit_exceeded" | "memory_limit_exceeded" | "output_limit_exceeded" | "process_limit_exceeded" | "workspace_limit_exceeded" | "cancelled" | "internal_error";
 
 /** Each kind of event there is; a page that meets another is older than its server. */
-export const EVENT_TYPES = ["queued", "started", "stream", "display", "exited", "finished"] as const;
+export const EVENT_TYPES = ["queued", "started", "stream", "display", "usage", "exited", "finished"] as const;

@@ -25,15 +25,17 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** The same for a shape of an SVG drawing. */
+export function shape<K extends keyof SVGElementTagNameMap>(tag: K, props: Record<string, string>): SVGElementTagNameMap[K] {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(props)) element.setAttribute(name, value);
+  return element;
+}
+
 /** A 16-unit line icon from path data of ours. */
 export function icon(path: string, className = "icon"): SVGSVGElement {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("class", className);
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(SVG, "path");
-  line.setAttribute("d", path);
-  svg.append(line);
+  const svg = shape("svg", { viewBox: "0 0 16 16", class: className, "aria-hidden": "true" });
+  svg.append(shape("path", { d: path }));
   return svg;
 }
 

@@ -4,6 +4,7 @@
  * Owns the state of one run at a time. Attribute: `language`, shown first.
  */
 
+import { UsageChart } from "./chart";
 import { Run, type RunListener } from "./connection";
 import { icon, ICONS } from "./dom";
 import { Editor } from "./editor";
@@ -25,6 +26,7 @@ import * as theme from "./theme";
  * deployment that does not grant it is asked again for its default. */
 const CONVERSATION_MS = 120_000;
 const SAVE_SEQ_MS = 250;
+const USAGE_INTERVAL_MS = 500;
 const NOTICE_MS = 5000;
 const NARROW = matchMedia("(max-width: 820px)");
 
@@ -48,6 +50,7 @@ export class VibeCell extends HTMLElement {
   private strip!: Strip;
   private readonly page = new Page();
   private readonly exhibits = new Exhibits();
+  private readonly chart = new UsageChart();
   private run: Run | null = null;
   /** Of this run: whether its connection was lost, and whether the person stopped it. */
   private wasLost = false;
@@ -63,6 +66,7 @@ export class VibeCell extends HTMLElement {
     work.append(splitter(work), cellPane);
     lumen.append(this.page.element);
     strip.before(this.exhibits.element);
+    this.parts.elapsed.before(this.chart.element);
     this.append(header, work);
     this.strip = new Strip(cellPane, this.parts.verdict, this.parts.elapsed);
     this.notice = new Notice(this.parts.notice);
@@ -178,7 +182,7 @@ export class VibeCell extends HTMLElement {
     this.prepare(page);
     if (!page && !NARROW.matches) this.terminal.focus();
     this.showTab("output");
-    const request: ExecuteRequest = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel", ...(page ? {} : this.terminal.size) };
+    const request: ExecuteRequest = { code: this.editor.code, language: language.name, interactive: !page, on_disconnect: "cancel", ...(page ? {} : { ...this.terminal.size, usage_interval_ms: USAGE_INTERVAL_MS }) };
     const listener = this.listener(language, 0);
     if (page) {
       this.run = Run.start(request, listener);
@@ -259,6 +263,7 @@ export class VibeCell extends HTMLElement {
         return;
       case "started":
         this.strip.running();
+        this.chart.clear();
         this.resizeProgram();
         return;
       case "stream":
@@ -267,6 +272,9 @@ export class VibeCell extends HTMLElement {
         return;
       case "display":
         this.exhibits.display(event.data);
+        return;
+      case "usage":
+        this.chart.add(event.usage);
         return;
       case "exited":
         return;
@@ -312,6 +320,7 @@ export class VibeCell extends HTMLElement {
   private prepare(page: boolean): void {
     this.terminal.reset();
     this.exhibits.clear();
+    this.chart.clear();
     this.page.hide();
     this.parts.cellPane.classList.toggle("is-page", page);
     this.strip.progress("Starting");
@@ -345,6 +354,7 @@ export class VibeCell extends HTMLElement {
     this.terminal.reset();
     this.page.hide();
     this.exhibits.clear();
+    this.chart.clear();
     this.parts.cellPane.classList.remove("is-page");
     this.strip.idle();
     this.keptRun = null;

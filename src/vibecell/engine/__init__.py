@@ -21,6 +21,7 @@ memory_pages.py where these lie, away from the heap
 whole_result.py results with what was displayed, for whoever gets no events
 rolls.py        in which order each owner's began
 keeping.py      their records: owners, idempotency keys, how long they are kept
+usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes

@@ -17,10 +17,10 @@ from vibecell.engine.event_log import EventLog
 from vibecell.engine.inputs import Inputs
 from vibecell.engine.plan import RENDER, Plan, Stage
 from vibecell.engine.recorder import Recorder
+from vibecell.engine.usage_telling import UsageTelling
 from vibecell.engine.verdict import (
     CANCELLED_MESSAGE,
     INTERNAL_ERROR_MESSAGE,
-    explained_by_day,
     judge,
     matches_expected,
     total_usage,
@@ -111,6 +111,7 @@ class Execution:
         self._claim = claim or Claim()
         self._expected = request.expected_output
         self._recorder = Recorder(log, keep_stdout=self._expected is not None)
+        self._telling = UsageTelling(request.usage_interval_ms, self._recorder.event)
         self._inputs = Inputs(open_=bool(request.interactive))
         self._terminal_size: tuple[int, int] | None = None
         self._told_size: tuple[int, int] | None = None
@@ -291,6 +292,7 @@ class Execution:
         self._programs_left -= 1
         self._recorder.begin_stage(stage.name)
         self._recorder.event(Started(stage.name))
+        self._telling.begin(stage.name, process)
         feeding = asyncio.create_task(self._inputs.feed(process)) if spec.interactive else None
         try:
             if self._terminal_size not in (None, self._told_size):  # it changed meanwhile
@@ -301,8 +303,8 @@ class Execution:
             raise SandboxFailure("stop the program at its time limit") from error
         finally:
             self._process = None
-            used = process.usage_now() if exit_ is None else usage_of(exit_)
-            self._claim.charge(used, limits)
+            self._telling.end()
+            self._claim.charge(usage_of(exit_) if exit_ else process.usage_now(), limits)
             if feeding is not None:
                 feeding.cancel()
                 # a failure to feed is the death of the cell, which reading reports
@@ -335,8 +337,7 @@ class Execution:
         return ended
 
     def _judged(self, exit_: Exit, stage: Stage, limits: Limits) -> Outcome:
-        outcome = judge(exit_, limits, stage.name, self._recorder.tail)
-        outcome = explained_by_day(outcome, exit_, limits, stage.spec.limits)
+        outcome = judge(exit_, limits, stage.name, self._recorder.tail, stage.spec.limits)
         if outcome.verdict is Verdict.CANCELLED and self._cancelled is not None:
             return replace(outcome, message=self._cancelled)
         compared = (

@@ -8,7 +8,6 @@ A verdict never rests on what the program printed.
 import re
 import signal
 from collections.abc import Iterable
-from dataclasses import replace
 
 from vibecell.engine.plan import COMPILE
 from vibecell.model.execution import Outcome, StageOutcome, Usage
@@ -69,7 +68,9 @@ _HINTS = (
 )
 
 
-def judge(exit_: Exit, limits: Limits, stage: str, tail: bytes = b"") -> Outcome:
+def judge(
+    exit_: Exit, limits: Limits, stage: str, tail: bytes = b"", asked: Limits | None = None
+) -> Outcome:
     """Name the end of one stage.
 
     Args:
@@ -77,10 +78,13 @@ def judge(exit_: Exit, limits: Limits, stage: str, tail: bytes = b"") -> Outcome
         limits: those the stage ran under.
         stage: its name; "compile" fails with a verdict of its own.
         tail: the last bytes it printed, for a hint what was missing.
+        asked: those of the request, where no more was left of its caller's day.
     """
     verdict, message = _verdict(exit_, limits, stage)
     if verdict in (Verdict.RUNTIME_ERROR, Verdict.COMPILATION_ERROR) and not message:
         message = missing_hint(tail)
+    if asked is not None:
+        message += _of_the_day(exit_, limits, asked)
     return Outcome(
         verdict=verdict,
         exit_code=exit_.exit_code,
@@ -88,6 +92,14 @@ def judge(exit_: Exit, limits: Limits, stage: str, tail: bytes = b"") -> Outcome
         usage=usage_of(exit_),
         message=message,
     )
+
+
+def _of_the_day(exit_: Exit, limits: Limits, asked: Limits) -> str:
+    if exit_.stopped_by == "cpu_time" and limits.cpu_time_ms < asked.cpu_time_ms:
+        return "; no more processor time of the day was left"
+    if exit_.stopped_by == "output" and limits.output_bytes < asked.output_bytes:
+        return "; no more output of the day was left"
+    return ""
 
 
 def usage_of(exit_: Exit) -> Usage:
@@ -99,21 +111,6 @@ def usage_of(exit_: Exit) -> Usage:
         processes=exit_.processes,
         output_bytes=exit_.output_bytes,
     )
-
-
-def explained_by_day(outcome: Outcome, exit_: Exit, limits: Limits, asked: Limits) -> Outcome:
-    """The outcome of a stage that had less than was asked for, since no more was left of a day.
-
-    Args:
-        limits: those the stage ran under.
-        asked: those of the request.
-    """
-    met_cpu = exit_.stopped_by == "cpu_time" and limits.cpu_time_ms < asked.cpu_time_ms
-    met_output = exit_.stopped_by == "output" and limits.output_bytes < asked.output_bytes
-    if not met_cpu and not met_output:
-        return outcome
-    what = "processor time" if met_cpu else "output"
-    return replace(outcome, message=f"{outcome.message}; no more {what} of the day was left")
 
 
 def missing_hint(tail: bytes) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from vibecell.model.execution import Outcome, Result, TerminalCells
+from vibecell.model.execution import Outcome, Result, TerminalCells, Usage
 
 StreamName = Literal["stdout", "stderr"]
 SignalName = Literal["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL"]
@@ -63,6 +63,16 @@ class Display(_Tagged, frozen=True, tag="display"):
     data: Mapping[str, str]
 
 
+class UsageSample(_Tagged, frozen=True, tag="usage"):
+    """What a stage has used up to now; memory and processes are those of this moment.
+
+    As far as it can be seen from outside the cell: without cgroups that is time and output.
+    """
+
+    stage: str
+    usage: Usage
+
+
 class Exited(_Tagged, frozen=True, tag="exited"):
     """A stage ended."""
 
@@ -76,7 +86,7 @@ class Finished(_Tagged, frozen=True, tag="finished"):
     result: Result
 
 
-Event = Queued | Started | Stream | Display | Exited | Finished
+Event = Queued | Started | Stream | Display | UsageSample | Exited | Finished
 
 
 class NumberedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,8 @@ State = Literal["queued", "running", "finished"]
 # true: on a terminal; "pipe": without one
 Interactive = bool | Literal["pipe"]
 MAX_TERMINAL_CELLS = 1000
+LEAST_USAGE_INTERVAL_MS = 100
+UsageInterval = Annotated[int, Meta(ge=LEAST_USAGE_INTERVAL_MS, le=60_000)]
 TerminalCells = Annotated[int, Meta(ge=1, le=MAX_TERMINAL_CELLS)]
 Measured = Annotated[float, Meta(ge=0, le=2**53)]  # neither infinite nor no number
 
@@ -146,6 +148,7 @@ class ExecutionRequest:
         user: on behalf of which of the caller's users; its program is not told.
         priority: where it must wait, those of the same user with a higher one go first;
             it changes nothing between users.
+        usage_interval_ms: how often events tell what it uses; ``None``: never.
 
     Raises:
         InvalidRequest: names every field that breaks a rule above.
@@ -170,6 +173,7 @@ class ExecutionRequest:
     request_class: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     user: User | None = None
     priority: Annotated[int, Meta(ge=-10, le=10)] = 0
+    usage_interval_ms: UsageInterval | None = None
 
     def __post_init__(self) -> None:
         self._check_files()
