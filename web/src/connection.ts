@@ -27,14 +27,18 @@ export interface RunListener {
 const RETRY_DELAYS_MS = [200, 400, 800, 1500, 3000, 5000];
 /** No run lasts longer on most servers; after it there is nothing to go back to. */
 const GIVE_UP_MS = 180_000;
-const KEY_PROTOCOL = "vibecell.key.";
+/** What the server answers with: a browser gives up where nothing that it offered is chosen. */
+const PROTOCOL = "vibecell.v1";
+/** Three parts of base64url. Source: RFC 7515 section 3.1. */
+const TOKEN = /^eyJ[\w-]*\.[\w-]*\.[\w-]*$/;
 
 function openSocket(path: string): WebSocket {
   const url = address(path);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const key = storage.key();
-  // A browser cannot set headers on a WebSocket: the key goes as a subprotocol.
-  return key === null ? new WebSocket(url) : new WebSocket(url, [KEY_PROTOCOL + key]);
+  if (key === null) return new WebSocket(url);
+  // A browser cannot set headers on a WebSocket: the key, or token, goes as a subprotocol.
+  return new WebSocket(url, [PROTOCOL, `vibecell.${TOKEN.test(key) ? "token" : "key"}.${key}`]);
 }
 
 function notBegun(refused: boolean, why: Problem | null, reason: string): Problem {

@@ -1,5 +1,5 @@
 /**
- * Asks for an API key, only after the server has asked for one; one that it
+ * Asks for an API key, or a token that was made with one, only after the server has asked for one; one that it
  * refuses is explained here, beside the field in which it can be mended.
  */
 
@@ -15,8 +15,10 @@ const until = (seconds: number): string => new Date(Date.now() + seconds * 1000)
 
 /** Why a key was refused, and what a person can do about it. */
 export function explainKey(problem: Problem, given: boolean): string {
-  const { status, retryAfterS = 60 } = problem;
+  const { status, type = "", retryAfterS = 60 } = problem;
   if (status === 401) {
+    if (given && type.endsWith(":credential-expired")) return "This key has expired (401). Whoever gave it to you can give you another.";
+    if (given && type.endsWith(":credential-revoked")) return "This key was taken back (401). Whoever gave it to you can tell you why.";
     return given
       ? "The server does not know this key (401). See whether a character is missing, or whether it was taken back."
       : "Programs run here only with a key (401). Whoever runs this server hands them out.";

@@ -15,6 +15,8 @@ export interface Problem {
   title: string;
   detail: string;
   status: number | null;
+  /** Which kind of problem it is, where the server says so. */
+  type?: string;
   /** Seconds until it is worth to come again, where the server says so. */
   retryAfterS?: number;
 }
@@ -67,6 +69,7 @@ export function readProblem(value: unknown): Problem {
     title: typeof body.title === "string" ? body.title : "The server refused this",
     detail: fields.length > 0 && !fields.some((f) => detail.includes(f)) ? [detail, ...fields].filter(Boolean).join(" ") : detail,
     status: typeof body.status === "number" ? body.status : null,
+    ...(typeof body.type === "string" && { type: body.type }),
     ...(typeof body.retry_after_s === "number" && { retryAfterS: body.retry_after_s }),
   };
 }
