@@ -29,6 +29,13 @@ def _record(key_id: str, *origins: str, **more: float) -> tuple[str, KeyRecord]:
 
 FREE, _free = _record("keyoffreeone")
 BOUND, _bound = _record("keyofthisapp", APP)
+
+
+def _named(value: object) -> str | None:
+    """A key's name in a test's, which must not change from one collection to the next."""
+    return {FREE: "free", BOUND: "bound"}.get(value) if isinstance(value, str) else None
+
+
 WIDE, _wide = _record("keyforallapp", "*")
 REVOKED, _revoked = _record("keywasrevokd", "https://revoked.example", revoked_at=1.0)
 EXPIRED, _expired = _record("keyisexpired", "https://expired.example", expires_at=1.0)
@@ -115,7 +122,7 @@ def test_a_browser_is_told_that_a_page_may_not_ask(keyed: Served, origin: str) -
     assert b"access-control" not in keyed.told(two).lower()
 
 
-@pytest.mark.parametrize("key", [FREE, BOUND])
+@pytest.mark.parametrize("key", [FREE, BOUND], ids=_named)
 def test_a_page_that_the_deployment_lists_reads_with_any_key(keyed: Served, key: str) -> None:
     told = keyed.told(_run(SHOP, key))
     assert _status(told) == 200
@@ -288,6 +295,7 @@ def _socket(origin: str | None, key: str = "") -> bytes:
         (None, BOUND, 101),
         (None, "", 401),
     ],
+    ids=_named,
 )
 def test_a_websocket_is_for_pages_that_may_ask(
     keyed: Served, origin: str | None, key: str, status: int
