@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -218,7 +219,8 @@ def test_the_description_says_of_each_operation_what_it_needs() -> None:
 def test_metrics_need_a_scope_of_their_own_from_elsewhere(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vibecell.gateway.api.health.is_loopback", lambda peer: False)
+    elsewhere = SimpleNamespace(is_local=False)
+    monkeypatch.setattr("vibecell.gateway.api.health.client_connection", lambda: elsewhere)
     assert platform.told(METRICS)[0] == 401
     assert platform.told(METRICS, bearer(platform.token("read")))[0] == 403
     assert platform.told(METRICS, bearer(platform.token("metrics")))[0] == 200

@@ -20,19 +20,19 @@ SOURCE = Path(vibecell.__file__).parent
 REQUEST_MEMBER = (
     "model/execution.py",
     "    request_class: Annotated[",
-    "    priority: Annotated[int, Meta(ge=0, le=9)] = 5\n",
+    "    urgency: Annotated[int, Meta(ge=0, le=9)] = 5\n",
     """
-    body = {"code": "1", "priority": 7}
+    body = {"code": "1", "urgency": 7}
     request = to_execution_request(decode_execute(body), OFFER, DEFAULT_LIMITS, DEFAULT_CEILING)
-    assert request.priority == 7
-    assert returned(link.ExecuteCall(request, ME), link.decode_call).request.priority == 7
-    assert SCHEMAS["ExecuteBody"]["properties"]["priority"]["maximum"] == 9
-    assert "  priority?: number;" in CONTRACT
-    for wrong in ({"priority": 10}, {"priority": "7"}):
+    assert request.urgency == 7
+    assert returned(link.ExecuteCall(request, ME), link.decode_call).request.urgency == 7
+    assert SCHEMAS["ExecuteBody"]["properties"]["urgency"]["maximum"] == 9
+    assert "  urgency?: number;" in CONTRACT
+    for wrong in ({"urgency": 10}, {"urgency": "7"}):
         try:
             decode_execute({"code": "1", **wrong})
         except InvalidRequest as error:
-            assert error.problems[0].path == "priority"
+            assert error.problems[0].path == "urgency"
         else:
             raise AssertionError(wrong)
     """,

@@ -18,7 +18,7 @@ from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.wire.fields import MAX_PROBLEMS, path_of, problems_of
 
 #: Unknown names that are told with all else: with them a shape finds ``MAX_PROBLEMS`` at most.
-_FEW = 8
+_FEW = 4
 _B = TypeVar("_B", bound=BaseModel)
 _Where = tuple[int | str, ...]
 _Look = Callable[[object, _Where], Iterator[FieldProblem]]
