@@ -113,7 +113,7 @@ def test_a_port_in_use_is_said_plainly(running_service: Service) -> None:
 def test_an_open_address_needs_a_key(running_service: Service) -> None:
     done = vibecell(running_service, "serve", "--host", "0.0.0.0", "--port", "0")
     assert done.returncode == 2
-    assert "api_keys" in done.stderr
+    assert "needs a key (vibecell keys create, or api_keys)" in done.stderr
 
 
 def test_keys_are_in_no_environment_and_on_no_command_line(running_service: Service) -> None:

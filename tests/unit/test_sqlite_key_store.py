@@ -142,6 +142,20 @@ def test_who_writes_for_long_holds_up_no_reader(store: SqliteKeyStore, path: Pat
     store.require_writable()
 
 
+def test_a_file_that_cannot_be_written_is_read_and_said_so(
+    store: SqliteKeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.close()
+    # as root no mode keeps us from writing
+    monkeypatch.setattr("vibecell.sharing.sqlite_key_store._OPENED", "ro")
+    assert store.records() == (RECORD,)
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        store.require_writable()
+    with pytest.raises(StoreUnavailable, match="readonly"):
+        store.add(OTHER)
+    assert store.records() == (RECORD,)
+
+
 def test_a_new_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

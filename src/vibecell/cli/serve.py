@@ -44,9 +44,9 @@ def serve(settings: Settings) -> int:
     with supervisor.signals(), contextlib.ExitStack() as ending:
         listener = ending.enter_context(_listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
+        require_closed_door(settings, has_stored_keys(settings) or bool(settings.api_keys))
         _make_run_dir(settings)
         require_free(settings.run_dir)
-        require_closed_door(settings, bool(settings.api_keys) or has_stored_keys(settings))
         require_usable(ledger_store(settings))
         try:
             with supervisor.interruptible():  # an image may be built first

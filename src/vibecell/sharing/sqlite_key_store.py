@@ -31,6 +31,8 @@ READ_PATIENCE_S = 1.0
 WRITE_PATIENCE_S = 5.0
 #: Marks a file as one of ours ("VCks"). Source: sqlite.org/pragma.html#pragma_application_id
 APPLICATION_ID = 0x56436B73
+#: Never made where it is missing. Source: sqlite.org/uri.html
+_OPENED = "rw"
 #: Raised with every member of a key that an older version must not overlook.
 FORM = 1
 _TABLE = """
@@ -156,7 +158,10 @@ class SqliteKeyStore:
         """
         with self._using("write to the store of keys") as connection:
             self._begin(connection)
-            connection.execute("ROLLBACK")
+            try:  # of a file that is read-only a transaction begins all the same
+                connection.execute(f"PRAGMA user_version={FORM}")
+            finally:
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -219,7 +224,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     """Open a file that is there. Calls come from one thread at a time, not always the same."""
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
+        f"file:{quote(str(path))}?mode={_OPENED}",
         uri=True,
         timeout=patience_s,
         isolation_level=None,
