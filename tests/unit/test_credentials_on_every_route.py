@@ -1,6 +1,7 @@
 """Every operation of the OpenAPI description, with every credential that is not good for it."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -224,3 +225,28 @@ def test_metrics_need_a_scope_of_their_own_from_elsewhere(
     assert platform.told(METRICS)[0] == 401
     assert platform.told(METRICS, bearer(platform.token("read")))[0] == 403
     assert platform.told(METRICS, bearer(platform.token("metrics")))[0] == 200
+
+
+def test_no_credential_is_in_an_answer_or_a_log(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    good = [platform.whole.text, platform.token(), platform.token("read")]
+    for credential in [*good, *platform.credentials.values(), "planted-where-none-is"]:
+        for operation in GUARDED:
+            method, path = operation
+            for said in (
+                platform.told(operation, bearer(credential)),
+                platform.told(operation, f"Authorization: Basic {credential}"),
+                platform.told(operation, bearer(f"{credential},{credential}")),
+                platform.told((method, f"{path}?ticket={credential}"), bearer("x")),
+                platform.told((method, f"{path}?ticket={credential[:100].replace('.', '')}")),
+                platform.told((method, f"{path}?access_token={credential}")),
+                platform.told(operation, f"Sec-WebSocket-Protocol: vibecell.key.{credential}"),
+            ):
+                assert credential[-16:] not in repr(said)
+    assert not any(
+        credential[-16:] in record.getMessage() + str(record.exc_text)
+        for credential in [*good, *platform.credentials.values()]
+        for record in caplog.records
+    )
