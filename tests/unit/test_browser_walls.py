@@ -18,9 +18,9 @@ def directives(policy: str) -> dict[str, set[str]]:
 
 
 def test_a_programs_page_has_no_origin_and_reaches_nobody() -> None:
-    told = directives(security_headers.PAGE_POLICY.format(
-        files="https://here/pages/x/", framers="'self'"
-    ))
+    told = directives(
+        security_headers.PAGE_POLICY.format(files="https://here/pages/x/", framers="'self'")
+    )
     assert told["sandbox"] == {"allow-scripts", "allow-forms", "allow-modals", "allow-downloads"}
     assert told["default-src"] == told["form-action"] == told["base-uri"] == NOTHING
     own = {"data:", "blob:", "https://here/pages/x/"}

@@ -278,9 +278,9 @@ def test_the_shapes_of_the_description_keep_their_names() -> None:
         "ExecuteBody", "ExecuteReply", "FileBody", "LimitsBody",
         "CancelControl", "EndOfInputControl", "ResizeControl", "SignalControl", "StdinControl",
         "QueuedView", "StartedView", "StreamView", "DisplayView", "ExitedView", "FinishedView",
-        "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "UsageSampleView", "FileView",
+        "ExecutionView", "ResultView", "StageView", "OutcomeView", "UsageView", "FileView",
         "OfferView", "LanguageView", "KeptDisplayView", "OmittedFileView",
-        "ListingView", "ExecutionSummaryView",
+        "ListingView", "ExecutionSummaryView", "UsageSampleView",
         "TokenBody", "GrantBody", "TokenView", "TicketBody", "TicketView",
     }  # fmt: skip
 
