@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import StatisticsError
 
+from bench.account import cpu_time
 from bench.load.client import Client, started
 from bench.load.owners import Owned
 from bench.load.plan import Plan, mixed_plan
@@ -33,6 +34,8 @@ class Phase:
     """What came of one.
 
     Attributes:
+        cpu_s: processor time of the service and its cells.
+        client_cpu_s: that of all clients.
         open: what the service still had open when all clients had left and it was given time to
             rest; empty: nothing.
         steady: gateway and engine are the processes that they were.
@@ -42,6 +45,8 @@ class Phase:
     seconds: float
     tally: Tally
     seen: list[Vitals]
+    cpu_s: float
+    client_cpu_s: float
     open: Mapping[str, int]
     steady: bool
 
@@ -83,6 +88,8 @@ class Phase:
         return {
             "executions": f"{tally.executions:,}",
             "per second": f"{tally.executions / self.seconds:.1f}",
+            "CPU ms each": f"{1000 * self.cpu_s / max(1, tally.executions):.1f}",
+            "clients' CPU": f"{self.client_cpu_s / self.seconds:.0%}",
             "cancelled": str(tally.cancelled),
             "vanished": str(tally.vanished),
             "refused": refused or "none",
@@ -136,7 +143,7 @@ def run_phase(owned: Owned, clients: list[tuple[str, Plan]], seconds: float) -> 
     service, tally = owned.service, Tally()
     parts = parts_of(service)
     until_s = time.monotonic() + seconds
-    began_s = time.monotonic()
+    began_s, before = time.monotonic(), (cpu_time(*service.accounts), time.process_time())
     with Watch(parts, lambda: tally.executions) as watch:
         working = started(
             [
@@ -152,4 +159,6 @@ def run_phase(owned: Owned, clients: list[tuple[str, Plan]], seconds: float) -> 
     left = still_open(service, REST_DEADLINE_S)
     until_rest(service)
     steady = parts == parts_of(service)
-    return Phase(len(clients), took_s, tally, watch.seen, left, steady)
+    used_s = cpu_time(*service.accounts).accounts_s - before[0].accounts_s
+    client_s = time.process_time() - before[1]
+    return Phase(len(clients), took_s, tally, watch.seen, used_s, client_s, left, steady)

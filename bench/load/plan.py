@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.load.programs import PROGRAMS, Program
+from bench.load.programs import PROGRAMS, Body, Expected, Program
 
 Way = Literal["stay", "cancel", "vanish"]
 DOORS = ("execute", "poll", "websocket", "events")
 # of those there is no id to cancel by before the answer
 _CANCELLING = tuple(door for door in DOORS if door != "execute")
 CANCELLING, VANISHING = 0.10, 0.05
+_PRIORITIES = (0, 0, 0, -10, 10)
 _MOST_PATIENCE_S = 0.3
 _STEPS_EACH = 1_000_000
 
@@ -28,6 +29,7 @@ class Step:
         number: given to no other run; the program computes with it.
         door: by which it comes in, one of ``DOORS``.
         after_s: how long it waits before it cancels or vanishes.
+        priority: among its owner's.
     """
 
     number: int
@@ -35,6 +37,12 @@ class Step:
     door: str
     way: Way = "stay"
     after_s: float = 0.0
+    priority: int = 0
+
+    def asked(self) -> tuple[Body, Expected]:
+        """The request, and what must come of it."""
+        body, expected = self.program.of(self.number)
+        return {**body, "priority": self.priority}, expected
 
 
 Plan = Callable[[int, int], Step]

@@ -183,10 +183,10 @@ def _wrong_answer(n: int) -> tuple[Body, Expected]:
 
 
 PROGRAMS = (
-    Program("hello", 12, hello),
+    Program("hello", 24, hello),
     Program(
         "standard input",
-        4,
+        8,
         lambda n: _run("print(int(input()) * 3)", Expected(f"{n * 3}\n"), stdin=f"{n}\n"),
     ),
     Program("files", 3, _files),
@@ -195,7 +195,7 @@ PROGRAMS = (
     Program("busy", 2, busy, short=False),
     Program("sleeper", 1, sleeper, short=False),
     Program("slow speaker", 2, _slow_speaker, short=False),
-    Program("exception", 3, _exception),
+    Program("exception", 5, _exception),
     Program("exit status", 2, _exit_status),
     Program("does not parse", 2, _does_not_parse),
     Program("wall time", 1, _wall_time, short=False),

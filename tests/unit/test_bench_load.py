@@ -283,7 +283,7 @@ def test_what_is_wrong_is_counted_as_what_it_is(
     tally = worked(address, 0.5)
     assert (tally.right, tally.wrong, tally.broken) == (0, 1, 2)
     assert tally.untold == tally.refused[429] == 1
-    rows = Phase(1, 1.0, tally, [], {"running": 1}, steady=False).right_rows("it")
+    rows = Phase(1, 1.0, tally, [], 1.0, 0.1, {"running": 1}, steady=False).right_rows("it")
     assert [(row.value, row.verdict) for row in rows] == [
         *((3, "miss"), (1, "miss"), (1, "miss"), (1, "miss")),
     ]
@@ -292,7 +292,7 @@ def test_what_is_wrong_is_counted_as_what_it_is(
 def test_a_phase_without_a_fault_passes() -> None:
     tally = Tally()
     tally.was_right("owner", False, 0.5)
-    phase = Phase(100, 1.0, tally, [vitals(n, 5 * MB) for n in range(9)], {}, steady=True)
+    phase = Phase(100, 1.0, tally, [vitals(n, 5 * MB) for n in range(9)], 1.0, 0.1, {}, steady=True)
     assert all(row.passed in (True, None) for row in phase.rows())
     tally.was_right("owner", False, 4.5)
     missed = [row.label for row in phase.rows() if row.passed is False]
@@ -304,7 +304,7 @@ def test_the_one_who_floods_asks_ten_times_as_much_and_counts_as_one() -> None:
     assert set(asking) == set(fairness.OWNERS)
     assert asking[fairness.FLOODER] == 10 * asking[fairness.EQUAL[0]]
     assert len({asking[owner] for owner in (*fairness.EQUAL, fairness.SLEEPER)}) == 1
-    phase = Phase(1, 1.0, Tally(), [], {}, steady=True)
+    phase = Phase(1, 1.0, Tally(), [], 1.0, 0.1, {}, steady=True)
     served = dict.fromkeys(fairness.EQUAL, 40)
     fair = fairness.Shares(phase, served | {fairness.FLOODER: 42, fairness.SLEEPER: 4})
     assert all(row.passed for row in fair.rows())
