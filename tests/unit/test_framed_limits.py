@@ -211,6 +211,21 @@ def test_who_is_silent_for_another_reason_is_not_ended(
     begun(monkeypatch, test, spec=spec or WITHOUT_INPUT)
 
 
+def test_who_waited_for_a_person_waits_for_nobody_once_input_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(program: Started) -> None:
+        program.counted.refused = 1
+        assert not await program.at(2_500, cpu_ms=0)
+        await program.process.end_stdin()
+        for wall_ms in range(2_701, 4_900, 201):
+            assert not await program.at(wall_ms, cpu_ms=0)
+        assert await program.at(4_912, cpu_ms=0)
+        assert (await program.ended()).stopped_by == "processes"
+
+    begun(monkeypatch, test)
+
+
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGKILL])
 def test_whom_the_kernel_ends_at_the_limit_of_processor_time_is_told_so(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals

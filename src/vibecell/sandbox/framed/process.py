@@ -90,8 +90,7 @@ class FramedProcess:
         if self._meters.exist:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._meters.tell_of_oom(lambda: self._stop("memory"))
-            if not self._input_is_open:
-                self._after("forks", LOOK_S, self._check_forks, ForkWatch())
+            self._watch_forks()
 
     @property
     def has_begun(self) -> bool:
@@ -127,6 +126,12 @@ class FramedProcess:
         else:
             delay_s = max(_MIN_CPU_CHECK_S, left_ms / 1000 / CPUS)
             self._after("cpu", delay_s, self._check_cpu)
+
+    def _watch_forks(self) -> None:
+        """From its start, or from when nobody can answer it any more."""
+        runs = self._started_s and not self._ended
+        if runs and self._meters.exist and not self._input_is_open and "forks" not in self._timers:
+            self._after("forks", LOOK_S, self._check_forks, ForkWatch())
 
     def _check_forks(self, watch: ForkWatch) -> None:
         if self._meters.process_limit_hit() and watch.is_stuck(self._look()):
@@ -259,6 +264,8 @@ class FramedProcess:
         """See ``backend.Process.end_stdin``."""
         async with self._writing:
             await self._say(orders.END_OF_INPUT)
+            self._input_is_open = False
+            self._watch_forks()
 
     async def send_signal(self, number: int) -> None:
         """See ``backend.Process.send_signal``."""

@@ -8,7 +8,7 @@ outside: who is refused has a little time to complain, and then has to say somet
 start or lose a process, before ``PATIENCE_S`` are over. Who does so twice has got along, until
 the next refusal.
 
-Where input is open the rule does not hold: a program that is silent may wait for a person.
+While input is open the rule does not hold: a program that is silent may wait for a person.
 """
 
 from dataclasses import dataclass
