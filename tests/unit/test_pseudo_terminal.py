@@ -142,11 +142,25 @@ def test_the_character_is_the_one_that_the_program_has_chosen(reading: Reading) 
     reading.type(b"\x04 is typed")
     reading.terminal.end_input()
     assert reading.read_all() == b"\x04 is typed"
-    attributes[6][termios.VEOF] = b"\0"
-    termios.tcsetattr(reading.slave, termios.TCSANOW, attributes)
-    reading.pass_time()
-    reading.pass_time()
-    assert reading.read() is None
+
+
+@pytest.mark.parametrize("typed", [b"", b"a \x04 b\n", b"x" * 6000])
+def test_where_a_program_has_taken_the_character_away_it_waits_until_it_wants_one(
+    reading: Reading, typed: bytes
+) -> None:
+    """It has said that nothing typed ends its input; a NUL, which stands for that, is none, too."""
+    chosen = termios.tcgetattr(reading.slave)
+    without = termios.tcgetattr(reading.slave)
+    without[6][termios.VEOF] = b"\0"
+    termios.tcsetattr(reading.slave, termios.TCSANOW, without)
+    reading.type(typed)
+    reading.terminal.end_input()
+    read = reading.read() or b""
+    for _ in range(20):
+        reading.pass_time()
+    assert (read, reading.read()) == (typed if typed.endswith(b"\n") else b"", None)
+    termios.tcsetattr(reading.slave, termios.TCSANOW, chosen)
+    assert typed.startswith(read + reading.read_all())
 
 
 def test_it_is_looked_after_seldom_while_nobody_reads_and_soon_after_who_did(
