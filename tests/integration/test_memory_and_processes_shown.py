@@ -45,6 +45,42 @@ def test_ps_says_what_it_does_not_know(service_url: str) -> None:
     assert "ps: no such column: nothing" in answer["error"]
 
 
+@pytest.mark.parametrize("wrong", ["abc", "1,x", "''", "-1", "1_0", "²"])
+def test_ps_says_what_is_no_process(service_url: str, wrong: str) -> None:
+    answer = run(service_url, f"ps -p {wrong}; echo $?; ps --ppid {wrong}; echo $?")
+    assert answer["output"] == "1\n1\n"
+    assert answer["error"].count("ps: no number of a process: ") == 2, answer
+    assert "Traceback" not in answer["error"]
+
+
+def test_a_process_is_one_line_of_ps_whatever_it_calls_itself(service_url: str) -> None:
+    """The kernel cuts a name after 15 bytes, wherever that is in a character."""
+    code = r"""
+        cp "$(command -v sleep)" fourteen_bytesä
+        cp "$(command -v sleep)" $'a\nb\t\x1b[1m)'
+        ./$'a\nb\t\x1b[1m)' 9.5 & ./fourteen_bytesä 9.75 &
+        until [ "$(ps -eo comm= | grep -c -e '^a' -e '^fourteen')" -ge 2 ]; do sleep 0.02; done
+        ps -eo comm=,args= | grep 9[.]
+    """
+    answer = run(service_url, code)
+    first, second = answer["output"].splitlines()
+    assert first.split() == ["a?b??[1m)", "./a?b??[1m)", "9.5"], answer
+    assert second.split() == ["fourteen_bytes\\xc3", "./fourteen_bytesä", "9.75"]
+    assert answer["error"] == ""
+
+
+def test_ps_that_cannot_write_says_so(service_url: str) -> None:
+    code = """
+        ps > /dev/full; echo $?; (exec 1>&-; ps; echo $? >&2); (exec 2>&-; ps -Z; echo $?)
+        (exec 1>&- 2>&-; ps); echo $?; ps -e | head -1 | wc -l
+    """
+    answer = run(service_url, code)
+    assert answer["output"] == "1\n1\n1\n1\n", answer
+    assert answer["error"] == (
+        "ps: write error: No space left on device\nps: write error: Bad file descriptor\n1\n"
+    )
+
+
 def test_own_modules_do_not_get_into_a_command(service_url: str) -> None:
     code = "echo 'print(1/0)' | tee os.py re.py pwd.py > sys.py\nps > /dev/null && free > /dev/null"
     assert run(service_url, code, env={"PYTHONPATH": "/workspace"})["verdict"] == "accepted"

@@ -7,6 +7,7 @@ usual program reads what a cell does not have (/proc/stat, /proc/uptime, /proc/m
 Source: ps(1), POSIX.1-2017 ps; proc(5): /proc/pid/stat, /proc/pid/status
 """
 
+import errno
 import os
 import pwd
 import re
@@ -24,14 +25,24 @@ BSD_USER = "user,pid,%cpu,%mem,vsz,rss,tty,stat,start,bsdtime,command"
 BSD = "pid,tty,stat,bsdtime,command"
 
 
+def text_of(name: bytes) -> str:
+    """What a process calls itself: bytes of any kind, cut anywhere."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def on_one_line(text: str) -> str:
+    """As the usual program shows it: what is not printed is a question mark."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 class Process:
     """One process, as /proc has it. Raises ``OSError`` where it has ended."""
 
     def __init__(self, pid: int, limit_kib: int, now_s: float) -> None:
         self.pid = pid
         self.limit_kib = limit_kib
-        with open(f"/proc/{pid}/stat") as file:
-            head, _, rest = file.read().rpartition(")")
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            head, _, rest = text_of(file.read()).rpartition(")")
         self.comm = head.partition("(")[2]
         fields = rest.split()
         self.state = fields[0]
@@ -40,15 +51,15 @@ class Process:
         self.priority, self.nice, self.threads = (int(fields[i]) for i in (15, 16, 17))
         self.age_s = max(0.0, now_s - int(fields[19]) / TICKS)
         self.vsz_kib, self.rss_kib = int(fields[20]) // 1024, int(fields[21]) * PAGE_KIB
-        with open(f"/proc/{pid}/status") as file:
-            found = re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
+        with open(f"/proc/{pid}/status", "rb") as file:
+            found = re.search(rb"^Uid:\s+\d+\s+(\d+)", file.read(), re.MULTILINE)
         self.uid = int(found[1]) if found else 0
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 words = file.read().rstrip(b"\0").split(b"\0")
         except OSError:
             words = [b""]
-        self.args = b" ".join(words).decode("utf-8", "backslashreplace") or f"[{self.comm}]"
+        self.args = text_of(b" ".join(words)) or f"[{self.comm}]"
 
     @property
     def user(self) -> str:
@@ -221,6 +232,8 @@ class Wanted:
             self.sort = words[0]
             column(words[0].lstrip("+-"))
         elif kind in ("p", "--ppid"):
+            if wrong := [word for word in words if not (word.isascii() and word.isdigit())]:
+                raise ValueError(f"no number of a process: {wrong[0]!r}")
             ids = {int(word) for word in words}
             self.keeps.append(lambda p: (p.pid if kind == "p" else p.ppid) in ids)
         elif kind == "C":
@@ -248,13 +261,19 @@ class Wanted:
         return sorted(shown, key=key, reverse=self.sort.startswith("-"))
 
 
+def failed(why: str) -> int:
+    """Say it where it can be said; the status of that."""
+    if sys.stderr is not None:
+        print(f"ps: {why}", file=sys.stderr)
+    return 1
+
+
 def main(arguments: list[str]) -> int:
     """Print the table; 1 where there is nothing to show or something is not known."""
     try:
         wanted = Wanted(arguments)
     except ValueError as error:
-        print(f"ps: {error}\nps: of a cell takes {USAGE}", file=sys.stderr)
-        return 1
+        return failed(f"{error}\nps: of a cell takes {USAGE}")
     with open(LIMIT_FILE) as file:
         limit_kib = int(file.read()) // 1024 or 1
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -265,7 +284,7 @@ def main(arguments: list[str]) -> int:
         except OSError:
             continue  # it has ended
     shown = wanted.of(processes, next(p for p in processes if p.pid == os.getpid()))
-    rows = [[str(value(p)) for _, (_, value, _) in wanted.columns] for p in shown]
+    rows = [[on_one_line(str(value(p))) for _, (_, value, _) in wanted.columns] for p in shown]
     headings = [heading for heading, _ in wanted.columns]
     for row in ([headings] if wanted.headings and any(headings) else []) + rows:
         cells = [
@@ -276,9 +295,19 @@ def main(arguments: list[str]) -> int:
     return 0 if shown else 1
 
 
-try:
-    status = main(sys.argv[1:])
-    sys.stdout.flush()
-except BrokenPipeError:
-    os._exit(141)  # as who is ended by SIGPIPE
-sys.exit(status)
+def table_written(arguments: list[str]) -> int:
+    """As ``main``, and everything is with who reads it, or it is said that it is not."""
+    if sys.stdout is None:
+        return failed(f"write error: {os.strerror(errno.EBADF)}")
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    status = main(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(141)  # as who is ended by SIGPIPE
+    except OSError as error:
+        os._exit(failed(f"write error: {error.strerror}"))  # the interpreter would try again
+    return status
+
+
+sys.exit(table_written(sys.argv[1:]))
