@@ -91,15 +91,20 @@ class Served:
     """A gateway that serves; what its clients were told, and what it counted."""
 
     def __init__(
-        self, limits: ServerLimits = LIMITS, keys: KeyRing | None = None, **granted: Any
+        self,
+        limits: ServerLimits = LIMITS,
+        keys: KeyRing | None = None,
+        path: str | None = None,
+        **granted: Any,
     ) -> None:
         given = {"connections_per_peer": 20, "body_bytes": 1000, **granted}
         policy = Policy(**given, server=limits)
         self._clients: list[socket.socket] = []
         self.gateway = Gateway(_Executor(), policy, keys)  # type: ignore[arg-type]
         made = answer_chain(self.gateway)
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
+        self._family = socket.AF_INET if path is None else socket.AF_UNIX
+        listener = socket.socket(self._family)
+        listener.bind(("127.0.0.1", 0) if path is None else path)
         listener.listen()
         self.address = listener.getsockname()
         chain = AnswerChain((*made.steps, _made_up), made.held_back_s)
@@ -110,7 +115,9 @@ class Served:
 
     def open(self) -> socket.socket:
         """A client's connection; ``end`` closes it, if nobody has."""
-        client = socket.create_connection(self.address, 5)
+        client = socket.socket(self._family)
+        client.settimeout(5)
+        client.connect(self.address)
         self._clients.append(client)
         return client
 

@@ -1,6 +1,7 @@
 """A gateway behind a proxy that it trusts: who is counted, who is local, who is not believed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import gevent
 import pytest
@@ -52,6 +53,16 @@ def test_a_proxy_on_this_machine_makes_nobody_local(fields: dict[str, str]) -> N
         assert _status(served.told(asked + lines.encode() + b"\r\n")) == 403
         metrics = b"GET /metrics HTTP/1.1\r\n" + HOST + lines.encode() + b"\r\n"
         assert _status(served.told(metrics)) == 403
+    finally:
+        served.end()
+
+
+@pytest.mark.parametrize("trusted", [(), ("unix",)])
+def test_a_proxy_may_come_by_a_unix_socket(tmp_path: Path, trusted: tuple[str, ...]) -> None:
+    served = Served(path=str(tmp_path / "gateway"), trusted_proxies=trusted)
+    try:
+        for fields in ({}, {"X_Forwarded_For": ELSEWHERE}, {"X_Forwarded_For": "unix"}):
+            assert _status(served.told(_run(**fields))) == (403 if trusted else 200)
     finally:
         served.end()
 

@@ -1,7 +1,9 @@
 """Pages of other origins: who may ask, who may read, who may open a WebSocket, who may frame."""
 
+import json
 from collections.abc import Iterator
 
+import gevent
 import pytest
 
 from unit.served_gateway import HANDSHAKE, Served, got, posted
@@ -151,6 +153,22 @@ def test_a_key_of_some_pages_is_none_for_others(keyed: Served, origin: str) -> N
         assert ALLOW not in _fields(told)
 
 
+def test_what_is_derived_from_a_key_is_for_its_pages(keyed: Served) -> None:
+    held = f"Authorization: Bearer {BOUND}\r\n"
+    made = keyed.told(posted("/v1/tokens", b'{"user":"ada"}', fields=held))
+    token = json.loads(made.partition(b"\r\n\r\n")[2])["token"]
+    told = keyed.told(_run(APP, token))
+    assert (_status(told), _fields(told)[ALLOW]) == (200, APP)
+    assert _status(keyed.told(_run(EVIL, token))) == 403
+    for origin, status in ((APP, 200), (EVIL, 403)):
+        made = keyed.told(posted("/v1/tickets", b'{"execution":"known"}', fields=held))
+        ticket = json.loads(made.partition(b"\r\n\r\n")[2])["ticket"]
+        asked = got(f"/v1/executions/known/events?ticket={ticket}")
+        told = keyed.told(asked[:-2] + f"Origin: {origin}\r\n\r\n".encode())
+        assert _status(told) == status
+        assert (_fields(told).get(ALLOW) == origin) is (origin == APP)
+
+
 def test_our_own_pages_and_programs_ask_with_any_key(keyed: Served) -> None:
     for origin in ("http://localhost", "https://localhost"):
         assert _status(keyed.told(_run(origin, BOUND))) == 200
@@ -179,7 +197,8 @@ def test_every_page_there_is() -> None:
             told = served.told(_run(origin))
             assert (_status(told), _fields(told)[ALLOW]) == (200, "*")
         with served.open():
-            told = served.told(_run(EVIL))
+            gevent.sleep(0.05)
+            told = served.told(b"")  # refused before anything was read
         assert (_status(told), _fields(told)[ALLOW]) == (429, "*")
     finally:
         served.end()
