@@ -47,7 +47,7 @@ def _ring(*records: KeyRecord) -> KeyRing:
     return KeyRing(view=KeyView(records, SECRETS))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keyed() -> Iterator[Served]:
     """A deployment that lists the shop, with a key for the app and one for everybody."""
     keys = _ring(_free, _bound, _revoked, _expired)
@@ -56,7 +56,7 @@ def keyed() -> Iterator[Served]:
     made.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keyless() -> Iterator[Served]:
     made = Served(allowed_origins=(SHOP,))
     yield made
