@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -19,6 +20,9 @@ from websockets.sync.client import connect
 from host import lacking
 from integration.live import Service
 from tls_proxy import certificate
+from vibecell.config import Settings
+from vibecell.gateway.http.serving import ServerLimits
+from vibecell.model.limits import DEFAULT_CEILING, MIB
 
 KEY = "0123456789abcdef-key"
 NAMED = {"Authorization": f"Bearer {KEY}"}
@@ -205,6 +209,33 @@ def test_a_websocket_goes_both_ways(proxied: Proxied) -> None:
             if event["type"] == "finished":
                 assert event["result"]["verdict"] == "accepted"
     assert output == "name?\nAda\n"
+
+
+def test_a_client_that_leaves_is_noticed_through_it(proxied: Proxied) -> None:
+    with proxied.client() as client:
+        asked = {"code": "while True: pass", "user": "leaver"}
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            client.post(f"{proxied.url}/execute", json=asked, headers=NAMED, timeout=(5, 0.5))
+    with proxied.client() as client:
+        for _ in range(100):
+            listed = client.get(f"{proxied.url}/v1/executions?user=leaver", headers=NAMED).json()
+            if listed["executions"][0]["state"] == "finished":
+                return
+            time.sleep(0.1)
+    raise AssertionError(listed)
+
+
+def test_its_times_and_sizes_fit_those_of_the_service() -> None:
+    text = CONFIG.read_text()
+
+    def number(directive: str, unit: str) -> int:
+        match = re.search(rf"^ *{directive} ([0-9]+){unit};", text, re.M)
+        assert match is not None, directive
+        return int(match[1])
+
+    assert number("proxy_read_timeout", "h") * 3600 > DEFAULT_CEILING.wall_time_ms / 1000
+    assert number("keepalive_timeout", "s") < ServerLimits().idle_s
+    assert number("client_max_body_size", "m") * MIB > Settings().body_limit_bytes
 
 
 def test_nobody_is_local_behind_it(proxied: Proxied) -> None:
