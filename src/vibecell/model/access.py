@@ -106,9 +106,9 @@ class Access:
 
 def _is_public_url(text: str) -> bool:
     match = _PUBLIC_URL.match(text)
-    return (
-        match is not None and int(match["port"] or 1) < 2**16 and match["first"] not in FIRST_PARTS
-    )
+    if match is None:
+        return False
+    return int(match["port"] or 1) < 2**16 and match["first"] not in FIRST_PARTS
 
 
 def _is_proxy(text: str) -> bool:
