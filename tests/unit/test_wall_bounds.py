@@ -1,10 +1,12 @@
 """The bounds of a wall follow how many cells it may have, and what of theirs counts there."""
 
+from dataclasses import replace
+
 from vibecell.config import Settings
 from vibecell.model.limits import MIB
 from vibecell.sandbox.host.wall_bounds import wall_bounds
 
-SETTINGS = Settings(max_concurrent=3, pool_max_idle=2, cell_cpus=1.5)
+SETTINGS = Settings(max_concurrent=3, max_parked=0, pool_max_idle=2, cell_cpus=1.5)
 CEILING = SETTINGS.ceiling
 
 
@@ -23,6 +25,17 @@ def test_one_for_many_grows_with_the_cells_and_has_no_bound_on_processors() -> N
     assert many.processes > one.processes
     assert many.user_processes == many.processes + 5 * CEILING.processes
     assert many.cpus is None
+
+
+def test_those_that_wait_for_input_without_a_place_have_cells_too() -> None:
+    with_them = replace(SETTINGS, max_parked=4)
+    many = wall_bounds(with_them, "shared", counts_programs=True, has_users=True)
+    assert many.user_processes == many.processes + 9 * CEILING.processes
+    for wall, counts in (("fresh", True), ("shared", False)):
+        # one cell, or nobody who could be seen to wait
+        without = wall_bounds(SETTINGS, wall, counts_programs=counts, has_users=True)
+        same = wall_bounds(with_them, wall, counts_programs=counts, has_users=True)
+        assert same == without
 
 
 def test_where_programs_have_no_cgroups_what_they_may_use_counts_here() -> None:

@@ -8,6 +8,7 @@ executions.py   executions as they begin: ids, admission, counts
 admission.py    who runs, who waits, who is turned away
 allowances.py   what each caller may have at once and in a day
 bookkeeping.py  what was used, on its way to where it is kept
+parking.py      places given back while a program waits for input
 plan.py         what a request will take (pure)
 python_imports.py  which modules a program imports, read in bounded time (pure)
 execution.py    the life of one execution

@@ -17,6 +17,7 @@ from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
+from vibecell.engine.parking import Parking
 from vibecell.engine.plan import make_plan
 from vibecell.engine.traces import Traces
 from vibecell.model.caller import Account, Owner
@@ -174,10 +175,12 @@ class Executions:
         log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         marks = self.traces.sheet_of(name)
-        execution = Execution(name, request, plan, log, marks, claim)
+        parking = Parking()
+        execution = Execution(name, request, parking.of(plan), log, marks, claim)
         ticket = None
         if plan.profile is not None:
             ticket = self._admission.admit(account, execution.queued, request.priority)
+            parking.ticket = ticket
         self._begun += 1
         kept = Kept(
             name,

@@ -50,6 +50,9 @@ class ProcessSpec:
         collects: how many files, and bytes of files, the cell brings at its
             end without being asked; ``None`` leaves that to ``Cell.collect``.
         marks: where its start is noted.
+        tell_waiting: told true, again and again, as long as the process waits for input and has
+            done nothing else for ``bounds.STILL_S``, where that can be seen; false when it goes
+            on, at its end at the latest. ``None``: nobody wants to know.
     """
 
     mode: Literal["in_place", "exec"]
@@ -64,6 +67,7 @@ class ProcessSpec:
     rows: int = 24
     collects: tuple[int, int] | None = None
     marks: Marks = field(default=SILENT, repr=False, compare=False)
+    tell_waiting: Callable[[bool], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_terminal(self) -> bool:

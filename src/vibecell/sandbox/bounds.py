@@ -27,6 +27,9 @@ END_GRACE_S = stopping.END_GRACE_S
 # Until a cell has to have taken a control, which only one that is broken or means ill does not
 # (``framed/process.py``).
 CONTROL_DEADLINE_S = 2.0
+# For so long a program has to have done nothing to be seen to wait for input
+# (``framed/stillness.py``); it may take twice that until it is seen.
+STILL_S = 1.0
 # Of ``Cell.collect``, asked for with the start or later (``framed/cell.py``).
 COLLECT_DEADLINE_S = 5.0
 # Of ``Cell.destroy``: every process dead, then its cgroup empty (``host/identity.py``).

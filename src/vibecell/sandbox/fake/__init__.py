@@ -5,4 +5,5 @@ capabilities that it protects nothing.
 
 scripted_backend.py  the backend, its cells and processes
 scripted_program.py  the little language of its programs
+seen_waiting.py      a program that is seen to wait
 """

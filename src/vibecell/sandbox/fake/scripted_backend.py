@@ -39,6 +39,7 @@ from vibecell.sandbox.backend import (
 )
 from vibecell.sandbox.bounds import DISPLAY_COST_BYTES, MAX_DISPLAY_BYTES, MAX_OMITTED_NAMED
 from vibecell.sandbox.fake.scripted_program import Call, ProgramError, read_program
+from vibecell.sandbox.fake.seen_waiting import seen_waiting
 
 CHUNK_BYTES = 64 * 1024
 _UNREAD_OCCURRENCES = 64
@@ -269,7 +270,8 @@ class FakeProcess:
     async def _read_stdin(self) -> bytes:
         while not self._stdin and not self._stdin_ended:
             self._stdin_changed.clear()
-            await self._stdin_changed.wait()
+            with seen_waiting(self._spec.tell_waiting):
+                await self._stdin_changed.wait()
         data = bytes(self._stdin)
         self._stdin.clear()
         self._stdin_taken.set()

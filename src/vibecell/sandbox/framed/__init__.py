@@ -8,6 +8,7 @@ cell.py          the life of a cell: start, files, end
 collecting.py    what it brings when asked for the files its program left
 process.py       one program: its output, its clocks, the facts of its end
 refused_forks.py whether it still gets anywhere after a refused fork
+stillness.py     whether it waits for input and does nothing else
 meters.py        what the kernel counts of it
 input_credit.py  how much input an agent may still be sent
 channel.py       the socket: whole frames out, bounded frames in

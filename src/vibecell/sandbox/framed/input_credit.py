@@ -23,6 +23,11 @@ class InputCredit:
         self._is_closed = False
         self._changed = asyncio.Event()
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the agent holds something that it has not passed on."""
+        return self._held_bytes > 0
+
     async def spend(self, size_bytes: int) -> bool:
         """Wait until there is room, and take it; false once nothing is to be sent any more.
 

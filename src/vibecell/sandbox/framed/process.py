@@ -32,6 +32,7 @@ from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.input_credit import InputCredit
 from vibecell.sandbox.framed.meters import Meters
 from vibecell.sandbox.framed.refused_forks import LOOK_S, ForkWatch, Seen
+from vibecell.sandbox.framed.stillness import Stillness
 
 CPUS = os.cpu_count() or 1
 _MIN_CPU_CHECK_S = 0.005
@@ -74,6 +75,7 @@ class FramedProcess:
         self._feeding: asyncio.Task[None] | None = None
         self._credit = InputCredit(fed_bytes)
         self._writing = asyncio.Lock()
+        self._stillness = Stillness(spec.tell_waiting) if spec.tell_waiting else None
 
     def run_clocks(self, started_ns: int) -> None:
         """Run until its end; called once the agent has said STARTED.
@@ -91,6 +93,8 @@ class FramedProcess:
             self._after("cpu", self._limits.cpu_time_ms / 1000 / CPUS, self._check_cpu)
             self._meters.tell_of_oom(lambda: self._stop("memory"))
             self._watch_forks()
+            if self._input_is_open and self._stillness is not None:
+                self._after("stillness", bounds.STILL_S, self._check_stillness, self._stillness)
 
     @property
     def has_begun(self) -> bool:
@@ -132,6 +136,15 @@ class FramedProcess:
         runs = self._started_s and not self._ended
         if runs and self._meters.exist and not self._input_is_open and "forks" not in self._timers:
             self._after("forks", LOOK_S, self._check_forks, ForkWatch())
+
+    def _check_stillness(self, stillness: Stillness) -> None:
+        input_is_left = self._writing.locked() or self._credit.is_spent
+        stillness.look(self._meters.cpu_time_ms(), self._output_bytes, input_is_left)
+        self._after("stillness", bounds.STILL_S, self._check_stillness, stillness)
+
+    def _moves(self) -> None:
+        if self._stillness is not None:
+            self._stillness.move()
 
     def _check_forks(self, watch: ForkWatch) -> None:
         if self._meters.process_limit_hit() and watch.is_stuck(self._look()):
@@ -193,6 +206,7 @@ class FramedProcess:
     def _charge(self, size_bytes: int) -> bool:
         """Count it as output, shown or not; false once that is too much, which ends the program."""
         self._output_bytes += size_bytes
+        self._moves()
         if self._output_bytes <= self._limits.output_bytes:
             return True
         self._truncated = True
@@ -245,6 +259,7 @@ class FramedProcess:
     def _end(self) -> None:
         self._ended = True
         self._credit.close()
+        self._moves()
         self._stop_clocks()
 
     def _stop_clocks(self) -> None:
@@ -290,6 +305,7 @@ class FramedProcess:
     async def _say(self, data: bytes) -> None:
         """Send unless it is over; a cell that dies is noticed by its reader."""
         if not self._ended:
+            self._moves()
             with contextlib.suppress(OSError):
                 await self._channel.send(data)
 

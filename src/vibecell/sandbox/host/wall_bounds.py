@@ -57,7 +57,9 @@ def wall_bounds(
         has_users: whether a wall's users are nobody else's.
     """
     is_fresh = wall == "fresh"
-    cells = 1 if is_fresh else settings.max_concurrent + settings.pool_max_idle
+    # who is seen to wait for input gives his place back, and is seen by his cgroup alone
+    parked = settings.max_parked if counts_programs else 0
+    cells = 1 if is_fresh else settings.max_concurrent + parked + settings.pool_max_idle
     programs = 0 if counts_programs else min(cells, settings.max_concurrent)
     ceiling = settings.ceiling
     processes = _PROCESSES_PER_CELL * cells + _OTHER_PROCESSES
