@@ -295,6 +295,40 @@ const scenarios = {
     return words;
   },
 
+  async what_a_run_uses_is_drawn() {
+    const code = `import time
+kept = []
+for _ in range(8):
+    kept.append(bytearray(12_000_000))
+    end = time.process_time() + 0.15
+    while time.process_time() < end:
+        pass
+    time.sleep(0.25)
+print("used", len(kept))
+`;
+    const seen = {};
+    for (const [name, options] of Object.entries({ desktop: { colorScheme: "light" }, phone: { ...PHONE, colorScheme: "dark" } })) {
+      const page = await open({ code, ...options });
+      const chart = page.locator(".chart");
+      assert.ok(await chart.isHidden(), "nothing has run");
+      await page.click("button.run");
+      await until("both lines are drawn", async () => (await page.locator(".chart .line:visible").count()) === 2);
+      assert.ok(await isRunning(page), "it came only at the end");
+      await page.waitForTimeout(1200);
+      await page.screenshot({ path: join(folder, `chart-${name}-running.png`) });
+      await verdict(page);
+      seen[name] = await page.getByRole("img", { name: /^Used while it ran: / }).getAttribute("aria-label");
+      assert.match(seen[name], /^Used while it ran: cpu at most \d+ %, memory at most [\d.]+ MiB$/);
+      await page.screenshot({ path: join(folder, `chart-${name}-ended.png`) });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+      assert.ok(!wide, "it does not fit beside the verdict");
+      if (name === "phone") continue;
+      await page.click("button.clear");
+      assert.ok(await chart.isHidden(), "what was cleared is drawn still");
+    }
+    return seen;
+  },
+
   async dark_and_light() {
     const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const grounds = {};

@@ -36,6 +36,7 @@ SCENARIO_TIMEOUT_S = 90.0
         "output_is_never_markup",
         "a_narrow_screen_scrolls_only_down",
         "an_event_that_is_not_known_is_told",
+        "what_a_run_uses_is_drawn",
         "dark_and_light",
     ],
 )
