@@ -4,13 +4,14 @@ import base64
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from gevent import socket
 
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
-from vibecell.gateway.http.answer_chain import Answer, AnswerChain
+from vibecell.gateway.http.answer_chain import Answer
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.parts import Gateway
@@ -107,7 +108,7 @@ class Served:
         listener.bind(("127.0.0.1", 0) if path is None else path)
         listener.listen()
         self.address = listener.getsockname()
-        chain = AnswerChain((*made.steps, _made_up), made.held_back_s)
+        chain = replace(made, steps=(*made.steps, _made_up))
         application = create_app(self.gateway)
         self.server = GatewayServer(listener, application, policy.server, policy, chain)
         self.gateway.metrics.count_endings(self.server.endings)

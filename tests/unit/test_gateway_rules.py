@@ -5,30 +5,17 @@ from typing import Any, ClassVar
 
 import gevent
 import pytest
-from werkzeug.exceptions import (
-    RequestEntityTooLarge,
-    TooManyRequests,
-    UnsupportedMediaType,
-)
 
 from vibecell.config import Settings
 from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.http.serving import ServerLimits
-from vibecell.gateway.moving_window import WINDOW_S, MovingWindow
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
-from vibecell.gateway.quota import Quota
 from vibecell.gateway.watchers import Watchers
 from vibecell.model.access import Access
 from vibecell.model.errors import (
-    Conflict,
     EngineUnavailable,
-    FieldProblem,
-    InvalidRequest,
-    MalformedRequest,
-    QueueFull,
     UnknownExecution,
-    UnsupportedLanguage,
     VibecellError,
 )
 from vibecell.model.events import Cancel, Control
@@ -37,125 +24,11 @@ from vibecell.model.status import Standing
 
 
 def test_a_policy_grants_what_the_settings_say_and_defines_none_of_it_again() -> None:
-    granted = Access(7, 6, 5, 4, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
+    granted = Access(7, 6, 5, 4, 4, 4, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
     policy = Policy.from_settings(Settings(gateway=granted))
     names = {each.name for each in fields(Access)}
     assert {name: getattr(policy, name) for name in names} == asdict(granted)
     assert not names & (Policy.__annotations__.keys() | ServerLimits.__annotations__.keys())
-
-
-class TestQuota:
-    def test_places_come_back(self) -> None:
-        quota = Quota(Policy(concurrent=1))
-        lease = quota.lease("a")
-        quota.lease("b")
-        with pytest.raises(TooManyRequests):
-            quota.lease("a")
-        lease.release()
-        lease.release()
-        with quota.place("a"):
-            assert quota.open == 2
-        assert quota.open == 1
-
-    def test_rates_are_per_owner(self) -> None:
-        quota = Quota(Policy(begun_per_minute=1))
-        quota.count_begun("a")
-        quota.count_begun("b")
-        with pytest.raises(TooManyRequests):
-            quota.count_begun("a")
-
-    def test_the_window_moves(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        now_s = [1000.0]
-        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
-        quota = Quota(Policy(begun_per_minute=2))
-        quota.count_begun("a")
-        now_s[0] += 40
-        quota.count_begun("a")
-        with pytest.raises(TooManyRequests) as caught:
-            quota.count_begun("a")
-        assert caught.value.retry_after == 20
-        now_s[0] += 20
-        quota.count_begun("a")
-        with pytest.raises(TooManyRequests):
-            quota.count_begun("a")
-
-    @pytest.mark.parametrize(
-        "refusal",
-        [
-            MalformedRequest("not valid JSON"),
-            InvalidRequest(FieldProblem("code", "is required")),
-            UnsupportedLanguage("no such language"),
-            RequestEntityTooLarge("a body has at most 2 bytes"),
-            UnsupportedMediaType("the body must be application/json"),
-        ],
-        ids=lambda error: type(error).__name__,
-    )
-    def test_who_is_refused_again_and_again_has_to_wait(
-        self, refusal: Exception, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        now_s = [1000.0]
-        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
-        quota = Quota(Policy(refused_per_minute=2))
-        for _ in range(2):
-            with pytest.raises(type(refusal)), quota.place("a"):
-                raise refusal
-            now_s[0] += 10
-        with pytest.raises(TooManyRequests) as caught, quota.place("a"):
-            pytest.fail("it is not even read")
-        assert caught.value.retry_after == 40
-        with quota.place("b"):
-            assert quota.open == 1
-        now_s[0] += 40
-        with quota.place("a"):
-            pass
-        assert quota.open == 0
-
-    def test_who_has_been_let_in_is_not_shut_out_by_what_others_are_refused(self) -> None:
-        quota = Quota(Policy(refused_per_minute=1))
-        with pytest.raises(MalformedRequest), quota.judging("a"):
-            raise MalformedRequest("no JSON")
-        for _ in range(3):
-            with quota.counting("a"):
-                pass
-            with pytest.raises(MalformedRequest), quota.counting("a"):
-                raise MalformedRequest("no JSON")
-
-    def test_what_comes_over_an_open_connection_is_counted_too(self) -> None:
-        quota = Quota(Policy(refused_per_minute=1))
-        with pytest.raises(MalformedRequest), quota.counting("a"):
-            raise MalformedRequest("no JSON")
-        with pytest.raises(TooManyRequests), quota.judging("a"):
-            pytest.fail("it is not even read")
-
-    @pytest.mark.parametrize(
-        "error", [Conflict("ended"), UnknownExecution("no such"), QueueFull("x"), OSError()]
-    )
-    def test_what_does_not_blame_the_message_is_not_counted(self, error: Exception) -> None:
-        quota = Quota(Policy(refused_per_minute=1))
-        for _ in range(3):
-            with pytest.raises(type(error)), quota.judging("a"):
-                raise error
-
-
-class TestMovingWindow:
-    def test_names_are_forgotten_once_they_are_quiet(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        now_s = [1000.0]
-        monkeypatch.setattr("vibecell.gateway.moving_window.time.monotonic", lambda: now_s[0])
-        window = MovingWindow(1, 1000)
-        for number in range(500):
-            window.count(str(number))
-        now_s[0] += WINDOW_S
-        for number in range(500):
-            window.count(f"other {number}")
-        assert len(window._moments) == 500
-        assert window.wait_s("0") == 0.0
-        assert window.wait_s("other 0") == WINDOW_S
-
-    def test_no_more_names_are_remembered_than_it_is_told(self) -> None:
-        window = MovingWindow(1, 2)
-        for name in "abcbd":
-            window.count(name)
-        assert [name for name in "abcd" if window.wait_s(name) > 0] == ["b", "d"]
 
 
 class _Executor:

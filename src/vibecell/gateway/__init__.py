@@ -9,9 +9,11 @@ policy.py           the rules of one gateway
 public_address.py   where clients reach it, and the prefix of its paths there
 cross_origin.py     what pages of other origins may do here
 host_names.py       which Host a request may name
-quota.py            how much one owner may ask for
+quota.py            how much a key, a user or an address may ask for
+rates.py            how often within a time, by the library limits
+recent_moments.py   its storage in this process
+rate_fields.py      the RateLimit fields of answers
 refusals.py         how often one peer is refused without having said who it is
-moving_window.py    how often within the last minute
 watchers.py         who is watching which execution; cancels what nobody watches
 built_files.py      the page and the documentation as files, and what a browser may keep of them
 media_types.py      what a file is sent as, by how its name ends

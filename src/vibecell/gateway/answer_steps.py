@@ -1,8 +1,8 @@
 """What happens to every answer of this gateway, each in one place.
 
 Owns the steps of the chain (``http/answer_chain.py``): header fields that all
-answers have, the times of a traced request, which page may read it, counting, holding back
-who is refused too often. Refuses to know how an answer came about.
+answers have, the times of a traced request, which page may read it, what is left of rates,
+counting, holding back who is refused too often. Refuses to know how an answer came about.
 """
 
 import time
@@ -10,7 +10,8 @@ import time
 from vibecell.gateway import security_headers
 from vibecell.gateway.http.answer_chain import Answer, AnswerChain
 from vibecell.gateway.parts import Gateway
-from vibecell.gateway.refusals import Refusals
+from vibecell.gateway.rate_fields import tell_rates
+from vibecell.gateway.refusals import OF_ADDRESS, Refusals
 from vibecell.gateway.timing import NAME, server_timing
 
 _SWITCHING_PROTOCOLS = 101
@@ -25,8 +26,9 @@ def answer_chain(gateway: Gateway) -> AnswerChain:
         metrics.answered(answer.method, answer.route, answer.status, seconds)
 
     refusals = Refusals(gateway.policy.refused_per_minute)
-    steps = (keep_from_harm, tell_times, gateway.cross_origin.let_read, count)
-    return AnswerChain(steps, refusals.wait_s)
+    told = tell_rates(gateway.quota)
+    steps = (keep_from_harm, tell_times, told, gateway.cross_origin.let_read, count)
+    return AnswerChain(steps, refusals.wait_s, OF_ADDRESS)
 
 
 def keep_from_harm(answer: Answer) -> None:

@@ -1,27 +1,37 @@
-"""How much one owner may ask for.
+"""How much one may ask for, of keys, of their users, and of addresses.
 
-Owns rates and the count of what is open; refuses with 429 and a hint. The
-engine's own queue bounds everything together; this keeps one owner from
-taking it all. A request that is refused takes this process's one thread as well,
-and no place in any queue: hence refusals have a rate of their own.
+Owns rates of what is begun, and counts of what is open; refuses with 429, a hint, and whose limit
+it is. The engine's own queue bounds everything together; this keeps one from taking it all.
+A request that is refused takes this process's one thread as well, and no place in any queue:
+hence refusals have a rate of their own, beyond which nothing is read.
+
+All rates are asked before any is counted, so that what one of them refuses is counted against
+nobody: a user who is beyond his own takes nothing of his key's.
 """
 
 import math
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal, NamedTuple
 
-from werkzeug.exceptions import (
-    RequestEntityTooLarge,
-    TooManyRequests,
-    UnsupportedMediaType,
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from vibecell.gateway.http.connection import Connection, network_of
+from vibecell.gateway.policy import Policy
+from vibecell.gateway.rates import Left, PerMinute, Rates
+from vibecell.gateway.recent_moments import RecentMoments
+from vibecell.model.caller import Account, Owner, Rate
+from vibecell.model.errors import (
+    InvalidRequest,
+    LimitReached,
+    MalformedRequest,
+    UnsupportedLanguage,
 )
 
-from vibecell.gateway.moving_window import MovingWindow
-from vibecell.gateway.policy import Policy
-from vibecell.model.caller import Owner
-from vibecell.model.errors import InvalidRequest, MalformedRequest, UnsupportedLanguage
-
+Whose = Literal["key", "user", "address"]
+_MINUTE_S = 60
 #: What says of a message that nothing will come of it, however often it is sent.
 _REFUSALS = (
     MalformedRequest,
@@ -32,50 +42,145 @@ _REFUSALS = (
 )
 
 
-class Lease:
-    """One open place; ``release`` gives it back, once."""
+class Bound(NamedTuple):
+    """A rate that somebody has to keep.
 
-    def __init__(self, held: Counter[Owner], owner: Owner) -> None:
-        self._held = held
-        self._owner: Owner | None = owner
+    Attributes:
+        name: under which it is counted.
+    """
+
+    whose: Whose
+    rate: Rate
+    name: tuple[str, ...]
+
+
+class Lease:
+    """Places taken; ``release`` gives them back, once."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[Counter[Owner], Owner]] = []
+
+    def take(self, held: Counter[Owner], owner: Owner) -> None:
+        """One more place."""
+        held[owner] += 1
+        self._taken.append((held, owner))
 
     def release(self) -> None:
-        """Give the place back; idempotent."""
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            self._held[owner] -= 1
-            if self._held[owner] <= 0:
-                del self._held[owner]
+        """Give the places back; idempotent."""
+        while self._taken:
+            held, owner = self._taken.pop()
+            held[owner] -= 1
+            if held[owner] <= 0:
+                del held[owner]
 
 
 class Quota:
-    """Counts per owner, in this process."""
+    """Counts in this process.
 
-    def __init__(self, policy: Policy) -> None:
-        self._begun = MovingWindow(policy.begun_per_minute)
-        self._refused = MovingWindow(policy.refused_per_minute)
+    Args:
+        policy: bounds of whoever has none of his own.
+        clock: seconds; never goes back.
+    """
+
+    def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = Rates(RecentMoments(clock=clock), clock)
+        self._of_key = Rate(policy.begun_per_minute, _MINUTE_S)
+        self._of_user = Rate(policy.begun_per_minute_of_user, _MINUTE_S)
+        self._of_address = Rate(policy.begun_per_minute_of_address, _MINUTE_S)
+        self._clock = clock
+        self._refused_until = clock()  # the last who was told to wait has waited
+        self._refused = PerMinute(policy.refused_per_minute, clock=clock)
         self._concurrent = policy.concurrent
         self._held: Counter[Owner] = Counter()
+        self._streams: Counter[Owner] = Counter()
 
-    def count_begun(self, owner: Owner) -> None:
+    def bounds(self, account: Account) -> tuple[Bound, ...]:
+        """The rates that are an account's: its user's, if it is one's, and its key's."""
+        owner = account.owner
+        rate = account.key_grant.rate or self._of_key
+        of_key = Bound("key", rate, ("key", owner.key))
+        if owner.user is None:
+            return (of_key,)
+        rate = account.user_grant.rate or self._of_user
+        return Bound("user", rate, ("user", owner.key, owner.user)), of_key
+
+    def left(self, bound: Bound) -> Left:
+        """What is left of it now."""
+        return self._rates.left(bound.rate, *bound.name)
+
+    def require_room(self, account: Account, connection: Connection) -> None:
+        """Whoever goes on beyond a rate is told before anything of his request is read.
+
+        Raises:
+            LimitReached: it is the user's, the key's or the address's.
+        """
+        if self._clock() < self._refused_until:  # else nobody goes on, and ``count_begun`` asks
+            self._require(self._all_bounds(account, connection), connection)
+
+    def count_begun(self, account: Account, connection: Connection) -> None:
         """Count one request that begins an execution.
 
         Raises:
-            TooManyRequests: the owner's rate is used up.
+            LimitReached: a rate is used up: the user's, the key's or the address's.
         """
-        _require_room(self._begun, owner, "too many executions begun")
-        self._begun.count(owner)
+        bounds = self._all_bounds(account, connection)
+        connection.begins_for = account
+        self._require(bounds, connection)
+        for bound in bounds:
+            self._rates.count(bound.rate, *bound.name)
+
+    def _all_bounds(self, account: Account, connection: Connection) -> tuple[Bound, ...]:
+        address = network_of(connection.client)
+        of_address = Bound("address", self._of_address, ("address", address))
+        return (*self.bounds(account), of_address)
+
+    def _require(self, bounds: tuple[Bound, ...], connection: Connection) -> None:
+        for bound in bounds:
+            left = self.left(bound)
+            if not left.remaining:
+                until = self._clock() + min(left.more_in_s, _MINUTE_S)
+                self._refused_until = max(self._refused_until, until)
+                connection.refused_by = bound
+                said = f"executions of this {bound.whose}: at most {bound.rate}"
+                raise LimitReached(said, math.ceil(left.more_in_s))
 
     def lease(self, owner: Owner) -> Lease:
         """Take one of the owner's places for something that stays open.
 
         Raises:
-            TooManyRequests: all of them are taken.
+            LimitReached: all of them are taken.
         """
+        lease = Lease()
+        self._take(owner, lease)
+        return lease
+
+    def _take(self, owner: Owner, lease: Lease) -> None:
         if self._held[owner] >= self._concurrent:
-            raise TooManyRequests("too many requests at once", retry_after=1)
-        self._held[owner] += 1
-        return Lease(self._held, owner)
+            raise LimitReached(
+                f"requests and streams that this {_kind(owner)} holds open: "
+                f"at most {self._concurrent}"
+            )
+        lease.take(self._held, owner)
+
+    def stream(self, account: Account) -> Lease:
+        """The same for an event stream or a WebSocket, which have bounds of their own.
+
+        Raises:
+            LimitReached: all places are taken, the user's or his key's.
+        """
+        owner, of_key = account.owner, Owner(account.owner.key)
+        bounded = [(of_key, account.key_grant.streams)]
+        if owner != of_key:
+            bounded.append((owner, account.user_grant.streams))
+        for each, most in bounded:
+            if most is not None and self._streams[each] >= most:
+                raise LimitReached(
+                    f"event streams and WebSockets of this {_kind(each)}: at most {most}"
+                )
+        lease = self.lease(owner)
+        for each, _ in bounded:
+            lease.take(self._streams, each)
+        return lease
 
     @contextmanager
     def place(self, owner: Owner) -> Iterator[None]:
@@ -88,25 +193,81 @@ class Quota:
             lease.release()
 
     @contextmanager
+    def beginning(self, account: Account, connection: Connection) -> Iterator[None]:
+        """``place`` for a request that is to begin an execution, if there is room for that.
+
+        In one piece, as it is in the way of every one.
+        """
+        lease = Lease()
+        try:
+            self._take(account.owner, lease)
+            self.require_unrefused(account.owner)
+            self.require_room(account, connection)
+            yield
+        except LimitReached:
+            self._note_refused((connection.begins_for or account).owner)
+            raise
+        except _REFUSALS:
+            self._note_refused(account.owner)
+            raise
+        finally:
+            lease.release()
+
+    @contextmanager
+    def charging(self, account: Account, connection: Connection) -> Iterator[None]:
+        """A block in which a limit may refuse somebody, which is counted like other refusals.
+
+        It is counted against whom the execution would have been for: a user who goes on
+        beyond his limits does not have his key shut out.
+        """
+        try:
+            yield
+        except LimitReached:
+            self._note_refused((connection.begins_for or account).owner)
+            raise
+
+    @contextmanager
+    def streaming(self, account: Account) -> Iterator[None]:
+        """``stream`` for the time of a block."""
+        lease = self.stream(account)
+        try:
+            yield
+        finally:
+            lease.release()
+
+    def require_unrefused(self, owner: Owner) -> None:
+        """Read nothing more of one who was refused again and again.
+
+        Raises:
+            LimitReached: too many of the owner's were refused within a minute.
+        """
+        wait_s = self._refused.wait_s(*_name(owner))
+        if wait_s > 0:
+            said = f"too many requests of this {_kind(owner)} were refused"
+            raise LimitReached(said, math.ceil(wait_s))
+
+    @contextmanager
     def judging(self, owner: Owner) -> Iterator[None]:
         """A block that reads a message and may refuse it, which is counted.
 
         Raises:
-            TooManyRequests: too many of the owner's were refused within a minute.
+            LimitReached: as ``require_unrefused``.
         """
-        _require_room(self._refused, owner, "too many requests that were refused")
+        self.require_unrefused(owner)
         with self.counting(owner):
             yield
 
     @contextmanager
     def counting(self, owner: Owner) -> Iterator[None]:
-        """The same for one who has been let in: what others were refused does not end that."""
+        """The same for one who has been let in: what was refused before does not end that."""
         try:
             yield
         except _REFUSALS:
-            if self._refused.wait_s(owner) == 0.0:
-                self._refused.count(owner)
+            self._note_refused(owner)
             raise
+
+    def _note_refused(self, owner: Owner) -> None:
+        self._refused.count(*_name(owner))
 
     @property
     def open(self) -> int:
@@ -114,7 +275,9 @@ class Quota:
         return sum(self._held.values())
 
 
-def _require_room(window: MovingWindow, owner: Owner, otherwise: str) -> None:
-    wait_s = window.wait_s(owner)
-    if wait_s > 0:
-        raise TooManyRequests(otherwise, retry_after=max(1, math.ceil(wait_s)))
+def _kind(owner: Owner) -> Whose:
+    return "key" if owner.user is None else "user"
+
+
+def _name(owner: Owner) -> tuple[str, ...]:
+    return ("key", owner.key) if owner.user is None else ("user", owner.key, owner.user)

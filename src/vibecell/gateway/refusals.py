@@ -9,7 +9,12 @@ import math
 
 from vibecell.gateway.http.answer_chain import Answer
 from vibecell.gateway.http.connection import network_of
-from vibecell.gateway.moving_window import MovingWindow
+from vibecell.gateway.problems import problem_of
+from vibecell.gateway.rates import PerMinute
+from vibecell.model.errors import LimitReached
+
+#: How the server tells a peer that it came too often, or with too many connections.
+OF_ADDRESS = problem_of(LimitReached("too much at once from this address")).body
 
 
 class Refusals:
@@ -20,7 +25,7 @@ class Refusals:
     """
 
     def __init__(self, most: int) -> None:
-        self._window = MovingWindow(most)
+        self._window = PerMinute(most)
 
     def wait_s(self, answer: Answer) -> int:
         """Count an answer that is about to be sent, if it is a refusal of a stranger's request.

@@ -3,16 +3,21 @@
 Owns the numbers and names an operator may set for it; refuses values that mean
 nothing.
 
-Four numbers bound one owner, each enforced in one place. The gateway
-(``gateway/quota.py``) counts what it serves: requests that are open
-(``concurrent``), those that begin an execution (``begun_per_minute``), and those it
-refused to read (``refused_per_minute``); beyond any it answers 429. The engine
-(``engine/executions.py``) counts what runs or waits, whoever began it and whether
-or not somebody still watches: ``max_per_owner`` of the settings, which is no grant
-of a gateway's; beyond it, 503. As a defence it also bounds the connections that
-follow, by ``concurrent`` (``engine/followers.py``). A peer who is no owner yet is
-bounded by address: in connections by the server (``gateway/http/server.py``), in
-refusals by ``gateway/refusals.py``, in wrong keys by ``gateway/identity/authenticator.py``.
+Who is bounded, by what, and where. A key's and a user's own numbers are grants
+(``model/caller.py``); these here are for whoever has none of his own, and for addresses.
+
+The gateway (``gateway/quota.py``) counts what it serves, and answers 429 beyond: what is
+begun within a time, of a key with all its users (``begun_per_minute``, ``Grant.rate``), of a user
+(``begun_per_minute_of_user``) and of an address (``begun_per_minute_of_address``), by a moving
+window (``gateway/rates.py``); the streams of a key and of a user that are open
+(``Grant.streams``); and of each user, or the key where it is the key's own, requests that are
+open (``concurrent``) and those that were refused (``refused_per_minute``). The engine
+counts what runs or waits, whoever began it and whether or not somebody still watches
+(``engine/executions.py``, ``max_per_owner`` of the settings, beyond it 503), and keeps the other
+grants. As a defence it also bounds the connections that follow, by ``concurrent``
+(``engine/followers.py``). A peer who has not shown who he is is bounded by address: in connections
+by the server (``gateway/http/server.py``), in refusals by ``gateway/refusals.py``, in wrong
+keys by ``gateway/identity/authenticator.py``.
 """
 
 import re
@@ -48,7 +53,10 @@ class Access:
         connections: open at once in all.
         connections_per_peer: open at once from one address.
         concurrent: requests, streams and WebSockets one owner may hold open.
-        begun_per_minute: requests of one owner that begin an execution.
+        begun_per_minute: requests that begin an execution, of one key that has no rate of
+            its own, all its users together.
+        begun_per_minute_of_user: of one user likewise.
+        begun_per_minute_of_address: from one address, whoever asks.
         refused_per_minute: messages of one owner that were malformed, too large or wrong;
             requests from one address that were refused, and that no owner made.
         wrong_keys_per_minute: from one address.
@@ -68,6 +76,8 @@ class Access:
     connections_per_peer: int = 256
     concurrent: int = 256
     begun_per_minute: int = 60_000
+    begun_per_minute_of_user: int = 6_000
+    begun_per_minute_of_address: int = 60_000
     refused_per_minute: int = 1_200
     wrong_keys_per_minute: int = 20
     disconnect_grace_s: float = 5.0

@@ -42,14 +42,13 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
         OSError: the body did not come.
     """
     caller = gateway.caller_of(environ)
-    owner = caller.owner
     described = displays_described(environ)
     connection = environ["vibecell.handler"].connection
-    with gateway.quota.place(owner):
+    with gateway.quota.beginning(caller.account, connection):
         value = read_json(environ, gateway.policy.body_bytes)
         connection.marks.note("body")
-        asked, _ = gateway.execution_request(value, caller)
-        gateway.quota.count_begun(owner)
+        asked, account = gateway.execution_request(value, caller)
+        gateway.quota.count_begun(account, connection)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
         result = _result(gateway, asked, caller, key, connection)

@@ -15,7 +15,7 @@ from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports import ndjson, sse
 from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
-from vibecell.model.caller import Account, Caller, Owner
+from vibecell.model.caller import Account, Caller
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding, ExecutionRequest
@@ -60,11 +60,11 @@ def blueprint(gateway: Gateway) -> Blueprint:
     def begin() -> Response:
         caller = gateway.caller()
         described = displays_described(request.environ)
-        with gateway.quota.place(owner := caller.owner):
+        with gateway.quota.beginning(caller.account, connection := client_connection()):
             asked, account = _asked(gateway, caller)
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
-            gateway.quota.count_begun(owner)
+            gateway.quota.count_begun(account, connection)
             if wait_s is None:
                 execution_id = gateway.executor.submit(asked, account, key).id
                 gateway.remember_page(execution_id, asked, caller)
@@ -73,7 +73,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
                     execution_id = pending.id
                     gateway.remember_page(execution_id, asked, caller)
                     _wait(pending, wait_s)
-            state = gateway.executor.inspect(execution_id, owner)
+            state = gateway.executor.inspect(execution_id, caller.owner)
         shown = encode_execution(_shown(state, described), asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
         response = json_response(shown, status)
@@ -106,10 +106,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>/events")
     def events(execution_id: str) -> Response:
-        owner = gateway.caller().owner
+        account = gateway.caller().account
         kind = _stream_kind()
         encoding = chosen_encoding()
-        return _stream(gateway, checked_id(execution_id), owner, kind, encoding)
+        return _stream(gateway, checked_id(execution_id), account, kind, encoding)
 
     return routes
 
@@ -127,14 +127,15 @@ def _shown(state: ExecutionState, described: bool) -> ExecutionState:
 def _stream(
     gateway: Gateway,
     execution_id: str,
-    owner: Owner,
+    account: Account,
     kind: Literal["sse", "ndjson"],
     encoding: Encoding | None,
 ) -> Response:
     after = _resume_point()
-    lease = gateway.quota.lease(owner)
+    with gateway.quota.charging(account, client_connection()):
+        lease = gateway.quota.stream(account)
     try:
-        conversation = gateway.executor.attach(execution_id, owner, after)
+        conversation = gateway.executor.attach(execution_id, account.owner, after)
     except BaseException:
         lease.release()
         raise

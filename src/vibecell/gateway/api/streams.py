@@ -7,6 +7,7 @@ plus its HTTP status. Up: ``{"type":"execute",…}`` once, then controls.
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
 import gevent
 from flask import Blueprint, Response, request
@@ -15,7 +16,8 @@ from werkzeug.exceptions import HTTPException
 
 from vibecell.executor import Conversation
 from vibecell.gateway.api.executions import checked_id, chosen_encoding
-from vibecell.gateway.current_request import query_number
+from vibecell.gateway.current_request import client_connection, query_number
+from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.problems import problem_of
 from vibecell.gateway.transports.inbox import Inbox
@@ -52,9 +54,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.get("/stream")
     def begin() -> Response:
         caller = _admitted(gateway)
-        owner = caller.owner
-        with gateway.quota.place(owner), _Accepted(gateway, owner) as websocket:
-            _guarded(websocket, lambda: _begin(gateway, websocket, caller))
+        connection = client_connection()
+        gateway.quota.require_unrefused(caller.owner)
+        with _Accepted(gateway, caller.owner) as websocket:
+            _guarded(websocket, lambda: _begin(gateway, websocket, caller, connection))
         return Response()
 
     @routes.get("/<execution_id>/stream")
@@ -63,14 +66,15 @@ def blueprint(gateway: Gateway) -> Blueprint:
         owner = caller.owner
         after = query_number("after") or 0
         checked_id(execution_id)
-        encoding = chosen_encoding()
-        with gateway.quota.place(owner):
+        encoding, connection = chosen_encoding(), client_connection()
+        with gateway.quota.judging(owner):
             conversation = gateway.executor.attach(execution_id, owner, after)
             ended = conversation.standing.ended_with(after)
             with conversation, _Accepted(gateway, owner) as websocket:
                 may_control = "control" in caller.scopes
                 relay = _Relay(gateway, websocket, conversation, owner, encoding, may_control)
-                _guarded(websocket, lambda: relay.run(ended))
+                work = partial(_followed, gateway, caller.account, connection, relay, ended)
+                _guarded(websocket, work)
         return Response()
 
     return routes
@@ -127,17 +131,31 @@ def _refuse(websocket: WebSocket, error: Exception) -> None:
     websocket.close(problem.close_code, str(problem.body["title"]))
 
 
-def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller) -> None:
-    owner = caller.owner
-    try:
-        asked, account = _asked(gateway, websocket, caller)
-    except TimeoutError:
-        websocket.close(4408, "no execute message came")
-        return
-    gateway.quota.count_begun(owner)
-    with gateway.executor.submit_and_follow(asked, account) as conversation:
-        gateway.remember_page(conversation.id, asked, caller)
-        _Relay(gateway, websocket, conversation, owner).run(False)
+def _followed(
+    gateway: Gateway, account: Account, connection: Connection, relay: "_Relay", ended: bool
+) -> None:
+    with gateway.quota.charging(account, connection), gateway.quota.streaming(account):
+        relay.run(ended)
+
+
+def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller, connection: Connection) -> None:
+    owner, quota = caller.owner, gateway.quota
+    # a refusal is told in a message: a browser shows its page no answer to a handshake
+    with (
+        quota.counting(owner),
+        quota.charging(caller.account, connection),
+        quota.streaming(caller.account),
+    ):
+        quota.require_room(caller.account, connection)
+        try:
+            asked, account = _asked(gateway, websocket, caller)
+        except TimeoutError:
+            websocket.close(4408, "no execute message came")
+            return
+        quota.count_begun(account, connection)
+        with gateway.executor.submit_and_follow(asked, account) as conversation:
+            gateway.remember_page(conversation.id, asked, caller)
+            _Relay(gateway, websocket, conversation, owner).run(False)
 
 
 def _asked(
@@ -145,11 +163,11 @@ def _asked(
 ) -> tuple[ExecutionRequest, Account]:
     """What the first message asks for; raises ``TimeoutError`` where none comes."""
     message = websocket.receive(gateway.policy.first_message_s)
-    with gateway.quota.judging(caller.owner):
-        first = strict_json_loads(message)
-        if not isinstance(first, dict) or first.pop("type", None) != "execute":
-            raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
-        return gateway.execution_request(first, caller)
+    gateway.quota.require_unrefused(caller.owner)
+    first = strict_json_loads(message)
+    if not isinstance(first, dict) or first.pop("type", None) != "execute":
+        raise InvalidRequest(FieldProblem("type", "the first message must be an execute"))
+    return gateway.execution_request(first, caller)
 
 
 class _Relay:

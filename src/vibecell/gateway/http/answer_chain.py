@@ -6,8 +6,8 @@ whatever the server says, an application's answer like a refusal of its own.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from vibecell.gateway.http.connection import Connection
@@ -62,10 +62,12 @@ class AnswerChain:
         held_back_s: asked before an answer of WSGI or a refusal passes: seconds the
             client is told to wait instead, by 429 and the end of the connection;
             0 lets it pass.
+        too_many: the body of a 429 of the server's own, beside when to come again.
     """
 
     steps: tuple[Step, ...]
     held_back_s: Callable[[Answer], int] = _never
+    too_many: Mapping[str, object] = field(default_factory=dict)
 
     def passed(self, answer: Answer) -> list[Field]:
         """The fields to be sent."""
@@ -76,7 +78,12 @@ class AnswerChain:
     def refusal(self, answer: Answer) -> bytes:
         """A whole answer, problem+json, on a connection that ends with it."""
         status = HTTPStatus(answer.status)
-        told = {"type": "about:blank", "title": status.phrase, "status": answer.status}
+        told: dict[str, object] = {"type": "about:blank", "title": status.phrase}
+        told["status"] = answer.status
+        if status is HTTPStatus.TOO_MANY_REQUESTS:
+            after_s = dict(answer.fields).get("Retry-After", "1")
+            answer.add_missing((("Retry-After", after_s),))
+            told |= {**self.too_many, "retry_after_s": int(after_s)}
         body = json.dumps(told).encode()
         if status is HTTPStatus.TOO_MANY_REQUESTS:
             answer.add_missing((("Retry-After", "1"),))

@@ -22,8 +22,8 @@ from vibecell.gateway.identity.presented import Presented, presented_by
 from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
 from vibecell.gateway.identity.tokens import Minted, ReadToken, Tokens
-from vibecell.gateway.moving_window import MovingWindow
 from vibecell.gateway.policy import Policy
+from vibecell.gateway.rates import PerMinute
 from vibecell.model.caller import Caller
 from vibecell.model.errors import (
     LimitReached,
@@ -55,7 +55,7 @@ class Authenticator:
         self.tokens = Tokens(keys)
         self._providers = providers
         self._tickets = Tickets(keys, tickets)
-        self._wrong = MovingWindow(policy.wrong_keys_per_minute)
+        self._wrong = PerMinute(policy.wrong_keys_per_minute)
 
     def caller(self, environ: Mapping[str, Any], operation: Operation) -> Caller:
         """Who makes a request, and may.
@@ -69,7 +69,7 @@ class Authenticator:
         """
         connection = environ["vibecell.handler"].connection
         caller = self._caller(environ, connection, operation)
-        connection.owner = caller.owner
+        connection.owner, connection.account = caller.owner, caller.account
         require_permitted(caller, operation)
         return caller
 
