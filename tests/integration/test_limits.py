@@ -52,6 +52,18 @@ def test_a_limit_has_its_verdict_and_sentence(live: LiveService, breach: Breach)
         assert breach.limits["output_bytes"] <= kept <= breach.limits["output_bytes"] + 10
 
 
+@pytest.mark.parametrize("open_files", [4, 8, 12, 15, 17])
+def test_a_new_node_without_enough_files_has_failed_by_itself(
+    live: LiveService, open_files: int
+) -> None:
+    answer = live.run(
+        "console.log(1)", language="javascript", limits={"open_files": open_files},
+        env={"NODE_NO_WARNINGS": "1"},
+    )  # fmt: skip
+    assert (answer["verdict"], answer["warm"], answer["output"]) == ("runtime_error", False, "")
+    assert answer["error"] != "", answer
+
+
 def test_open_files_are_the_programs_own_error(live: LiveService) -> None:
     """The kernel says EMFILE, and a program may live with it: so it is no verdict of its own."""
     code = "print('begun')\nkept = [open('/dev/null') for _ in range(100)]"

@@ -38,6 +38,7 @@ _HARMLESS_CALLBACK_HOMES = ("weakref", "_weakrefset")
 _ALWAYS_THERE = {"__name__", "__doc__", "__spec__", "__loader__", "__builtins__"}
 _libc = ctypes.CDLL(None)
 _newest_before = ""
+_count_before = 0
 _loaded_before: Mapping[str, object] = {}
 _witness: list[object] = []
 _names_mark = False
@@ -60,9 +61,16 @@ def note_modules(loaded: Mapping[str, object]) -> None:
     Args:
         loaded: what was loaded ahead, whether a program imports it or not, by name.
     """
-    global _newest_before, _loaded_before
-    _newest_before = next(reversed(sys.modules))
+    global _newest_before, _count_before, _loaded_before
+    # what is still being loaded, ``site``, is put last once it is there
+    there = [name for name, module in sys.modules.items() if not _is_being_loaded(module)]
+    _newest_before, _count_before = there[-1], len(there)
     _loaded_before = loaded
+
+
+def _is_being_loaded(module: object) -> bool:
+    """Source: CPython, Lib/importlib/_bootstrap.py, ``_load_unlocked``"""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 def note_start() -> None:
@@ -129,16 +137,19 @@ def _exit_code() -> int | None:
 
 
 def imported_libraries() -> bool:
-    """Whether the program imported compiled code; its objects may end in any way."""
+    """Whether the program imported compiled code, or may have; its objects may end in any way."""
+    count = len(sys.modules)
     for name in reversed(sys.modules):  # the latest first
         if name == _newest_before:
-            return False
+            # others stand before it than did: it was imported again, or one of them is gone
+            return count != _count_before
+        count -= 1
         if sys.modules[name] is _loaded_before.get(name):
             continue
         loader = getattr(getattr(sys.modules[name], "__spec__", None), "loader", None)
         if isinstance(loader, ExtensionFileLoader) or loader is BuiltinImporter:
             return True
-    return False
+    return True  # it has taken away what was there before
 
 
 def nothing_acts(alive: list[object]) -> bool:
