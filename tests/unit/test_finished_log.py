@@ -6,6 +6,7 @@ import subprocess
 import sys
 import weakref
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,17 @@ from hypothesis import strategies as st
 
 import vibecell
 from owners import ME
-from vibecell.engine import memory_pages, spill
+from vibecell.engine import finished_log, memory_pages, spill
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.finished_log import FinishedLog, Label, packed
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.memory_pages import PAGE_BYTES, Pages
+from vibecell.engine.whole_result import whole_message
 from vibecell.model.errors import UnknownExecution
-from vibecell.model.events import Finished, NumberedEvent, Started, Stream
-from vibecell.model.execution import Result
+from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
+from vibecell.model.execution import KeptDisplay, Result
 from vibecell.model.verdicts import Verdict
+from vibecell.wire.link import decode_result
 
 from .descriptors import open_descriptors
 from .link_messages import events as events_of
@@ -59,9 +62,36 @@ def test_a_finished_log_reads_the_same_from_any_number(sizes: list[int], after: 
         assert await read_all(again, min(after, log.last_seq)) == await read_all(log, after)
         assert await again.last_message() == await log.last_message()
         assert (again.result(), again.last_seq) == (log.result(), log.last_seq)
+        assert again.has_displays is log.has_displays is False
         assert (again.label, again.ended_at, again.piece_bytes) == (LABEL, 12.5, len(piece))
 
     asyncio.run(scenario())
+
+
+def test_whether_anything_was_displayed_is_known_without_reading_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two megabytes of output are decoded once for an answer with displays, and else not at all."""
+    decoded = []
+
+    def counted(data: bytes) -> Result:
+        decoded.append(len(data))
+        return decode_result(data)
+
+    monkeypatch.setattr(finished_log, "decode_result", counted)
+    shown = EventLog()
+    seq = shown.append(Display({"text/plain": "a table"}))
+    described = KeptDisplay(seq, ("text/plain",), 7)
+    shown.append(Finished(replace(END.result, displays=(described,))))
+    pages = Pages()
+    for log, decodes in ((finished(), 0), (shown, 1)):
+        piece = packed(LABEL, log, 12.5)
+        assert piece is not None
+        again = FinishedLog(*pages.find(pages.put(piece)))
+        assert again.has_displays is log.has_displays
+        last = asyncio.run(again.last_message())
+        assert (whole_message(again, last) == last) is (not decodes)
+        assert len(decoded) == decodes
 
 
 @settings(max_examples=50)

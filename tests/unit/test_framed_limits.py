@@ -36,6 +36,7 @@ class Counted:
         self.cpu_ms = 0.0
         self.has_oom_kill = False
         self.refused, self.there = 0, 1
+        self.asked = 0
         self.kills = 0
 
     def set_limits(self, **_limits: int) -> None:
@@ -54,6 +55,7 @@ class Counted:
         return self.has_oom_kill
 
     def process_limit_hit(self) -> bool:
+        self.asked += 1
         return self.refused > 0
 
     def refusals(self) -> int:
@@ -191,6 +193,23 @@ def test_who_gets_nowhere_after_a_refused_fork_is_ended(monkeypatch: pytest.Monk
         assert await program.at(2_412, cpu_ms=700)
         end = await program.ended()
         assert (end.stopped_by, end.process_limit_hit) == ("processes", True)
+
+    begun(monkeypatch, test, spec=WITHOUT_INPUT)
+
+
+def test_who_is_refused_nothing_is_looked_at_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who is refused a fork late is ended as surely, at most a second later."""
+
+    async def test(program: Started) -> None:
+        for wall_ms in range(50, 1_500, 50):
+            assert not await program.at(wall_ms, cpu_ms=0)
+        assert program.counted.asked == 3  # at 0.2, 0.6 and 1.4 s
+        program.counted.refused = 1
+        ended_ms = 1_500
+        while not await program.at(ended_ms, cpu_ms=0):
+            ended_ms += 50
+        assert ended_ms < LIMITS.wall_time_ms
+        assert (await program.ended()).stopped_by == "processes"
 
     begun(monkeypatch, test, spec=WITHOUT_INPUT)
 

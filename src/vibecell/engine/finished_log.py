@@ -19,8 +19,9 @@ from vibecell.model.execution import Encoding, OnDisconnect, Result
 from vibecell.model.verdicts import Verdict
 from vibecell.wire.link import LENGTH_BYTES, decode_result, message_bytes
 
-# when it ended, in seconds; bytes of the label, of all messages and of the last one; how many
-_HEAD = struct.Struct("<dIIII")
+# when it ended, in seconds; bytes of the label, of all messages and of the last one; how many;
+# whether a display is among them
+_HEAD = struct.Struct("<dIIII?")
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +48,8 @@ def packed(label: Label, log: EventLog, ended_at: float) -> bytes | None:
         return None
     data, last_bytes = b"".join(messages), len(messages[-1])
     told = _encode_label(label)
-    return _HEAD.pack(ended_at, len(told), len(data), last_bytes, len(messages)) + told + data
+    sizes = (len(told), len(data), last_bytes, len(messages))
+    return _HEAD.pack(ended_at, *sizes, log.has_displays) + told + data
 
 
 def label_at(page: mmap.mmap, offset: int) -> tuple[Label, float]:
@@ -70,10 +72,11 @@ class FinishedLog:
         ended_at: seconds, of the clock that it was packed by.
         piece_bytes: of all of it.
         last_seq: number of the last event.
+        has_displays: whether a display is among its events.
     """
 
     def __init__(self, page: mmap.mmap, offset: int) -> None:
-        ended_at, label_bytes, log_bytes, last_bytes, count = _HEAD.unpack_from(page, offset)
+        ended_at, label_bytes, log_bytes, last_bytes, count, shows = _HEAD.unpack_from(page, offset)
         self.piece_bytes = _HEAD.size + label_bytes + log_bytes
         self._data: mmap.mmap | bytes = page
         if self.piece_bytes <= MAX_BATCH_BYTES:
@@ -85,6 +88,7 @@ class FinishedLog:
         self.ended_at: float = ended_at
         self.last_seq: int = count
         self.finished = True
+        self.has_displays: bool = shows
 
     async def read(self, after: int = 0) -> AsyncIterator[bytes]:
         """Messages of the events after ``after``, in batches; ends after the last one."""
@@ -100,11 +104,6 @@ class FinishedLog:
     async def last_message(self) -> bytes:
         """The message of the last event."""
         return self._data[self._last_at : self._end]
-
-    @property
-    def has_displays(self) -> bool:
-        """Whether a display is among its events."""
-        return bool(self.result().displays)
 
     def messages(self, seqs: Iterable[int]) -> dict[int, bytes]:
         """The messages of some events that are there, in rising order, by their numbers."""

@@ -31,7 +31,7 @@ from vibecell.sandbox.framed.cell_reports import EndFacts
 from vibecell.sandbox.framed.channel import Channel
 from vibecell.sandbox.framed.input_credit import InputCredit
 from vibecell.sandbox.framed.meters import Meters
-from vibecell.sandbox.framed.refused_forks import LOOK_S, ForkWatch, Seen
+from vibecell.sandbox.framed.refused_forks import ForkWatch, Seen
 from vibecell.sandbox.framed.stillness import Stillness
 
 CPUS = os.cpu_count() or 1
@@ -135,7 +135,8 @@ class FramedProcess:
         """From its start, or from when nobody can answer it any more."""
         runs = self._started_s and not self._ended
         if runs and self._meters.exist and not self._input_is_open and "forks" not in self._timers:
-            self._after("forks", LOOK_S, self._check_forks, ForkWatch())
+            watch = ForkWatch()
+            self._after("forks", watch.look_s, self._check_forks, watch)
 
     def _check_stillness(self, stillness: Stillness) -> None:
         input_is_left = self._writing.locked() or self._credit.is_spent
@@ -147,10 +148,12 @@ class FramedProcess:
             self._stillness.move()
 
     def _check_forks(self, watch: ForkWatch) -> None:
-        if self._meters.process_limit_hit() and watch.is_stuck(self._look()):
+        if not self._meters.process_limit_hit():
+            watch.saw_no_refusal()
+        elif watch.is_stuck(self._look()):
             self._stop("processes")
-        else:
-            self._after("forks", LOOK_S, self._check_forks, watch)
+            return
+        self._after("forks", watch.look_s, self._check_forks, watch)
 
     def _look(self) -> Seen:
         processes = self._meters.processes_now() or 0

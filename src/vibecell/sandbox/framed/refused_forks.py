@@ -8,12 +8,17 @@ outside: who is refused has a little time to complain, and then has to say somet
 start or lose a process, before ``PATIENCE_S`` are over. Who does so twice has got along, until
 the next refusal.
 
+Until something was refused, looks are taken ever more seldom, up to ``SELDOM_S``: most programs
+are refused nothing in all their life, and a look costs the engine a call of the kernel for each.
+Then they are taken every ``LOOK_S``.
+
 While input is open the rule does not hold: a program that is silent may wait for a person.
 """
 
 from dataclasses import dataclass
 
 LOOK_S = 0.2
+SELDOM_S = 1.0
 PATIENCE_S = 2.0
 _SIGNS = 2
 
@@ -34,16 +39,26 @@ class Seen:
 
 
 class ForkWatch:
-    """Judges looks that are taken every ``LOOK_S``."""
+    """Judges looks that are taken every ``LOOK_S``, once a refusal was seen.
+
+    Attributes:
+        look_s: how long until the next look.
+    """
 
     def __init__(self) -> None:
+        self.look_s = LOOK_S
         self._forgiven = 0  # refusals that it has got along with
         self._before: Seen | None = None  # what has to change
         self._noticed = False
         self._looks = self._signs = 0
 
+    def saw_no_refusal(self) -> None:
+        """Nothing was refused up to now: the next look may be later."""
+        self.look_s = min(SELDOM_S, 2 * self.look_s)
+
     def is_stuck(self, seen: Seen) -> bool:
         """Whether this look tells that it gets nowhere."""
+        self.look_s = LOOK_S
         if not self._noticed:
             self._noticed = seen.refusals > self._forgiven
             return False
