@@ -243,8 +243,9 @@ def _problems(settings: Settings) -> list[str]:
     backends = {settings.backend, *(place.backend for place in settings.places.values())}
     if "docker" in backends and not settings.docker_host.startswith("unix:///"):
         wrong.append("docker_host: must be a Unix socket, as unix:///var/run/docker.sock")
-    if settings.uid_base <= settings.gateway_uid < settings.uid_base + UIDS:
-        wrong.append("gateway_uid: must not be among the uids of cells, from uid_base on")
+    for name in ("gateway_uid", "courier_uid"):
+        if settings.uid_base <= getattr(settings, name) < settings.uid_base + UIDS:
+            wrong.append(f"{name}: must not be among the uids of cells, from uid_base on")
     if settings.server_secrets and settings.server_secret_file is not None:
         wrong.append("server_secret_file: there are server_secrets, too")
     if settings.anonymous == "loopback" and not _is_local(settings.gateway.public_url):

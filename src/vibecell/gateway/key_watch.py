@@ -11,6 +11,7 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from vibecell.model.errors import PlatformError
+from vibecell.model.stopping import KEYS_STOP_S
 from vibecell.sharing.key_ring import KeyRing, Owed
 from vibecell.sharing.key_source import KeySource
 
@@ -42,7 +43,7 @@ class KeyWatch:
         """Begin to look."""
         self._watching = gevent.spawn(self._watch)
 
-    def stop(self, patience_s: float = 1.0) -> None:
+    def stop(self, patience_s: float = KEYS_STOP_S) -> None:
         """Look no more, and write what is owed if that is soon done."""
         if self._watching is not None:
             self._watching.kill()

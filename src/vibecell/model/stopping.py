@@ -43,6 +43,8 @@ ANSWERS_STOP_S = EXECUTIONS_STOP_S + CUT_OFF_S + LINKS_STOP_S + MARGIN_S
 # … and clients that take nothing have been cut off.
 CUT_STOP_S = 1.0
 GATEWAY_STOP_S = ANSWERS_STOP_S + CUT_STOP_S
+# Then it notes when keys were last used, if the disk takes that: within the margin.
+KEYS_STOP_S = MARGIN_S / 2
 
 # A courier: what it fetches is dropped.
 COURIER_STOP_S = 1.0
