@@ -1,5 +1,6 @@
 """What a gateway knows of keys: who is let in by one, until when, and who without."""
 
+import hmac
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -253,7 +254,9 @@ class TestServerSecrets:
         both = ServerSecrets((new, old))
         assert both.signing == (*ServerSecrets((new,)).signing, *ServerSecrets((old,)).signing)
         assert len({*both.signing, new.encode(), old.encode(), bytes.fromhex(new)}) == 5
-        assert both.hashed("x").digest not in both.signing
+        assert both.hashed("x").digest != hmac.digest(both.signing[0], b"x", "sha256")
+        third = new_server_secret()
+        assert ServerSecrets((third, new, old)).signing[1:] == both.signing[:1], "for a day at most"
 
 
 def test_uses_are_told_once(place: Place) -> None:

@@ -53,6 +53,7 @@ def foreign(path: Path) -> None:
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE keys (number, id, record)")
+        connection.execute(f"PRAGMA user_version={FORM}")
 
 
 def of_the_future(path: Path) -> None:
