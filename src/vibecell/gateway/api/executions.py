@@ -16,7 +16,7 @@ from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports import ndjson, sse
 from vibecell.gateway.transports.relay import ClientLeft, paced, wait_for_result
 from vibecell.model.caller import Account, Caller
-from vibecell.model.errors import UnknownExecution
+from vibecell.model.errors import Unauthenticated, UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding, ExecutionRequest
 from vibecell.model.status import ExecutionState
@@ -106,10 +106,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/<execution_id>/events")
     def events(execution_id: str) -> Response:
-        account = gateway.caller().account
+        caller = gateway.caller()
         kind = _stream_kind()
         encoding = chosen_encoding()
-        return _stream(gateway, checked_id(execution_id), account, kind, encoding)
+        return _stream(gateway, checked_id(execution_id), caller, kind, encoding)
 
     return routes
 
@@ -127,11 +127,11 @@ def _shown(state: ExecutionState, described: bool) -> ExecutionState:
 def _stream(
     gateway: Gateway,
     execution_id: str,
-    account: Account,
+    caller: Caller,
     kind: Literal["sse", "ndjson"],
     encoding: Encoding | None,
 ) -> Response:
-    after = _resume_point()
+    after, account = _resume_point(), caller.account
     with gateway.quota.charging(account, client_connection()):
         lease = gateway.quota.stream(account)
     try:
@@ -145,7 +145,7 @@ def _stream(
         lease.release()
         return Response(status=204)
     policy = gateway.policy
-    pace = _counted(gateway, paced(conversation, policy.heartbeat_s, policy.stream_s))
+    pace = _counted(gateway, caller, paced(conversation, policy.heartbeat_s, policy.stream_s))
     form = sse if kind == "sse" else ndjson
     shown = form.write(pace, encoding or conversation.standing.encoding)
     response = Response(shown, mimetype=form.MEDIA_TYPE)
@@ -159,9 +159,14 @@ def _stream(
 
 
 def _counted(
-    gateway: Gateway, events: Iterator[NumberedEvent | None]
+    gateway: Gateway, caller: Caller, events: Iterator[NumberedEvent | None]
 ) -> Iterator[NumberedEvent | None]:
+    """Events and pauses, as long as the caller's key lives: who comes back is told what it is."""
     for event in events:
+        try:
+            gateway.authenticator.require_alive(caller)
+        except Unauthenticated:
+            return
         if event is not None and isinstance(event.event, Finished):
             gateway.metrics.finished(event.event.result)
         yield event

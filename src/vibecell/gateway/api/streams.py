@@ -72,7 +72,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
             ended = conversation.standing.ended_with(after)
             with conversation, _Accepted(gateway, owner) as websocket:
                 may_control = "control" in caller.scopes
-                relay = _Relay(gateway, websocket, conversation, owner, encoding, may_control)
+                relay = _Relay(gateway, websocket, conversation, caller, encoding, may_control)
                 work = partial(_followed, gateway, caller.account, connection, relay, ended)
                 _guarded(websocket, work)
         return Response()
@@ -152,10 +152,11 @@ def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller, connection: C
         except TimeoutError:
             websocket.close(4408, "no execute message came")
             return
+        gateway.authenticator.require_alive(caller)  # it may be half a minute since
         quota.count_begun(account, connection)
         with gateway.executor.submit_and_follow(asked, account) as conversation:
             gateway.remember_page(conversation.id, asked, caller)
-            _Relay(gateway, websocket, conversation, owner).run(False)
+            _Relay(gateway, websocket, conversation, caller).run(False)
 
 
 def _asked(
@@ -175,6 +176,7 @@ class _Relay:
 
     A client that left is told no event, but what it had said before is passed on, in
     order: to the last control, or until the program has taken none for ``INPUT_WAIT_S``.
+    One whose key has died is told nothing more, and obeyed no more.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class _Relay:
         gateway: Gateway,
         websocket: WebSocket,
         conversation: Conversation,
-        owner: Owner,
+        caller: Caller,
         encoding: Encoding | None = None,
         may_control: bool = True,
     ) -> None:
@@ -190,7 +192,7 @@ class _Relay:
         self._may_control = may_control
         self._websocket = websocket
         self._conversation = conversation
-        self._owner = owner
+        self._caller, self._owner = caller, caller.owner
         self._encoding = encoding or conversation.standing.encoding
         self._finished = False
         # who may not cancel a run does not do so by leaving it
@@ -227,6 +229,7 @@ class _Relay:
                 self._finished = True
                 self._gateway.metrics.finished(event.event.result)
             if self._websocket.is_open:
+                self._gateway.authenticator.require_alive(self._caller)
                 self._tell(encode_event(event, self._encoding))
         self._heard_all.set()
 
@@ -258,6 +261,7 @@ class _Relay:
         self._conversation.close()
 
     def _judged(self, message: bytes) -> Control:
+        self._gateway.authenticator.require_alive(self._caller)
         if not self._may_control:
             raise NotPermitted("this credential has not the scope control")
         with self._gateway.quota.counting(self._owner):

@@ -8,6 +8,7 @@ What is wrong is told apart only for who holds the whole of a credential. Whoeve
 one thing, whatever he comes near to.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from werkzeug.exceptions import Forbidden
 
 from vibecell.gateway.host_names import check_host
 from vibecell.gateway.http.connection import Connection, network_of
-from vibecell.gateway.identity.narrowing import Derived, anonymous_caller, caller_of_key
+from vibecell.gateway.identity.narrowing import ANONYMOUS, Derived, anonymous_caller, caller_of_key
 from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
 from vibecell.gateway.identity.presented import Presented, presented_by
 from vibecell.gateway.identity.provider_tokens import ProviderTokens
@@ -29,6 +30,7 @@ from vibecell.model.errors import (
     LimitReached,
     MalformedCredential,
     MissingCredential,
+    StoreUnavailable,
     WrongCredential,
 )
 from vibecell.sharing.key_ring import KeyRing
@@ -72,6 +74,18 @@ class Authenticator:
         connection.owner, connection.account = caller.owner, caller.account
         require_permitted(caller, operation)
         return caller
+
+    def require_alive(self, caller: Caller) -> None:
+        """Refuse one who was let in, and whose key has died since.
+
+        Where keys cannot be read, what goes on goes on.
+
+        Raises:
+            ExpiredCredential, RevokedCredential: it has.
+        """
+        if caller.owner.key != ANONYMOUS:
+            with contextlib.suppress(StoreUnavailable):
+                self._keys.of_id(caller.owner.key)
 
     def ticket(
         self, environ: Mapping[str, Any], caller: Caller, execution_id: str | None
