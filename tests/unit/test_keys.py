@@ -1,5 +1,7 @@
 """Who is let in by a key or without one, what counts as trying, and what is no key at all."""
 
+import hmac
+
 import pytest
 from werkzeug.exceptions import Forbidden
 
@@ -209,3 +211,27 @@ def test_who_is_refused_is_nobody_to_his_connection(door: Door) -> None:
     with pytest.raises(Unauthenticated):
         door.ask(environ)
     assert environ["vibecell.handler"].connection.owner is None
+
+
+def test_a_guess_costs_the_same_however_near_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared are hashes of the whole, each with each, and never from the left."""
+    owners = KeyOwners()
+    made = owners.create()
+    door = Door(owners.ring, wrong_keys_per_minute=1_000)
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def counted(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    costs = set()
+    for right in range(len(made.text) - 43, len(made.text)):
+        guess = made.text[:right] + "".join("B" if c == "A" else "A" for c in made.text[right:])
+        compared.clear()
+        with pytest.raises(WrongCredential):
+            door.ask(bearing(guess))
+        costs.add(tuple(compared))
+    assert len(costs) == 1
+    assert costs.pop()
