@@ -341,10 +341,12 @@ class TestKeys:
         self, make_service: Callable[..., Service]
     ) -> None:
         service = make_service(policy={"api_keys": [self.KEY]})
-        name = f"vibecell.key.{self.KEY}"
-        with opened(service, subprotocols=[name]) as websocket:
-            assert websocket.subprotocol == name
-            begun(websocket, code="print(1)")
+        key = f"vibecell.key.{self.KEY}"
+        # the answer is no echo; one who did not offer it is answered none, and goes on
+        for offered, answered in ((["vibecell.v1", key], "vibecell.v1"), ([key], None)):
+            with opened(service, subprotocols=offered) as websocket:
+                assert websocket.subprotocol == answered
+                begun(websocket, code="print(1)")
 
 
 class TestLiveness:
