@@ -121,6 +121,20 @@ def test_input_output_and_computing_wake_who_waited(watched: Watched) -> None:
     watched.run(test)
 
 
+def test_who_sleeps_after_the_end_of_input_waits_for_none(watched: Watched) -> None:
+    async def test(bench: Bench) -> None:
+        process = await bench.started(watched.spec)
+        reading = asyncio.create_task(everything(process))
+        await watched.until_told(True)
+        await process.end_stdin()
+        await asyncio.sleep(LOOKS_S * 5)
+        assert watched.told[-1] is False
+        await bench.agent.send(exit_frame())
+        await reading
+
+    watched.run(test)
+
+
 def test_who_has_no_input_to_wait_for_is_not_looked_at(watched: Watched) -> None:
     async def test(bench: Bench) -> None:
         process = await bench.started(replace(watched.spec, interactive=False))

@@ -139,9 +139,11 @@ class FramedProcess:
             self._after("forks", watch.look_s, self._check_forks, watch)
 
     def _check_stillness(self, stillness: Stillness) -> None:
+        if not self._input_is_open:
+            return stillness.move()  # it has nothing to wait for any more
         input_is_left = self._writing.locked() or self._credit.is_spent
         stillness.look(self._meters.cpu_time_ms(), self._output_bytes, input_is_left)
-        self._after("stillness", bounds.STILL_S, self._check_stillness, stillness)
+        return self._after("stillness", bounds.STILL_S, self._check_stillness, stillness)
 
     def _moves(self) -> None:
         if self._stillness is not None:
