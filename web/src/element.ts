@@ -259,7 +259,7 @@ export class VibeCell extends HTMLElement {
   private receive(event: ServerEvent, language: Language, replay: boolean): void {
     switch (event.type) {
       case "queued":
-        this.strip.progress(event.position > 0 ? `Waiting, ${event.position} ahead` : "Waiting, next in line");
+        this.strip.waiting(event.position, event.wait_ms);
         return;
       case "started":
         this.strip.running();

@@ -27,6 +27,13 @@ export class Strip {
     this.set("running", h("span", { class: "pulse", "aria-hidden": "true" }), h("span", { class: "words" }, words));
   }
 
+  /** `waitMs`: how long until its turn, as far as the service knows. */
+  waiting(position: number, waitMs: number | null): void {
+    const where = position > 0 ? `${position} ahead` : "next in line";
+    const seconds = waitMs === null ? "" : `, about ${Math.max(1, Math.round(waitMs / 1000))} s`;
+    this.progress(`Waiting, ${where}${seconds}`);
+  }
+
   running(): void {
     this.progress("Running");
     this.stopClock();
