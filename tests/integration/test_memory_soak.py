@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 
 from integration.live import Service
-from vibecell.gateway.identity.authenticator import ANONYMOUS
+from vibecell.gateway.identity.narrowing import ANONYMOUS
 from vibecell.model.caller import Owner
 from vibecell.wire import link as wire
 
