@@ -84,6 +84,8 @@ class Allowances:
         counted = [b for b in bounds if b.owner.user is None or is_daily(b.grant)]
         tallies = [(b, self._ledger.tally(b.owner, day)) for b in counted]
         for bound, tally in tallies:
+            if not is_daily(bound.grant):
+                continue
             _require(tally.left(bound.grant), bound, self._clock())
             if (name := _used_up(tally.left_to_begin(bound.grant), bound.grant)) is not None:
                 raise LimitReached(
@@ -129,6 +131,7 @@ class Claim:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._parts = tuple(parts)
+        self._bounded = tuple(part for part in self._parts if is_daily(part.bound.grant))
         self._ended = ended
         self._clock = clock
         self._used = NOTHING
@@ -140,7 +143,7 @@ class Claim:
         Raises:
             LimitReached: it has.
         """
-        for part in self._parts:
+        for part in self._bounded:
             _require(part.tally.left(part.bound.grant), part.bound, self._clock())
 
     def limits_now(self, limits: Limits) -> Limits:
@@ -149,16 +152,17 @@ class Claim:
         Raises:
             LimitReached: nothing is.
         """
+        if not self._bounded:
+            return limits
         self.require_left()
-        cut = limits
-        for part in self._parts:
-            left = part.tally.left(part.bound.grant)
-            cut = replace(
-                cut,
-                cpu_time_ms=min(cut.cpu_time_ms, -(-left.cpu_us // 1000)),
-                output_bytes=min(cut.output_bytes, left.output_bytes),
-            )
-        return cut
+        most = _most(limits)
+        cut = most
+        for part in self._bounded:
+            cut = cut.at_most(part.tally.left(part.bound.grant))
+        if cut == most:
+            return limits
+        cpu_time_ms = -(-cut.cpu_us // 1000)
+        return replace(limits, cpu_time_ms=cpu_time_ms, output_bytes=cut.output_bytes)
 
     def charge(self, usage: Usage, limits: Limits) -> None:
         """A stage has ended, in whatever way, and has used so much.
@@ -184,8 +188,8 @@ class Claim:
         self._is_released = True
         for part in self._parts:
             part.tally.release(part.reserved)
-            if self._has_run:
-                part.tally.learn(self._used)
+        for part in self._bounded if self._has_run else ():
+            part.tally.learn(self._used)
         self._ended()
 
 

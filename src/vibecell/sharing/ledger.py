@@ -153,17 +153,20 @@ class Tally:
 
         Args:
             most: what it may take.
-            grant: of this owner.
+            grant: of this owner; where it bounds no day, nothing is set aside.
         """
+        self.live += 1
+        if not is_daily(grant):
+            return NOTHING
         amount = self.typical.at_most(most).at_most(self.left_to_begin(grant))
         self.reserved = self.reserved.plus(amount)
-        self.live += 1
         return amount
 
     def release(self, amount: Spent) -> None:
         """Give a reserve back."""
-        self.reserved = self.reserved.minus(amount)
         self.live -= 1
+        if amount is not NOTHING:
+            self.reserved = self.reserved.minus(amount)
 
     def charge(self, used: Spent) -> None:
         """A stage has ended, and has used so much."""
