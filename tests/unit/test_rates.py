@@ -74,6 +74,19 @@ def test_of_a_high_rate_never_one_too_many_comes_through_and_none_waits_long(
                 assert sum(moment > clock.now_s - 10 - apart_s for moment in let_in) >= 100
 
 
+def test_what_is_told_as_one_moment_counts_until_the_last_of_it_is_over() -> None:
+    clock = Clock()
+    window = MovingWindowRateLimiter(RecentMoments(clock=clock))
+    item = RateLimitItemPerSecond(1000, 10)
+    assert window.hit(item, "a", cost=1)
+    clock.now_s += 0.03
+    assert window.hit(item, "a", cost=999)
+    clock.now_s += 9.98  # 10.01 s after the first, and 9.98 s after the others
+    assert not window.hit(item, "a", cost=2)
+    clock.now_s += 0.02
+    assert window.hit(item, "a", cost=1000)
+
+
 def test_whoever_waits_as_long_as_he_is_told_is_let_in() -> None:
     for rate in (Rate(1, 1), Rate(3, 60), Rate(1000, 60), Rate(5, 86_400)):
         rates, clock = made()
