@@ -422,6 +422,22 @@ display({"text/plain": "only <i>text</i>"})
     assert.equal((await verdict(page)).verdict, "accepted", "the key that is known is kept");
   },
 
+  async a_token_opens_the_page_as_a_key_does() {
+    const answer = await fetch(new URL("v1/tokens", serviceUrl), {
+      method: "POST",
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+      body: JSON.stringify({ user: "ann" }),
+    });
+    const { token } = await answer.json();
+    const page = await visit({ code: 'print("let in")\n' });
+    await page.locator(".ask").getByLabel("API key", { exact: true }).fill(token);
+    await page.keyboard.press("Enter");
+    await page.locator("button.run:enabled").waitFor();
+    await page.click("button.run");
+    await untilScreen(page, "let in");
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
   async a_refused_run_says_when_to_come_again() {
     const enter = async (page) => {
       await page.locator(".ask").getByLabel("API key", { exact: true }).fill(key);

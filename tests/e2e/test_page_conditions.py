@@ -69,6 +69,7 @@ def keyed() -> Iterator[LiveService]:
     "scenario",
     [
         "a_wrong_key_is_explained_where_it_can_be_mended",
+        "a_token_opens_the_page_as_a_key_does",
         "a_refused_run_says_when_to_come_again",
         "too_many_wrong_keys_say_when_to_come_again",
     ],
