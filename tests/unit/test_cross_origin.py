@@ -294,7 +294,7 @@ def test_no_page_starts_a_program_without_a_preflight(
 
 def _socket(origin: str | None, key: str = "") -> bytes:
     fields = "" if origin is None else f"Origin: {origin}\r\n"
-    fields += f"Sec-WebSocket-Protocol: vibecell.key.{key}\r\n" if key else ""
+    fields += f"Sec-WebSocket-Protocol: vibecell.v1, vibecell.key.{key}\r\n" if key else ""
     return b"GET /v1/executions/stream HTTP/1.1\r\n" + HANDSHAKE + fields.encode() + b"\r\n"
 
 
