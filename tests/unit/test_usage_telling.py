@@ -57,12 +57,16 @@ def test_nothing_is_told_where_nobody_asked() -> None:
 
 
 def test_a_program_that_ends_first_has_no_sample_and_none_comes_late() -> None:
+    faults: list[dict[str, Any]] = []
+
     async def tried() -> list[NumberedEvent]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         events = await events_of("print(1)", 100)
         await asyncio.sleep(0.15)  # a look after the end would raise: the log is finished
         return events
 
     assert not [e for e in asyncio.run(tried()) if isinstance(e.event, UsageSample)]
+    assert not faults
 
 
 def test_a_character_is_not_split_by_a_sample() -> None:
