@@ -15,6 +15,7 @@ from websockets.frames import Close, Frame, Opcode
 from owners import ME
 from vibecell.gateway.api import streams
 from vibecell.gateway.http.connection import Connection
+from vibecell.gateway.identity.narrowing import anonymous_caller
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.transports.inbox import ITEM_BYTES, Hold, Inbox, Room
@@ -315,7 +316,7 @@ class TestRelay:
     def relayed(self) -> Iterator[tuple[Peer, _Deaf, gevent.Greenlet]]:
         gateway, conversation = Gateway(None, Policy()), _Deaf()  # type: ignore[arg-type]
         peer = Peer(gateway.room(ME.owner), WebSocketLimits(close_s=0.1))
-        relay = streams._Relay(gateway, peer.server, conversation, ME.owner)
+        relay = streams._Relay(gateway, peer.server, conversation, anonymous_caller())
         running = gevent.spawn(relay.run, False)
         yield peer, conversation, running
         gevent.kill(running)
