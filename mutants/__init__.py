@@ -13,8 +13,8 @@ General layout::
     table           what is printed, and written into ``docs/mutants.md``
 
 The lists, one for each room, with the mutants of its modules alone: ``cell.toml``,
-``cli.toml``, ``config.toml``, ``engine.toml``, ``gateway.toml``, ``model.toml``,
-``sandbox.toml``, ``sharing.toml``, ``wire.toml``.
+``cli.toml``, ``config.toml``, ``couriers.toml``, ``engine.toml``, ``gateway.toml``,
+``model.toml``, ``sandbox.toml``, ``sharing.toml``, ``wire.toml``.
 
 Nothing of Vibecell imports it. It borrows one program of the benchmark, the topmost
 process (``bench/reaper.py``), so that nothing which tests start outlives them.
