@@ -15,6 +15,7 @@ from vibecell.config import Settings
 DEADLINE_S = 600
 ATTACKS = Path(__file__).with_name("test_attacks.py")
 LIMITS = CHECKOUT / "tests" / "integration" / "test_limits.py"
+KEYS = CHECKOUT / "tests" / "integration" / "test_keys_served.py"
 CONFORMANCE = CHECKOUT / "tests" / "conformance" / "test_backend.py"
 
 
@@ -44,6 +45,11 @@ def test_cells_keep_the_contract(user: OrdinaryUser) -> None:
 @pytest.mark.timeout(DEADLINE_S)
 def test_limits_are_kept_by_sampling(user: OrdinaryUser) -> None:
     _passed(user, str(LIMITS), "-k", "sampling")
+
+
+@pytest.mark.timeout(DEADLINE_S)
+def test_keys_are_that_users_own(user: OrdinaryUser) -> None:
+    _passed(user, str(KEYS), "-k", "gateways_user_has or every_change or (refusal and not own_it)")
 
 
 @pytest.mark.timeout(DEADLINE_S)
