@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import ENVIRONMENT, PROGRAM
+from owners import wait_for_a_day
 from vibecell.engine.client import EngineClient
 from vibecell.model.caller import Account, Grant, Owner
 from vibecell.model.errors import LimitReached
@@ -41,6 +42,12 @@ def engine(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
         process.wait()
         (run_dir / "engine.sock").unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def day() -> None:
+    """What is used up by one is so still when it is looked at."""
+    wait_for_a_day()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from integration.live import Service
+from owners import wait_for_a_day
 
 KEY = "the-key-of-a-platform-0"
 FOR_EVER = {"code": "while True: pass", "on_disconnect": "continue"}
@@ -66,6 +67,12 @@ class Platform:
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 4429
         assert {p["type"] for p in problems} == {"urn:vibecell:problem:limit-reached"}
         return problems
+
+
+@pytest.fixture(autouse=True)
+def day() -> None:
+    """What is used up by one is so still when it is looked at."""
+    wait_for_a_day()
 
 
 @pytest.fixture(scope="module")

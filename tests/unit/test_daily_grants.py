@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from owners import wait_for_a_day
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
@@ -120,6 +121,12 @@ def result(client: EngineClient, account: Account, code: str, **limits: int) -> 
 
 def begin(client: EngineClient, account: Account, code: str = FOR_EVER) -> str:
     return client.submit(request(code), account).id
+
+
+@pytest.fixture(autouse=True)
+def day() -> None:
+    """What is used up by one is so still when it is looked at."""
+    wait_for_a_day()
 
 
 def test_executions_at_once_are_bounded_for_a_key_and_for_a_user() -> None:
