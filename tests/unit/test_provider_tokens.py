@@ -86,6 +86,14 @@ def test_other_claims_may_name_user_and_scopes() -> None:
             asked.read(signed(**wrong))
 
 
+@pytest.mark.parametrize("name", ["ann\n", "a\nb", "ann\ud800", "", "a" * 129])
+def test_who_has_no_name_that_can_stand_in_a_line_is_not_let_in(name: str) -> None:
+    token = signed(sub=name)
+    assert tokens().knows(token)
+    with pytest.raises(WrongCredential):
+        tokens().read(token)
+
+
 NOW = int(time.time())
 
 

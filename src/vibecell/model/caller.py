@@ -34,7 +34,8 @@ Weight = Annotated[float, Meta(ge=0.01, le=100)]
 Amount = Annotated[int, Meta(ge=1, le=HIGHEST)]
 
 
-_USER = re.compile(rf"{_PRINTABLE}{{1,{MAX_USER_CHARACTERS}}}\Z")
+# JSON can say half of a pair of surrogates, which is no character and cannot be passed on
+_USER = re.compile(rf"(?:(?![\ud800-\udfff]){_PRINTABLE}){{1,{MAX_USER_CHARACTERS}}}\Z")
 
 
 def checked_user(name: str, where: str = "user") -> User:

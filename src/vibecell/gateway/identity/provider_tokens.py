@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
-import msgspec
 
 from vibecell.gateway.identity.courier import Courier
 from vibecell.gateway.identity.narrowing import Derived
 from vibecell.gateway.identity.tokens import ReadToken
-from vibecell.model.caller import DEFAULT_SCOPES, SCOPES, Scope, User
-from vibecell.model.errors import ExpiredCredential, WrongCredential
+from vibecell.model.caller import DEFAULT_SCOPES, SCOPES, Scope, User, checked_user
+from vibecell.model.errors import ExpiredCredential, InvalidRequest, WrongCredential
 from vibecell.model.identity_provider import IdentityProvider
 
 MAX_TOKEN_CHARACTERS = 8192
@@ -87,9 +86,18 @@ class ProviderTokens:
 
 
 def _read(provider: IdentityProvider, claims: Mapping[str, Any]) -> ReadToken:
-    user = msgspec.convert(claims[provider.user_claim], User)
+    user = _user(claims[provider.user_claim])
     derived = Derived(provider.key, user, _scopes(provider, claims))
     return ReadToken(derived, float(claims["exp"]))
+
+
+def _user(claim: object) -> User:
+    if not isinstance(claim, str):
+        raise TypeError("the claim of the user is none")
+    try:
+        return checked_user(claim)
+    except InvalidRequest as error:
+        raise ValueError("the claim of the user is none that a key may have") from error
 
 
 def _scopes(provider: IdentityProvider, claims: Mapping[str, Any]) -> frozenset[Scope]:
