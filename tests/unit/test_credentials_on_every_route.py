@@ -226,11 +226,31 @@ def test_the_description_says_of_each_operation_what_it_needs() -> None:
 def test_metrics_need_a_scope_of_their_own_from_elsewhere(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = SimpleNamespace(is_local=False)
+    elsewhere = SimpleNamespace(is_local=False, origin=None)
     monkeypatch.setattr("vibecell.gateway.api.health.client_connection", lambda: elsewhere)
     assert platform.told(METRICS)[0] == 401
     assert platform.told(METRICS, bearer(platform.token("read")))[0] == 403
     assert platform.told(METRICS, bearer(platform.token("metrics")))[0] == 200
+
+
+@pytest.mark.parametrize("origins", [(), ("*",)])
+def test_metrics_of_this_machine_are_for_no_page_that_a_browser_shows_here(
+    origins: tuple[str, ...],
+) -> None:
+    owners = KeyOwners()
+    key = bearer(owners.create(frozenset(SCOPES)).text)
+    served = Served(keys=owners.ring, allowed_origins=origins)
+    try:
+        for host, field, status in (
+            ("localhost", "Accept: */*", 200),
+            ("localhost", "Origin: https://elsewhere.example", 401),
+            ("rebound.example", "Accept: */*", 401),
+            ("rebound.example", key, 200),
+        ):
+            asked = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n{field}\r\n\r\n"
+            assert int(served.told(asked.encode()).split()[1]) == status
+    finally:
+        served.end()
 
 
 def test_no_credential_is_in_an_answer_or_a_log(

@@ -2,13 +2,15 @@
 
 ``/healthz`` says that this process answers, ``/readyz`` that the engine takes
 requests; neither needs a key or tells more. Metrics are for this machine, or
-for whoever has a key.
+for whoever has a key. A page in a browser of this machine is neither: it is told by its
+origin, or by the name that it had to be asked by to pass for one of ours.
 """
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from vibecell.gateway.current_request import client_connection
+from vibecell.gateway.host_names import Misdirected, check_host
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.model.errors import VibecellError
@@ -34,12 +36,24 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        if not client_connection().is_local:
+        if not _is_of_this_machine(gateway):
             gateway.caller()
         text = gateway.metrics.text(_health(gateway), gateway.quota.open)
         return Response(text, content_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _is_of_this_machine(gateway: Gateway) -> bool:
+    """Whether a program of this machine asks, and no page that a browser shows here."""
+    connection = client_connection()
+    if not connection.is_local or connection.origin is not None:
+        return False
+    try:
+        check_host(request.headers.get("Host", "localhost"), gateway.policy.local_names_only)
+    except Misdirected:
+        return False
+    return True
 
 
 def _health(gateway: Gateway) -> Health | None:
