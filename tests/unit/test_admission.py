@@ -340,11 +340,10 @@ def test_who_waits_for_input_gives_his_place_to_another_and_has_one_again_at_onc
         assert (admission.running, admission.parked, second.granted) == (1, 1, True)
         first.resume()
         first.resume()
-        assert (admission.running, admission.parked) == (2, 0)
+        assert (admission.running, admission.parked, third.granted) == (2, 0, False)
         second.release()
-        assert not third.granted
+        assert third.granted and admission.running == 2
         first.release()
-        assert third.granted
         third.release()
         assert (admission.running, admission.parked, admission.waiting) == (0, 0, 0)
 
@@ -385,6 +384,42 @@ def test_the_parked_are_bounded_and_never_all_one_s_own() -> None:
             next(ticket for ticket in ann if ticket.granted and not ticket.parked).release(1.0)
         other.park()
         assert admission.parked == 13
+
+    run(scenario)
+
+
+def test_whoever_has_all_its_prompts_go_on_at_once_keeps_no_newcomer_from_a_place() -> None:
+    async def scenario() -> None:
+        admission = Admission(1, 100, max_parked=20)
+        mine = [admission.admit(ME, Told()) for _ in range(30)]
+        for ticket in mine:
+            ticket.park()
+        began = [ticket for ticket in mine if ticket.granted]
+        for ticket in began:
+            ticket.resume()
+        assert (admission.running, admission.parked) == (len(began), 0) and len(began) > 10
+        newcomer = admission.admit(YOU, Told())
+        next(ticket for ticket in began if not ticket.is_beside).release()
+        assert newcomer.granted
+        # and what goes on has no further rooms: as many run as before, however they pause
+        for ticket in began:
+            ticket.park()
+            ticket.resume()
+        newcomer.release()
+        assert sum(ticket.granted for ticket in mine) == len(began) + 1
+
+    run(scenario)
+
+
+def test_who_goes_on_where_a_place_is_free_has_that_and_leaves_room_beside() -> None:
+    async def scenario() -> None:
+        admission = Admission(1, 10, max_parked=1)
+        first = admission.admit(ME, Told())
+        first.park()
+        first.resume()
+        assert not admission.admit(ME, Told()).granted
+        first.park()
+        assert (admission.running, admission.parked) == (1, 1)
 
     run(scenario)
 

@@ -132,7 +132,7 @@ class Settings:
         queue_size: executions of one user that may wait for their turn when nobody else
             waits; there is a quarter more for other users of the key, and again for other keys.
         max_parked: interactive executions that have given their place back while they wait
-            for input, and take one again at once; 0: none does.
+            for input, or have gone on beside the places; 0: none gives his back.
         max_per_owner: executions, running and waiting, that one API key may
             have; lower it below the queue's size where several keys compete.
         pool_min_idle: warm cells kept waiting per profile, used or not.

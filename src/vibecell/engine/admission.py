@@ -8,6 +8,10 @@ later: what is accepted stays, and newcomers find room because nobody may fill i
 
 What a program took is the larger of its processor time and a share of the time it held its
 place: what the place is worth of the machine. So who sleeps pays, too.
+
+Who gives his place back has a room *beside* the places for it, one of a bounded number, and keeps
+that when he goes on and no place is free. So he goes on at once, and what goes on, however much
+at a time, never keeps anybody from a place.
 """
 
 import asyncio
@@ -49,6 +53,7 @@ class Ticket:
         self.number = number
         self._admission = admission
         self._tell = tell
+        self.is_beside = False  # it has a room beside the places
         self._granted = asyncio.get_running_loop().create_future()
         self._told: int | None = None
         self._held_since_s: float | None = None
@@ -75,7 +80,7 @@ class Ticket:
             self._admission._park(self)
 
     def resume(self) -> None:
-        """Have a place again, at once, whether or not one is free."""
+        """Go on at once: in a place, or where none is free in the room it has beside them."""
         if self.parked and not self._released:
             self._admission._resume(self)
 
@@ -86,12 +91,12 @@ class Ticket:
 
     @property
     def parked(self) -> bool:
-        """Whether its turn has come and it holds no place all the same."""
+        """Whether its turn has come and it has nothing to do."""
         return self.granted and self._held_since_s is None
 
     @property
     def held_s(self) -> float:
-        """How long it has held a place."""
+        """How long it has had something to do, in a place or beside them."""
         since_s = self._held_since_s
         return self._held_before_s + (0.0 if since_s is None else time.monotonic() - since_s)
 
@@ -119,7 +124,7 @@ class Admission:
         max_concurrent: tickets granted at once.
         queue_size: tickets that one user may have waiting when nobody else has; there is a
             quarter more for other users of his key, and again for other keys.
-        max_parked: tickets whose place was given back while they wait for input.
+        max_parked: rooms beside the places, for tickets that wait for input or have gone on.
     """
 
     def __init__(self, max_concurrent: int, queue_size: int, max_parked: int = 0) -> None:
@@ -130,15 +135,15 @@ class Admission:
         self._queue = FairQueue(first_estimate=self._worth)
         self._waiting: dict[int, Ticket] = {}
         self._granted: dict[int, Ticket] = {}
-        self._parked: Counter[str | Owner] = Counter()
-        self._parked_in_all = 0
+        self._beside: Counter[str | Owner] = Counter()
+        self._beside_in_all = self._parked_in_all = 0
         self._typical_s: float | None = None
         self._tell_again_at_s = 0.0
         self._telling: asyncio.TimerHandle | None = None
 
     @property
     def running(self) -> int:
-        """Tickets that hold a place."""
+        """Tickets that have something to do, in a place or beside them."""
         return len(self._granted) - self._parked_in_all
 
     @property
@@ -163,7 +168,7 @@ class Admission:
             QueueFull: its owner has no room to wait in.
         """
         key, user = account.owner.key, account.owner.user or ""
-        is_free = self.running < self._max_concurrent  # then nobody waits
+        is_free = self._is_free()  # then nobody waits
         if not is_free:
             self._require_room(key, user)
         number = self._queue.add(key, user, account.weight, priority)
@@ -201,8 +206,9 @@ class Admission:
             del self._waiting[ticket.number]
             self._queue.drop(ticket.number)
         else:
-            if ticket.parked:
-                self._count_parked(ticket.owner, -1)
+            self._parked_in_all -= ticket.parked
+            if ticket.is_beside:
+                self._count_beside(ticket, -1)
             del self._granted[ticket.number]
             held_s = ticket.held_s
             self._typical_s = smoothed(self._typical_s, held_s)
@@ -211,27 +217,37 @@ class Admission:
         self._grant_what_is_free()
 
     def _park(self, ticket: Ticket) -> None:
-        key, owner = ticket.owner.key, ticket.owner
-        of_key, of_user = self._parked[key], self._parked[owner]
-        _, for_user = rooms(self._max_parked, self._parked_in_all, of_key, of_user)
-        if of_user < for_user:
-            ticket._let_go()
-            self._count_parked(owner, 1)
-            self._grant_what_is_free()
+        if not ticket.is_beside:
+            key, owner = ticket.owner.key, ticket.owner
+            of_key, of_user = self._beside[key], self._beside[owner]
+            _, for_user = rooms(self._max_parked, self._beside_in_all, of_key, of_user)
+            if of_user >= for_user:
+                return
+            self._count_beside(ticket, 1)
+        ticket._let_go()
+        self._parked_in_all += 1
+        self._grant_what_is_free()
 
     def _resume(self, ticket: Ticket) -> None:
         ticket._hold()
-        self._count_parked(ticket.owner, -1)
+        self._parked_in_all -= 1
+        if self._is_free():
+            self._count_beside(ticket, -1)
 
-    def _count_parked(self, owner: Owner, change: int) -> None:
-        self._parked_in_all += change
-        for name in (owner.key, owner):
-            self._parked[name] += change
-            if not self._parked[name]:
-                del self._parked[name]
+    def _count_beside(self, ticket: Ticket, change: int) -> None:
+        ticket.is_beside = change > 0
+        self._beside_in_all += change
+        for name in (ticket.owner.key, ticket.owner):
+            self._beside[name] += change
+            if not self._beside[name]:
+                del self._beside[name]
+
+    def _is_free(self) -> bool:
+        """Whether there is a place that nobody has."""
+        return len(self._granted) - self._beside_in_all < self._max_concurrent
 
     def _grant_what_is_free(self) -> None:
-        while self.running < self._max_concurrent and (number := self._queue.take()) is not None:
+        while self._is_free() and (number := self._queue.take()) is not None:
             ticket = self._granted[number] = self._waiting.pop(number)
             ticket._grant()
         if (number := self._queue.peek()) is not None:
