@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Lease, Quota
+from vibecell.gateway.recent_moments import RecentMoments
 from vibecell.model.caller import NO_BOUNDS, Account, Grant, Owner, Rate
 from vibecell.model.errors import (
     Conflict,
@@ -61,6 +63,19 @@ def begun(quota: Quota, account: Account, address: str = "192.0.2.1", times: int
         except LimitReached:
             told += connection.refused_by.whose[0]
     return told
+
+
+def test_a_key_with_very_many_users_has_no_other_s_rate_forgotten(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = partial(RecentMoments, 10)  # names that are remembered of each
+    monkeypatch.setattr("vibecell.gateway.quota.RecentMoments", few)
+    quota, a_day = Quota(Policy(), clock), Grant(Rate(1, 86_400))
+    modest = Account(Owner("modest"), key_grant=a_day)
+    assert begun(quota, modest, times=2) == "+k"
+    for number in range(30):
+        assert begun(quota, user(f"u{number}", own=a_day), f"198.51.100.{number}") == "+"
+    assert begun(quota, modest) == "k"
 
 
 def places_left(take: Callable[[], Lease]) -> int:

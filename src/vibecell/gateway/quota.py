@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
@@ -83,7 +83,8 @@ class Quota:
     """
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = Rates(RecentMoments(clock=clock), clock)
+        # apart: whoever has many users, or many addresses, pushes out no key that way
+        self._rates = {each: Rates(RecentMoments(clock=clock), clock) for each in get_args(Whose)}
         self._of_key = Rate(policy.begun_per_minute, _MINUTE_S)
         self._of_user = Rate(policy.begun_per_minute_of_user, _MINUTE_S)
         self._of_address = Rate(policy.begun_per_minute_of_address, _MINUTE_S)
@@ -106,7 +107,7 @@ class Quota:
 
     def left(self, bound: Bound) -> Left:
         """What is left of it now."""
-        return self._rates.left(bound.rate, *bound.name)
+        return self._rates[bound.whose].left(bound.rate, *bound.name)
 
     def require_room(self, account: Account, connection: Connection) -> None:
         """Whoever goes on beyond a rate is told before anything of his request is read.
@@ -127,7 +128,7 @@ class Quota:
         connection.begins_for = account
         self._require(bounds, connection)
         for bound in bounds:
-            self._rates.count(bound.rate, *bound.name)
+            self._rates[bound.whose].count(bound.rate, *bound.name)
 
     def _all_bounds(self, account: Account, connection: Connection) -> tuple[Bound, ...]:
         address = network_of(connection.client)
