@@ -31,6 +31,13 @@ def test_a_line_arrives() -> None:
         assert os.read(reading, 100) == "süß \\ud800\n".encode()
 
 
+def test_no_terminal_obeys_what_is_said() -> None:
+    with pipe() as (reading, writing):
+        say("one\n\ttwo \x1b]0;title\x07 \x9b31m \r\x7f", writing)
+        said = os.read(reading, 100).decode()
+    assert said == "one\n\ttwo \\x1b]0;title\\x07 \\x9b31m \\x0d\\x7f\n"
+
+
 def test_a_reader_who_has_left_is_no_failure() -> None:
     with pipe() as (reading, writing):
         os.close(reading)

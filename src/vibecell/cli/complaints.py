@@ -2,7 +2,8 @@
 
 Owns that saying something neither ends nor holds up who says it: a terminal or a
 log may be gone, full or stopped, and the service goes on. What finds no room at this
-moment is lost. Refuses to buffer: nothing is left that a later flush could fail on.
+moment is lost. Refuses to buffer: nothing is left that a later flush could fail on; and to
+pass on what a terminal obeys: some of what is said was written by others.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import os
 from select import PIPE_BUF, POLLOUT, poll
 
 STDOUT, STDERR = 1, 2
+#: Controls of ISO 6429 but the line's end and the tabulator. Source: ECMA-48 section 5
+_OBEYED = {x: f"\\x{x:02x}" for x in (*range(32), *range(127, 160)) if chr(x) not in "\n\t"}
 
 
 def say(line: str, descriptor: int = STDERR, patience_s: float = 0.0) -> None:
@@ -25,10 +28,15 @@ def say(line: str, descriptor: int = STDERR, patience_s: float = 0.0) -> None:
 
     Source: pipe(7), PIPE_BUF: a pipe that polls writable takes so many bytes at once.
     """
-    data = f"{line}\n".encode(errors="backslashreplace")
+    data = f"{harmless(line)}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):  # whoever read it has left, or the disk is full
         while data and _has_room(descriptor, patience_s):
             data = data[os.write(descriptor, data[:PIPE_BUF]) :]
+
+
+def harmless(text: str) -> str:
+    """A text of several lines in which everything else that a terminal obeys is written out."""
+    return text.translate(_OBEYED)
 
 
 def complain(line: str, patience_s: float = 0.0) -> None:

@@ -1,7 +1,8 @@
 """``vibecell keys``: made, listed, revoked, rotated.
 
-Owns what is printed. Refuses to print a secret but once, when it was made, and to say that a key
-was made before the store has it on the disk.
+Owns what is printed. Refuses to print a secret but once, when it was made, to say that a key
+was made before the store has it on the disk, and to have a terminal obey what lies in a store: who
+had taken the gateway could have written it.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from vibecell.cli.complaints import complain
+from vibecell.cli.complaints import complain, harmless
 from vibecell.cli.composition.key_place import KeyPlace
 from vibecell.cli.gateway_user import become_gateway
 from vibecell.cli.images import age, table
@@ -74,7 +75,7 @@ def _give_out(made: GivenOut, as_json: bool) -> None:
         print(json.dumps({"id": made.key.id, "key": made.text, **_shown(KeyRecord(made.key, ()))}))
         return
     print(made.text)
-    print(f"Key {made.key.id} ({made.key.name}). It is shown this once.", file=sys.stderr)
+    print(f"Key {_named(made.key)}. It is shown this once.", file=sys.stderr)
 
 
 def _list(place: KeyPlace, options: argparse.Namespace) -> None:
@@ -97,7 +98,7 @@ def _revoke(place: KeyPlace, options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(_shown(KeyRecord(key, ()))))
     else:
-        print(f"The key {key.id} ({key.name}) is revoked.", file=sys.stderr)
+        print(f"The key {_named(key)} is revoked.", file=sys.stderr)
 
 
 def _rotate_secret(place: KeyPlace, options: argparse.Namespace) -> None:
@@ -124,7 +125,7 @@ def _print_one(record: KeyRecord, as_json: bool) -> None:
     assert isinstance(grant, dict)
     for name, value in {**shown, **grant}.items():
         text = ", ".join(value) if isinstance(value, list) else value
-        print(f"{name:22}{'-' if text in (None, '') else text}")
+        print(f"{name:22}{'-' if text in (None, '') else _in_a_line(str(text))}")
 
 
 def _shown(record: KeyRecord) -> dict[str, object]:
@@ -153,7 +154,16 @@ def _row(record: KeyRecord) -> tuple[str, ...]:
     if record.last_used_at is not None:
         used = age(datetime.fromtimestamp(record.last_used_at, UTC), datetime.now(UTC))
     scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
-    return key.id, key.name, _state(key), scopes, used, str(shown["expires_at"] or "never")
+    name = _in_a_line(key.name)
+    return key.id, name, _state(key), scopes, used, str(shown["expires_at"] or "never")
+
+
+def _named(key: Key) -> str:
+    return _in_a_line(f"{key.id} ({key.name})")
+
+
+def _in_a_line(text: str) -> str:
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _state(key: Key) -> str:
