@@ -19,4 +19,5 @@ room.py               how much of a queue one may fill, so that newcomers find r
 ledger.py             what each owner has used of a day (pure); the port: what keeps sums promises
 memory_ledger.py      an adapter: for as long as the process lives
 sqlite_ledger.py      an adapter: in a file
+sqlite_files.py       how both files are opened, and what is taken for damage
 """

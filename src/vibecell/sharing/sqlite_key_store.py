@@ -19,19 +19,19 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
 from vibecell.model.errors import Conflict, StoreUnavailable
 from vibecell.sharing.key_store import UnknownKey
 from vibecell.sharing.keys import HashedSecret, KeyRecord
+from vibecell.sharing.sqlite_files import connect, require_undamaged, transaction
 
 READ_PATIENCE_S = 1.0
 WRITE_PATIENCE_S = 5.0
 #: Marks a file as one of ours ("VCks"). Source: sqlite.org/pragma.html#pragma_application_id
 APPLICATION_ID = 0x56436B73
-#: Never made where it is missing. Source: sqlite.org/uri.html
+#: Never made where it is missing.
 _OPENED = "rw"
 #: Raised with every member of a key that an older version must not overlook.
 FORM = 1
@@ -69,12 +69,10 @@ def _fill(path: Path) -> None:
     with contextlib.closing(_connect(path, WRITE_PATIENCE_S)) as connection:
         if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
             raise OSError("the file system lacks what a write-ahead log needs")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={FORM}")
-        connection.execute(_TABLE)
-        connection.execute("COMMIT")
+        with transaction(connection):
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={FORM}")
+            connection.execute(_TABLE)
 
 
 def _flush_directory(directory: Path) -> None:
@@ -222,15 +220,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
-    """Open a file that is there. Calls come from one thread at a time, not always the same."""
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={_OPENED}",
-        uri=True,
-        timeout=patience_s,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    connection.execute("PRAGMA trusted_schema=OFF")
+    connection = connect(path, patience_s, _OPENED)
     connection.execute("PRAGMA synchronous=FULL")
     return connection
 
@@ -242,9 +232,7 @@ def _require_sound(connection: sqlite3.Connection) -> None:
     (form,) = connection.execute("PRAGMA user_version").fetchone()
     if form != FORM:
         raise sqlite3.DatabaseError(f"has form {form}, of another version of Vibecell")
-    damage = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if damage != ("ok",):
-        raise sqlite3.DatabaseError(f"is damaged: {damage[0]}")
+    require_undamaged(connection)
 
 
 def _found(connection: sqlite3.Connection, key_id: str) -> KeyRecord:

@@ -20,6 +20,7 @@ from vibecell.model.caller import Owner
 from vibecell.model.errors import StoreUnavailable
 from vibecell.model.limits import HIGHEST
 from vibecell.sharing.ledger import Entry, Spent
+from vibecell.sharing.sqlite_files import connect, require_undamaged, transaction
 
 FILE_NAME = "usage.sqlite3"
 VERSION = 1
@@ -61,9 +62,7 @@ class SqliteLedger:
         with _told("open the ledger of usage"):
             self._make_directory()
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
+            self._connection = connect(self._path, BUSY_S)
             try:
                 self._prepare(self._connection)
             except BaseException:
@@ -83,7 +82,7 @@ class SqliteLedger:
         """See ``LedgerStore.add``: one transaction."""
         with _told("write the ledger of usage"):
             connection = self._open()
-            with _transaction(connection):
+            with transaction(connection):
                 sums = [_added(connection, entry) for entry in entries]
                 connection.execute("DELETE FROM used WHERE day < ?", (forget_before,))
             return sums
@@ -117,9 +116,8 @@ class SqliteLedger:
         connection.execute("PRAGMA journal_mode = WAL")
         # of a power failure the last second may be lost, as of a crash
         connection.execute("PRAGMA synchronous = NORMAL")
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
-            raise sqlite3.DatabaseError(f"the file is damaged: {found[0]}")
-        with _transaction(connection):
+        require_undamaged(connection)
+        with transaction(connection):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise sqlite3.DatabaseError(f"the file is of another version ({version})")
@@ -132,18 +130,6 @@ def _added(connection: sqlite3.Connection, entry: Entry) -> Entry:
     row = (entry.day, owner.key, owner.user or "", spent.cpu_us, spent.output_bytes)
     ((cpu_us, output_bytes),) = connection.execute(_ADD, row).fetchall()
     return Entry(entry.day, owner, Spent(cpu_us, output_bytes))
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # some errors have rolled back already
-            connection.execute("ROLLBACK")
-        raise
 
 
 @contextlib.contextmanager
