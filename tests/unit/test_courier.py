@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import gevent
 import pytest
 
 from vibecell.couriers.daemon import serving
@@ -18,6 +19,7 @@ from vibecell.gateway.identity.courier import ANEW_S, TOLD_S, Courier
 from vibecell.model.errors import StoreUnavailable
 from vibecell.model.identity_provider import IdentityProvider
 from vibecell.wire import courier_link as wire
+from vibecell.wire.link import LENGTH_BYTES
 
 KEY = {"kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB"}
 WHERE = IdentityProvider(jwks_url="https://login.example/keys")
@@ -168,3 +170,47 @@ def test_a_courier_that_was_taken_over_lets_nobody_in(tmp_path: Path, told: byte
         Courier(tmp_path / "s").find("login", "one")
     thread.join(10)
     listener.close()
+
+
+class SlowCourier(Courier):
+    """Is told keys, or that there are none, by one who takes his time."""
+
+    def __init__(self, told: wire.Reply) -> None:
+        super().__init__(Path("nowhere"))
+        self.told, self.conversations = wire.encode_message(told)[LENGTH_BYTES:], 0
+
+    def _conversation(self, call: wire.Call) -> bytes:
+        self.conversations += 1
+        gevent.sleep(0.01)
+        return self.told
+
+
+def test_many_who_come_at_once_ask_once() -> None:
+    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()))
+    asking = [gevent.spawn(courier.find, "login", "one") for _ in range(100)]
+    assert [each.get(timeout=10) for each in asking] == [KEY] * 100
+    assert courier.conversations == 1
+
+
+def test_many_who_come_at_once_are_told_that_there_are_none() -> None:
+    courier = SlowCourier(wire.FailedReply("it answered 500"))
+    asking = [gevent.spawn(_is_refused, courier) for _ in range(100)]
+    assert all(each.get(timeout=10) for each in asking)
+    assert courier.conversations == 1
+    assert _is_refused(courier) and courier.conversations == 2
+
+
+def test_who_leaves_while_he_asks_keeps_nobody_waiting() -> None:
+    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()))
+    asking = gevent.spawn(courier.find, "login", "one")
+    waiting = gevent.spawn(_is_refused, courier)
+    gevent.sleep(0)
+    asking.kill()
+    assert waiting.get(timeout=10)
+    assert courier.find("login", "one") == KEY
+
+
+def _is_refused(courier: Courier) -> bool:
+    with pytest.raises(StoreUnavailable):
+        courier.find("login", "one")
+    return True

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gevent.event import AsyncResult
+
 from vibecell.model.errors import ProtocolViolation, StoreUnavailable
 from vibecell.wire import courier_link as wire
 from vibecell.wire.link import LENGTH_BYTES, message_bytes
@@ -20,6 +22,7 @@ TOLD_S = 60.0
 #: A token may name any key: so often it is asked whether there is a new one.
 ANEW_S = 60.0
 ANSWER_TIMEOUT_S = 15.0
+_STEP = "learn the identity provider's keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Courier:
         self._clock = clock
         self._told: dict[str, tuple[float, KeySet]] = {}
         self._anew_at_s: dict[str, float] = {}
+        self._asking: dict[tuple[str, bool], AsyncResult[KeySet]] = {}
 
     def find(self, provider: str, kid: str | None) -> dict[str, str] | None:
         """The key of a provider by which a token says it was signed, if there is one.
@@ -66,12 +70,36 @@ class Courier:
         return found
 
     def _ask(self, provider: str, anew: bool) -> KeySet:
+        """Ask; who comes meanwhile waits for the same answer, since a courier hears only so many.
+
+        Raises:
+            StoreUnavailable: there is none.
+        """
+        asked = (provider, anew)
+        if (same := self._asking.get(asked)) is not None:
+            told: KeySet = same.get()
+            return told
+        answer = self._asking[asked] = AsyncResult()
+        try:
+            known = self._answered(provider, anew)
+        except StoreUnavailable as error:
+            answer.set_exception(error)
+            raise
+        except BaseException:  # nobody waits any more for who has asked
+            answer.set_exception(StoreUnavailable(_STEP, "whoever had asked has left"))
+            raise
+        finally:
+            del self._asking[asked]
+        answer.set(known)
+        return known
+
+    def _answered(self, provider: str, anew: bool) -> KeySet:
         try:
             reply = wire.decode_reply(self._conversation(wire.KeySetCall(provider, anew)))
         except (OSError, ProtocolViolation) as error:
-            raise StoreUnavailable("learn the identity provider's keys") from error
+            raise StoreUnavailable(_STEP) from error
         if isinstance(reply, wire.FailedReply):
-            raise StoreUnavailable("learn the identity provider's keys", reply.reason)
+            raise StoreUnavailable(_STEP, reply.reason)
         known = _read(reply.document)
         self._told[provider] = (self._clock(), known)
         return known
@@ -103,4 +131,4 @@ def _read(document: bytes) -> KeySet:
         keys: Any = json.loads(document)["keys"]
         return KeySet(tuple({str(k): str(v) for k, v in key.items()} for key in keys))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreUnavailable("learn the identity provider's keys", "no key set") from error
+        raise StoreUnavailable(_STEP, "no key set") from error
