@@ -3,7 +3,7 @@
 main.py         the words of the command, and their options
 composition/    the one place that names concrete classes
 serve.py        vibecell serve: the whole service
-supervisor.py   keeps engine and gateway alive
+supervisor.py   keeps engine, gateway and courier alive
 children.py     the two processes, seen from both sides
 complaints.py   lines for a person, which hold up nobody
 privileges.py   how a process becomes a user without rights

@@ -1,6 +1,6 @@
 """``vibecell serve``: the whole service, started and stopped as one.
 
-Owns the order of a start: port, keys, image, engine, gateway, then one report of
+Owns the order of a start: port, keys, image, engine, gateway, courier, then one report of
 what protects the host and where to go. Refuses to serve before all of it works.
 """
 
@@ -82,7 +82,7 @@ def _start(
 
 
 def _make_run_dir(settings: Settings) -> None:
-    """Both children need it: the engine writes there, the gateway passes through."""
+    """Every child needs it: the engine writes there, the others pass through."""
     try:
         if not settings.run_dir.exists():
             settings.run_dir.mkdir(parents=True)

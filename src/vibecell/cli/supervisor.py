@@ -1,6 +1,6 @@
-"""Keeps engine and gateway alive, and ends them together.
+"""Keeps the processes of the service alive, and ends them together.
 
-Owns the two child processes; refuses to look at what they do. A child that
+Owns its child processes; refuses to look at what they do. A child that
 dies is started again at once, then with growing pauses if it keeps dying. One that
 cannot be started, because the host has no process, memory or descriptor left at
 that moment, is tried again likewise. Only a child that fails again and again within a short

@@ -133,8 +133,8 @@ class Settings:
             waits; there is a quarter more for other users of the key, and again for other keys.
         max_parked: interactive executions that have given their place back while they wait
             for input, or have gone on beside the places; 0: none gives his back.
-        max_per_owner: executions, running and waiting, that one API key may
-            have; lower it below the queue's size where several keys compete.
+        max_per_owner: executions, running and waiting, that one key may have, all its users
+            together, whatever it was granted.
         pool_min_idle: warm cells kept waiting per profile, used or not.
         pool_max_idle: warm cells kept waiting at most, in all profiles
             together; the ``pool_min_idle`` of each come first.

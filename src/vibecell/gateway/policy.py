@@ -23,7 +23,7 @@ class Policy(Access):
     """Rules of one gateway: what its operator grants, and what follows or is fixed.
 
     Attributes:
-        api_keys: accepted keys, beside those of a store.
+        api_keys: as in ``Settings``, beside keys of a store.
         identity_providers: as in ``Settings``.
         courier_socket: where their keys are asked for.
         limits, ceiling: of executions, as in ``Settings``.
