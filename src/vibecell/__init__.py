@@ -4,11 +4,11 @@ General layout, from the door inwards; each room imports only those below it:
 
     cli         the command, and the one place that names concrete classes
     gateway     HTTP and WebSocket: who is asking, may they, is it well formed
+    couriers    fetch what is published elsewhere, and can do nothing else
     engine      admits, plans, runs, judges, keeps the numbered event log
-    sharing     what callers share: what each has used of a day
     sandbox     walls, warm cells, the runtime image; knows no language
     languages   one folder per language; knows no sandbox
-    sharing     who may come: keys, and the stores that keep them
+    sharing     who may come, whose turn it is, what each has used, and the stores of that
     executor    the port through which anything is executed
     wire        the one codec between the model and what travels
     config      settings, and the only reader of the environment

@@ -9,10 +9,18 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from vibecell.model.access import Access
-from vibecell.model.caller import DEFAULT_SCOPES, SCOPES, Grant, Rate, Scope
+from vibecell.model.caller import (
+    DEFAULT_SCOPES,
+    LEAST_WEIGHT,
+    MOST_WEIGHT,
+    SCOPES,
+    Grant,
+    Rate,
+    Scope,
+)
 from vibecell.model.errors import InvalidRequest
 from vibecell.model.limits import HIGHEST
+from vibecell.model.origins import ALLOWANCE, is_allowance
 from vibecell.sharing.keys import Key
 
 DEFAULT_GRACE = "24h"
@@ -22,7 +30,6 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _UNITS_BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DURATION = re.compile(r"([0-9]{1,12})([smhd])\Z")
 _SIZE = re.compile(r"([0-9]{1,18})(|KiB|MiB|GiB|TiB)\Z")
-_LEAST_WEIGHT, _MOST_WEIGHT = 0.01, 100.0
 _T = TypeVar("_T")
 
 
@@ -164,11 +171,14 @@ def weight(text: str) -> float:
         share = float(text)
     except ValueError:
         share = 0.0
-    if not _LEAST_WEIGHT <= share <= _MOST_WEIGHT:
-        raise ValueError(f"must be a number from {_LEAST_WEIGHT} to {_MOST_WEIGHT:g}")
+    if not LEAST_WEIGHT <= share <= MOST_WEIGHT:
+        raise ValueError(f"must be a number from {LEAST_WEIGHT} to {MOST_WEIGHT:g}")
     return share
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """``https://shop.example,https://www.shop.example``; what may be one, ``Access`` says."""
-    return Access(allowed_origins=tuple(each.strip() for each in text.split(","))).allowed_origins
+    """``https://shop.example,https://www.shop.example``."""
+    named = tuple(each.strip() for each in text.split(","))
+    if not all(map(is_allowance, named)):
+        raise ValueError(ALLOWANCE)
+    return named

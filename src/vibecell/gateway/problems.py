@@ -81,7 +81,9 @@ TABLE: dict[type[errors.VibecellError], Row] = {
         HTTPStatus.SERVICE_UNAVAILABLE, "engine-unavailable", "The engine cannot be reached"
     ),
     errors.StoreUnavailable: Row(
-        HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "Callers cannot be checked now"
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "What is kept of callers cannot be used now",
     ),
     errors.SandboxFailure: Row(
         HTTPStatus.INTERNAL_SERVER_ERROR, "sandbox-failure", "A cell could not be made"

@@ -17,7 +17,7 @@ counts what runs or waits, whoever began it and whether or not somebody still wa
 grants. As a defence it also bounds the connections that follow, by ``concurrent``
 (``engine/followers.py``). A peer who has not shown who he is is bounded by address: in connections
 by the server (``gateway/http/server.py``), in refusals by ``gateway/refusals.py``, in wrong
-keys by ``gateway/identity/authenticator.py``.
+credentials by ``gateway/identity/authenticator.py``.
 """
 
 import re
@@ -59,7 +59,7 @@ class Access:
         begun_per_minute_of_address: from one address, whoever asks.
         refused_per_minute: messages of one owner that were malformed, too large or wrong;
             requests from one address that were refused, and that no owner made.
-        wrong_keys_per_minute: from one address.
+        wrong_keys_per_minute: wrong credentials of any kind, from one address.
         disconnect_grace_s: in which a client may come back to its run.
         first_message_s: from a WebSocket's opening to its ``execute``.
         heartbeat_s: between two bytes of a silent event stream.

@@ -30,7 +30,8 @@ KeyId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]
 User = Annotated[
     str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=f"^{_PRINTABLE}+$")
 ]
-Weight = Annotated[float, Meta(ge=0.01, le=100)]
+LEAST_WEIGHT, MOST_WEIGHT = 0.01, 100.0
+Weight = Annotated[float, Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 Amount = Annotated[int, Meta(ge=1, le=HIGHEST)]
 
 
