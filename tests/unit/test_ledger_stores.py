@@ -231,6 +231,21 @@ def test_a_full_disk_adds_nothing_and_leaves_the_sums(folder: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("another", [False, True], ids=["nothing", "another"])
+def test_a_file_that_has_gone_from_its_place_is_not_written_into_the_void(
+    folder: Path, another: bool
+) -> None:
+    store = opened(folder)
+    away = (folder / FILE_NAME).rename(folder / "away")
+    if another:
+        (folder / FILE_NAME).touch()
+    with pytest.raises(StoreUnavailable):
+        store.add([Entry(7, SHOP, Spent(1, 1))], 0)
+    away.rename(folder / FILE_NAME)
+    assert store.add([Entry(7, SHOP, Spent(1, 1))], 0) == [Entry(7, SHOP, Spent(1, 1))]
+    store.close()
+
+
 def test_of_a_store_that_is_closed_nothing_is_had(folder: Path) -> None:
     store = opened(folder)
     store.close()

@@ -1,8 +1,9 @@
 """Sums in a SQLite file.
 
 Owns the file, in a directory that nobody else may enter, and its one table; refuses a
-directory of somebody else's, a file that is damaged or cannot be written, and one that a newer
-version has made. Every error of SQLite leaves as ``StoreUnavailable``.
+directory of somebody else's, a file that is damaged or cannot be written, one that a newer
+version has made, and to go on with one that has gone from its place: what is written to it then
+nobody would find. Every error of SQLite leaves as ``StoreUnavailable``.
 
 What an ``add`` brings are further amounts, not sums: so several engines may keep one file.
 
@@ -56,6 +57,7 @@ class SqliteLedger:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
 
     def open(self) -> None:
         """See ``LedgerStore.open``: by writing."""
@@ -64,6 +66,7 @@ class SqliteLedger:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
             self._connection = connect(self._path, BUSY_S)
             try:
+                self._opened = _identity(self._path)
                 self._prepare(self._connection)
             except BaseException:
                 self.close()
@@ -102,6 +105,8 @@ class SqliteLedger:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise OSError("it is not open")
+        if _identity(self._path) != self._opened:
+            raise OSError(f"{self._path}: another file is in its place")
         return self._connection
 
     def _make_directory(self) -> None:
@@ -123,6 +128,11 @@ class SqliteLedger:
                 raise sqlite3.DatabaseError(f"the file is of another version ({version})")
             connection.execute(_TABLE)
             connection.execute(f"PRAGMA user_version = {VERSION}")  # writes, whether new or not
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    there = path.stat()
+    return there.st_dev, there.st_ino
 
 
 def _added(connection: sqlite3.Connection, entry: Entry) -> Entry:
