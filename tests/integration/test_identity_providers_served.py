@@ -175,6 +175,8 @@ def test_a_courier_is_nobody_else_knows_no_key_and_comes_again(
         provider.keys["second"] = SECOND
         assert ask(service, signed("ann")).status_code == 200
         assert ask(service, signed("ann", SECOND, "second")).status_code == 200
+        assert list(Path(service.run_dir).glob("courier*"))
+    assert [path.name for path in Path(service.run_dir).glob("courier*")] == []
 
 
 def test_without_a_provider_there_is_no_courier(deployment: Deployment) -> None:

@@ -52,6 +52,7 @@ def serve(settings: Settings) -> int:
             with supervisor.interruptible():  # an image may be built first
                 deployment = deploy(settings)
             ending.callback(deployment.release)
+            ending.callback(settings.courier_socket.unlink, missing_ok=True)
             ending.callback(supervisor.stop)
             ending.callback(listener.close)  # first: who comes during the stop is refused
             _start(supervisor, settings, listener, began_s)
