@@ -25,6 +25,7 @@ from vibecell.sharing.key_desk import GivenOut, KeyDesk
 from vibecell.sharing.key_ring import KeyView
 from vibecell.sharing.key_store import UnknownKey
 from vibecell.sharing.keys import Key, KeyRecord
+from vibecell.wire.json_text import moment
 
 EXIT_USAGE = 2
 _HEADINGS = ("ID", "NAME", "STATE", "SCOPES", "LAST USED", "EXPIRES")
@@ -173,7 +174,4 @@ def _state(key: Key) -> str:
 
 
 def _moment(seconds: float | None) -> str | None:
-    """As RFC 3339 has it, in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if seconds is None else moment(seconds)

@@ -5,7 +5,7 @@ carry the model itself. Refuses to hold any other knowledge: rules live in the m
 the shapes of both forms are derived from it. Nothing is imported here: a process that
 speaks over a link needs none of the judges of the public form.
 
-json_text.py    strict_json_loads, compact_json
+json_text.py    strict_json_loads, compact_json, moments
 fields.py       base64 fields, field errors
 members.py      what the types of the model are made of
 bodies.py       public, inbound: shapes derived from the model

@@ -5,7 +5,6 @@ credential is worth (``gateway/identity``).
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -13,6 +12,7 @@ from pydantic import BaseModel, Field
 from vibecell.model.caller import NO_BOUNDS, Grant, Rate, Scope, User
 from vibecell.wire.bodies import built, encodable, fields_of, judged_type, strict_model
 from vibecell.wire.fields import StrictModel
+from vibecell.wire.json_text import moment
 from vibecell.wire.judging import judged
 from vibecell.wire.views import JsonObject
 
@@ -115,14 +115,9 @@ def decode_ticket_request(value: object) -> str | None:
 
 def encode_token(text: str, expires_at: float) -> JsonObject:
     """A token as it is shown, once."""
-    return {"token": text, "expires_at": _moment(expires_at)}
+    return {"token": text, "expires_at": moment(expires_at)}
 
 
 def encode_ticket(text: str, expires_at: float) -> JsonObject:
     """A ticket as it is shown, once."""
-    return {"ticket": text, "expires_at": _moment(expires_at)}
-
-
-def _moment(seconds: float) -> str:
-    """A moment of UTC, to the second before it. Source: RFC 3339 section 5.6."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"ticket": text, "expires_at": moment(expires_at)}

@@ -1,8 +1,8 @@
 """JSON text in and out, with nothing left to interpretation.
 
-Owns the strict reader and the compact writer; refuses what readers disagree
-about: repeated names, NaN and Infinity, numbers out of range, lone surrogates,
-deep nesting, encodings other than UTF-8; and structure without end, before
+Owns the strict reader, the compact writer and how a moment is written; refuses
+what readers disagree about: repeated names, NaN and Infinity, numbers out of
+range, lone surrogates, deep nesting, encodings other than UTF-8; and structure without end, before
 anything is made of it: a reader's time goes by names and items far more than by
 bytes, and it has one thread.
 
@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from vibecell.model.errors import MalformedRequest
@@ -152,3 +153,11 @@ _DECODER = json.JSONDecoder(
     parse_int=_finite_integer,
     parse_float=_finite_float,
 )
+
+
+def moment(seconds: float) -> str:
+    """A moment of UTC, in seconds since 1970, to the second before it.
+
+    Source: RFC 3339 section 5.6.
+    """
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
