@@ -1,11 +1,11 @@
-"""How the gateway becomes a user without rights.
+"""How a process becomes a user without rights: the gateway, a courier, ``vibecell keys``.
 
 Owns the change of user and what that user must still be able to read; refuses
-to keep a capability for it. The gateway is the only part that talks to
-strangers, and it needs its own code, its run directory and nothing else.
+to keep a capability for it. Gateway and courier are the only parts that talk to
+strangers, and each needs its own code, a directory or two and nothing else.
 
 A virtual environment often lies beneath a home directory that no other user may
-enter. Rather than keeping a right to pass every door, the gateway gets a
+enter. Rather than keeping a right to pass every door, the process gets a
 mount namespace of its own in which such a directory is empty but for the
 trees it needs.
 """
@@ -50,9 +50,7 @@ def become(uid: int, needed: Iterable[Path]) -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     closed = [str(path) for path in trees if not os.access(path, os.X_OK)]
     if closed:
-        raise PlatformError(
-            "become the gateway's user", f"user {uid} may not enter {', '.join(closed)}"
-        )
+        raise PlatformError(f"become user {uid}", f"that user may not enter {', '.join(closed)}")
 
 
 def _change_user(uid: int) -> None:
@@ -62,7 +60,7 @@ def _change_user(uid: int) -> None:
         os.setresuid(uid, uid, uid)
     except OSError as error:  # a user namespace may not have this one
         raise PlatformError(
-            "become the gateway's user", f"{uid}: {error.strerror}; see the setting gateway_uid"
+            f"become user {uid}", f"{error.strerror}; see the settings gateway_uid and courier_uid"
         ) from error
 
 
