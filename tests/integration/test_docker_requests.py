@@ -123,6 +123,7 @@ def test_what_a_program_brings_does_not_reach_the_daemon(
         "env": {SECRET: SECRET, "DOCKER_HOST": docker_engine.host},
         "args": [SECRET],
         "files": [{"path": f"{SECRET}.txt", "content": SECRET}],
+        "user": SECRET,
     }
     described = []
     with (
