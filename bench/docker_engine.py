@@ -146,6 +146,7 @@ class DockerEngineProcess:
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 raise BenchFailed(f"dockerd did not start: {self.log()}")
             time.sleep(_STEP_S)
+        self._end_forgotten()
 
     def stop(self) -> None:
         """Ask it to end, insist after a while, and end what it has started."""
@@ -214,6 +215,22 @@ class DockerEngineProcess:
                 return b" 200 " in asking.recv(4096).partition(b"\r\n")[0]
             except OSError:
                 return False
+
+    def _end_forgotten(self) -> None:
+        """End containers that one before it was making when it was killed.
+
+        This one does not know them, and their first processes wait for ever to be told to go on.
+        """
+        with contextlib.closing(self.client()) as client:
+            known = {container["Id"] for container in client.containers(all=True)}
+        for pid, words in self._named().items():
+            container = words.partition(" -id ")[2].partition(" ")[0]
+            if container and container not in known:
+                inside = [top / container / "cgroup.procs" for top in self._cgroups()]
+                told = " ".join(path.read_text() for path in inside if path.exists())
+                for each in {pid, *map(int, told.split())}:
+                    with contextlib.suppress(ProcessLookupError):  # it has ended since the look
+                        os.kill(each, signal.SIGKILL)
 
     def _end_rest(self) -> None:
         """Kill what is left of its processes; remove their cgroups and mounts.
