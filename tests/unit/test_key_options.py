@@ -7,6 +7,7 @@ import pytest
 from vibecell.cli.key_options import add_words, wanted_key
 from vibecell.cli.main import main
 from vibecell.model.caller import DEFAULT_SCOPES, NO_BOUNDS, Grant, Rate
+from vibecell.sharing.keys import new_key_text
 
 DAY_S = 86_400
 
@@ -89,6 +90,19 @@ def test_what_cannot_be_read_is_said_with_its_option(
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert f"argument {option}" in said and told in said
+
+
+@pytest.mark.parametrize("word", ["show", "revoke", "rotate"])
+def test_who_gives_the_whole_key_is_told_its_id_and_the_secret_is_not_printed(
+    capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    text = new_key_text("abcdef123456")
+    with pytest.raises(SystemExit) as ended:
+        main(["keys", word, text])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "its id is abcdef123456" in said
+    assert text not in said and text.split("_")[2] not in said
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "two\nlines", "bell\a", "\x1b[31m", "\udc80"])

@@ -21,7 +21,7 @@ from vibecell.model.caller import (
 from vibecell.model.errors import InvalidRequest
 from vibecell.model.limits import HIGHEST
 from vibecell.model.origins import ALLOWANCE, is_allowance
-from vibecell.sharing.keys import Key
+from vibecell.sharing.keys import Key, id_in
 
 DEFAULT_GRACE = "24h"
 MAX_NAME_CHARACTERS = 128
@@ -50,7 +50,7 @@ def add_words(keys: argparse.ArgumentParser, shared: argparse.ArgumentParser) ->
         ("rotate", "give a key another secret, and print it this once"),
     ):
         made = word(name, text)
-        made.add_argument("id", metavar="ID", help="as the list has it")
+        made.add_argument("id", type=_written(key_id), metavar="ID", help="as the list has it")
         if name == "rotate":
             made.add_argument(
                 "--grace",
@@ -109,6 +109,13 @@ def _written(read: Callable[[str], _T]) -> Callable[[str], _T]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return reading
+
+
+def key_id(text: str) -> str:
+    """An id. Of a whole key, which is none, nothing but its id is said."""
+    if (meant := id_in(text)) is not None:
+        raise ValueError(f"is a whole key, which is a secret; its id is {meant}")
+    return text
 
 
 def name(text: str) -> str:
