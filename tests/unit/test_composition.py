@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pytest
 
 from vibecell.cli import report
-from vibecell.cli.composition import containers
+from vibecell.cli.composition import containers, providers
 from vibecell.cli.composition import deployment as composed
 from vibecell.cli.composition.backends import BACKENDS, provider
 from vibecell.cli.composition.deployment import Deployment, deploy
@@ -21,6 +21,7 @@ from vibecell.config import settings as settings_room
 from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.errors import PlatformError
 from vibecell.sandbox.docker.image import RuntimeImage
+from vibecell.sandbox.images.rootfs import Image
 
 VERSIONS = {"python3": "3.11.7", "node": "20.1.0", "bash": "5.2.15"}
 NAMES = ["python", "bash", "html", "javascript"]
@@ -190,6 +191,20 @@ def test_what_an_image_lacks_is_mended_in_the_image() -> None:
         assert "its runtime (node) is not installed" in row.reason
         assert "vibecell images build --base BASE --name lean" in row.mend
         assert "apt-get" not in row.mend
+
+
+def test_who_waits_for_an_image_is_told_and_who_finds_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image, settings = Image(tmp_path, "f", {}, (), 0), Settings(state_dir=tmp_path)
+    spec = image_spec(describe(), settings.program_path)
+    monkeypatch.setattr(providers, "build_image", lambda *_: image)
+    monkeypatch.setattr(providers, "find_image", lambda *_: None)
+    assert providers.build_directory(settings, spec) is image
+    assert capfd.readouterr().err == "Preparing the runtime image, once; this takes a minute.\n"
+    monkeypatch.setattr(providers, "find_image", lambda *_: image)
+    assert providers.build_directory(settings, spec) is image
+    assert capfd.readouterr().err == ""
 
 
 def test_what_the_host_lacks_is_mended_on_the_host() -> None:

@@ -84,7 +84,6 @@ def prepare(settings: Settings) -> int:
     if not any(is_on_directory(place.backend) for place in places):
         print("Containers have images of their own: vibecell images build", file=sys.stderr)
         return 0
-    print("Preparing the runtime image; the first time takes a minute.", file=sys.stderr)
     image, found = deployment.prepare(settings)
     print(f"{image.root}")
     _print_languages(found)

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from vibecell.cli.complaints import say
 from vibecell.config import Place, Settings
 from vibecell.languages.catalogue import Catalogue, Description, catalogue
 from vibecell.model.language import WarmProfile
 from vibecell.sandbox.backend import Backend
 from vibecell.sandbox.host.shares import Host
-from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image
+from vibecell.sandbox.images.rootfs import Image, ImageSpec, build_image, find_image
 from vibecell.sandbox.outer_walls import Walls
 from vibecell.sandbox.zygote_backend import ZygoteBackend
 
@@ -62,12 +63,17 @@ class Provider(Protocol):
 
 
 def build_directory(settings: Settings, spec: ImageSpec) -> Image:
-    """The runtime image that is a directory, built if it is new.
+    """The runtime image that is a directory, built if it is new; then whoever waits is told.
 
     Raises:
         SandboxFailure: it cannot be built.
     """
-    return build_image(spec, settings.state_dir / "images")
+    images = settings.state_dir / "images"
+    found = find_image(spec, images)
+    if found is None:
+        say("Preparing the runtime image, once; this takes a minute.")
+        found = build_image(spec, images)
+    return found
 
 
 def behind_walls(
