@@ -46,6 +46,7 @@ from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS
 from vibecell.model.status import ExecutionState, Standing
 from vibecell.model.verdicts import Verdict
 from vibecell.wire import json_text, link, requests, views
+from vibecell.wire.derivations import decode_token_request
 
 from .link_messages import messages
 
@@ -453,6 +454,15 @@ def test_link_errors_return(error: errors.VibecellError) -> None:
 def test_link_errors_tell_no_detail_of_ours() -> None:
     shown = link.encode_message(link.refused(errors.SandboxFailure("fork a cell", "/secret/path")))
     assert b"secret" not in shown
+
+
+def test_what_is_too_short_is_told_like_every_other_fault() -> None:
+    assert problems({"code": "1", "user": ""}) == [
+        FieldProblem("user", "should have at least 1 character")
+    ]
+    with pytest.raises(InvalidRequest) as caught:
+        decode_token_request({"user": "ann", "scopes": []})
+    assert caught.value.problems == (FieldProblem("scopes", "should have at least 1 item"),)
 
 
 @pytest.mark.parametrize("name", ["Exception", "dataclass", "FieldProblem", "x", "VibecellError"])

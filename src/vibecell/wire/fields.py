@@ -6,6 +6,7 @@ refuses to let a caller's value travel into a message.
 
 import base64
 import binascii
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -15,6 +16,9 @@ from vibecell.model.errors import FieldProblem
 MAX_PROBLEMS = 32
 _MAX_PATH_TEXT = 160
 _MAX_MESSAGE_TEXT = 320
+#: What pydantic says before and behind what is wrong; the one behind counts what was sent.
+_FOREWORD = re.compile(r"(Value error, |Input |String |List )")
+_AFTERWORD = re.compile(r" after validation, not .*")
 
 
 class StrictModel(BaseModel):
@@ -62,7 +66,7 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str) -> FieldProble
         return FieldProblem(path, "is required")
     if kind == "model_type":
         return FieldProblem(path, "should be an object")
-    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    text = _AFTERWORD.sub("", message[len(m[0]) :] if (m := _FOREWORD.match(message)) else message)
     return FieldProblem(path, text[:_MAX_MESSAGE_TEXT])
 
 
