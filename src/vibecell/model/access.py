@@ -99,7 +99,8 @@ class Access:
             wrong.append(
                 FieldProblem(
                     "gateway.trusted_proxies",
-                    "each must be an address, a network as 10.0.0.0/8, or unix",
+                    "each must be an address, unix, or a network as 10.0.0.0/8: no bit set "
+                    "behind its prefix, and not all there are",
                 )
             )
         if self.public_url is not None and not _is_public_url(self.public_url):

@@ -59,7 +59,8 @@ def _selection() -> Selection:
     """
     state, page = query_word("state"), query_word("page")
     if state is not None and state not in get_args(State):
-        raise BadRequest(f"state must be {', '.join(get_args(State))}")
+        *others, last = get_args(State)
+        raise BadRequest(f"state must be {', '.join(others)} or {last}")
     if page is not None and not ID.match(page):
         raise BadRequest("page must be the next_page of another page")
     limit = query_number("limit")
