@@ -320,6 +320,11 @@ print("used", len(kept))
       seen[name] = await page.getByRole("img", { name: /^Used while it ran: / }).getAttribute("aria-label");
       assert.match(seen[name], /^Used while it ran: cpu at most \d+ %, memory at most [\d.]+ MiB$/);
       await page.screenshot({ path: join(folder, `chart-${name}-ended.png`) });
+      assert.deepEqual(await page.locator(".chart .name:visible").allInnerTexts(), ["cpu", "memory"], "nobody can tell which line is which");
+      const tops = await page.locator(".fact").evaluateAll((facts) => facts.map((fact) => fact.offsetTop));
+      const under = await page.locator(".badge").evaluate((badge) => badge.offsetTop + badge.offsetHeight);
+      assert.ok(Math.min(...tops) >= under, "the facts have no row of their own");
+      if (name === "desktop") assert.equal(new Set(tops).size, 1, "the lines push the facts into two rows");
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
       assert.ok(!wide, "it does not fit beside the verdict");
       if (name === "phone") continue;

@@ -67,7 +67,7 @@ class KeyDialog {
         "form",
         { method: "dialog", onsubmit: (event: SubmitEvent) => void this.submit(event) },
         h("h2", { id: "ask-title" }, title),
-        h("p", {}, "It stays in this tab and is forgotten when you close it."),
+        h("p", {}, "Or a token that was made with one. It stays in this tab and is forgotten when you close it."),
         h("label", { for: "ask-key" }, "API key"),
         h("div", { class: "field" }, this.input, this.show),
         this.why,
@@ -112,11 +112,13 @@ class KeyDialog {
   }
 
   private refuse(problem: Problem, given: boolean): void {
-    this.say(explainKey(problem, given), given && problem.status !== 403);
+    this.say(explainKey(problem, given), given && problem.status !== 403, given || problem.status !== 401);
   }
 
-  private say(words: string, invalid = true): void {
+  /** `wrong`: something was refused; else it is what a person needs to know. */
+  private say(words: string, invalid = true, wrong = true): void {
     this.why.textContent = words;
+    this.why.classList.toggle("wrong", wrong);
     if (!invalid) return;
     this.input.setAttribute("aria-invalid", "true");
     this.input.focus();

@@ -31,7 +31,7 @@ export class Strip {
   waiting(position: number, waitMs: number | null): void {
     const where = position > 0 ? `${position} ahead` : "next in line";
     const seconds = waitMs === null ? "" : `, about ${Math.max(1, Math.round(waitMs / 1000))} s`;
-    this.progress(`Waiting, ${where}${seconds}`);
+    this.progress(`Waiting for a place, ${where}${seconds}`);
   }
 
   running(): void {
