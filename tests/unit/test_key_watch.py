@@ -1,6 +1,7 @@
 """A gateway follows its store of keys, and nobody waits for a disk."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -100,14 +101,19 @@ def test_a_disk_that_hangs_holds_up_nobody_and_closes_the_door(disk: Disk) -> No
 
 
 def test_a_store_that_fails_is_told_once_and_asked_again(
-    disk: Disk, caplog: pytest.LogCaptureFixture
+    disk: Disk,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gevent.get_hub(), "exception_stream", sys.stderr)
     disk.watch.look()
     disk.failure = StoreUnavailable("read the keys", "is damaged")
     with caplog.at_level(logging.ERROR):
         for _ in range(5):
             disk.watch.look()
     assert [record.message for record in caplog.records] == ["read the keys: is damaged"]
+    assert capfd.readouterr().err == "", "what leaves the thread is printed each time"
     disk.grown_s += STALE_AFTER_S + 0.1
     with pytest.raises(StoreUnavailable):
         disk.ring.anonymous_is_open()

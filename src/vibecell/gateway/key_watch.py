@@ -6,6 +6,9 @@ refuses by itself.
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -20,6 +23,7 @@ LOOK_S = 0.25
 SETTLE_S = 60.0
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class KeyWatch:
@@ -54,7 +58,7 @@ class KeyWatch:
     def look(self) -> None:
         """Look once; a store that cannot be read is told once, and the ring grows old."""
         try:
-            view = self._pool.apply(self._source.look)
+            view = self._asked(self._source.look)
         except PlatformError as error:
             self._complain(str(error))
             return
@@ -80,13 +84,27 @@ class KeyWatch:
         if not self._pending:
             return
         try:
-            self._pool.apply(self._source.settle, (self._pending,))
+            self._asked(partial(self._source.settle, self._pending))
         except PlatformError as error:
             self._complain(str(error))  # and try again with what is owed by then
         else:
             self._pending = Owed()
 
+    def _asked(self, call: Callable[[], _T]) -> _T:
+        """What a call answers in the thread, where gevent prints each error that leaves it."""
+        answer: _T | PlatformError = self._pool.apply(_caught, (call,))
+        if isinstance(answer, PlatformError):
+            raise answer
+        return answer
+
     def _complain(self, text: str) -> None:
         if text != self._complained:
             _log.error("%s", text)
             self._complained = text
+
+
+def _caught(call: Callable[[], _T]) -> _T | PlatformError:
+    try:
+        return call()
+    except PlatformError as error:
+        return error
