@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from vibecell.model.errors import FieldProblem, InvalidRequest, NotPermitted
 from vibecell.model.limits import HIGHEST
+from vibecell.model.names import END, KeyId
 
 Scope = Literal["execute", "read", "control", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -25,10 +26,9 @@ _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)\Z")
 
 MAX_USER_CHARACTERS = 128
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f]"
-KeyId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 #: As the platform calls its user; printable, so that it can stand in a line.
 User = Annotated[
-    str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=f"^{_PRINTABLE}+$")
+    str, Meta(min_length=1, max_length=MAX_USER_CHARACTERS, pattern=f"^{_PRINTABLE}+{END}")
 ]
 LEAST_WEIGHT, MOST_WEIGHT = 0.01, 100.0
 Weight = Annotated[float, Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]

@@ -4,7 +4,6 @@ Owns what an operator says of one: whose tokens it signs, where its keys are, an
 claims mean here. Refuses algorithms by which whoever verifies could sign as well.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 
 from vibecell.model.caller import SCOPES
 from vibecell.model.loopback import is_loopback
+from vibecell.model.names import KEY_ID
 
 #: Asymmetric ones. Source: RFC 7518 section 3.1, RFC 8037 section 3.1
 ALGORITHMS = (
     *(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)),
     "EdDSA",
 )
-_KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class IdentityProvider:
         ]
         if not _is_fetchable(self.jwks_url):
             wrong.append("jwks_url: must be https://…, or http://… on this machine")
-        if not _KEY_ID.match(self.key):
+        if not KEY_ID.match(self.key):
             wrong.append("key: must be the id of a key, as vibecell keys list has it")
         if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
             wrong.append(f"algorithms: must be of {', '.join(ALGORITHMS)}")

@@ -13,6 +13,7 @@ from vibecell.model.caller import User
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import FieldProblem, InvalidRequest
 from vibecell.model.execution import Encoding, OnDisconnect, Result, State
+from vibecell.model.names import ExecutionId
 from vibecell.model.verdicts import Verdict
 
 DEFAULT_LISTED, MAX_LISTED = 50, 100
@@ -68,7 +69,7 @@ class Selection:
     state: State | None = None
     begun_from_ms: UnixMs = 0
     begun_before_ms: UnixMs | None = None
-    page: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    page: ExecutionId | None = None
     limit: int = DEFAULT_LISTED
 
     def __post_init__(self) -> None:

@@ -12,7 +12,8 @@ import secrets
 import string
 from dataclasses import dataclass
 
-from vibecell.model.caller import DEFAULT_SCOPES, NO_BOUNDS, Grant, KeyId, Scope, Weight
+from vibecell.model.caller import DEFAULT_SCOPES, NO_BOUNDS, Grant, Scope, Weight
+from vibecell.model.names import KeyId
 
 PREFIX = "vc"
 SECRET_BITS = 256

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from vibecell.model.errors import FieldProblem, InvalidRequest
+from vibecell.model.names import END
 from vibecell.wire import members
 from vibecell.wire.fields import Base64Bytes, StrictModel
 
@@ -223,7 +224,7 @@ def _bounds(meta: Meta) -> Any:
     said: dict[str, Any] = {
         "min_length": meta.min_length,
         "max_length": meta.max_length,
-        "pattern": meta.pattern,
+        "pattern": meta.pattern and meta.pattern.replace(END, "$"),
         "ge": meta.ge,
         "le": meta.le,
         "examples": meta.examples,

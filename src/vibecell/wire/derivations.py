@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from vibecell.model.caller import NO_BOUNDS, Grant, Rate, Scope, User
+from vibecell.model.names import ExecutionId
 from vibecell.wire.bodies import built, encodable, fields_of, judged_type, strict_model
 from vibecell.wire.fields import StrictModel
 from vibecell.wire.json_text import moment
@@ -67,7 +68,7 @@ class TokenBody(StrictModel):
 class TicketBody(StrictModel):
     """What a ticket is good for."""
 
-    execution: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = Field(
+    execution: judged_type(ExecutionId) | None = Field(  # type: ignore[valid-type]
         default=None,
         description="To follow this execution; without it, to begin one by WebSocket.",
     )

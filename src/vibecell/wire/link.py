@@ -28,6 +28,7 @@ from vibecell.model.events import MAX_INPUT_CHARACTERS, Control, Finished, Numbe
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
+from vibecell.model.names import ExecutionId
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
 LENGTH_BYTES = 4
@@ -36,7 +37,6 @@ MAX_CALL_BYTES = 8 * 1024 * 1024
 MAX_CONTROL_BYTES = 4 * MAX_INPUT_CHARACTERS + 1024
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 
-Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=0)]
 #: What comes after the reply: every event, nothing, or ``finished`` alone.
@@ -59,7 +59,7 @@ class ExecuteCall(_Call, frozen=True, tag="execute"):
 class AttachCall(_Call, frozen=True, tag="attach"):
     """Follow an execution from the event after ``after``."""
 
-    id: Identifier
+    id: ExecutionId
     owner: Owner
     after: Count = 0
 
@@ -67,7 +67,7 @@ class AttachCall(_Call, frozen=True, tag="attach"):
 class InspectCall(_Call, frozen=True, tag="inspect"):
     """Where is it?"""
 
-    id: Identifier
+    id: ExecutionId
     owner: Owner
 
 
@@ -81,7 +81,7 @@ class ListCall(_Call, frozen=True, tag="list"):
 class ControlCall(_Call, frozen=True, tag="control"):
     """Pass one control on."""
 
-    id: Identifier
+    id: ExecutionId
     owner: Owner
     control: Control
 

@@ -19,11 +19,11 @@ from vibecell.model.caller import Account, Caller
 from vibecell.model.errors import Unauthenticated, UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding, ExecutionRequest
+from vibecell.model.names import EXECUTION_ID
 from vibecell.model.status import ExecutionState
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_execution
 
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,1000})\s*(?:$|[,;])", re.IGNORECASE)
 
 
@@ -33,7 +33,7 @@ def checked_id(execution_id: str) -> str:
     Raises:
         UnknownExecution: it cannot be an id.
     """
-    if not ID.match(execution_id):
+    if not EXECUTION_ID.match(execution_id):
         raise UnknownExecution("no such execution")
     return execution_id
 

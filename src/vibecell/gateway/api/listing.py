@@ -8,13 +8,13 @@ from typing import cast, get_args
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
-from vibecell.gateway.api.executions import ID
 from vibecell.gateway.current_request import query_number, query_word
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.model.caller import Owner, checked_user
 from vibecell.model.errors import NotPermitted
 from vibecell.model.execution import State
+from vibecell.model.names import EXECUTION_ID
 from vibecell.model.status import DEFAULT_LISTED, Selection
 from vibecell.wire.views import encode_listing
 
@@ -61,7 +61,7 @@ def _selection() -> Selection:
     if state is not None and state not in get_args(State):
         *others, last = get_args(State)
         raise BadRequest(f"state must be {', '.join(others)} or {last}")
-    if page is not None and not ID.match(page):
+    if page is not None and not EXECUTION_ID.match(page):
         raise BadRequest("page must be the next_page of another page")
     limit = query_number("limit")
     return Selection(

@@ -5,17 +5,22 @@ Owns what is said of each in a path, a query or a header; refuses bodies, which 
 
 from typing import get_args
 
+from pydantic import TypeAdapter
+
 from vibecell.model.caller import MAX_USER_CHARACTERS
 from vibecell.model.execution import State
+from vibecell.model.names import ExecutionId
 from vibecell.model.status import DEFAULT_LISTED, MAX_LISTED
+from vibecell.wire.bodies import judged_type
 from vibecell.wire.views import JsonObject
 
+_ID: JsonObject = TypeAdapter(judged_type(ExecutionId)).json_schema()
 ID: JsonObject = {
     "name": "id",
     "in": "path",
     "required": True,
     "description": "Id of the execution.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "schema": _ID,
 }
 AFTER: JsonObject = {
     "name": "after",
@@ -65,7 +70,7 @@ SELECTION: tuple[JsonObject, ...] = (
         "name": "page",
         "in": "query",
         "description": "`next_page` of the page before; without it the first.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "schema": _ID,
     },
     {
         "name": "limit",

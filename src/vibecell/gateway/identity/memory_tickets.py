@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vibecell.gateway.identity.tickets import LIFETIME_S, Ticket
-from vibecell.model.caller import KeyId, Owner
+from vibecell.model.caller import Owner
 from vibecell.model.errors import LimitReached, QueueFull
+from vibecell.model.names import KeyId
 
 #: A page needs a ticket for each stream that it opens, and uses it at once.
 MAX_OF_OWNER = 64

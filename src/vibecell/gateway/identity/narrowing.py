@@ -13,11 +13,11 @@ from vibecell.model.caller import (
     Account,
     Caller,
     Grant,
-    KeyId,
     Owner,
     Scope,
     User,
 )
+from vibecell.model.names import KeyId
 from vibecell.sharing.keys import Key
 
 #: Whose the executions of those are who show nothing.

@@ -18,13 +18,14 @@ import msgspec
 from msgspec import Meta
 
 from vibecell.gateway.identity.narrowing import Derived
-from vibecell.model.caller import DEFAULT_SCOPES, Caller, Grant, KeyId, Rate, Scope, User
+from vibecell.model.caller import DEFAULT_SCOPES, Caller, Grant, Rate, Scope, User
 from vibecell.model.errors import (
     ExpiredCredential,
     FieldProblem,
     InvalidRequest,
     WrongCredential,
 )
+from vibecell.model.names import KeyId
 from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.derivations import MAX_TOKEN_LIFETIME_S, TokenRequest
 
