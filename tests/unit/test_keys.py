@@ -139,7 +139,7 @@ def test_who_changes_his_address_within_a_network_of_his_own_is_one(door: Door) 
 
 NO_CREDENTIAL = [
     "", "Bearer", "Bearer ", f"Bearer {KEY},Bearer {KEY}", KEY, f"Basic {KEY}", f"Bearer  {KEY}",
-    f"Bearer {KEY} ", "Bearer \xe4", f"Bearer {'x' * 4097}",
+    f"Bearer {KEY} ", "Bearer \xe4", f"Bearer {'x' * 8193}",
 ]  # fmt: skip
 
 
@@ -169,6 +169,15 @@ def test_a_browser_presents_what_it_has_as_a_subprotocol(
     found = presented_by({"HTTP_SEC_WEBSOCKET_PROTOCOL": offered})
     assert found is not None
     assert (found.kind, found.text) == (kind, text)
+
+
+def test_a_credential_may_be_as_long_as_those_of_providers_are() -> None:
+    long = "x" * 8192
+    for fields in (bearing(long), {"HTTP_SEC_WEBSOCKET_PROTOCOL": f"vibecell.key.{long}"}):
+        found = presented_by(fields)
+        assert found is not None and found.text == long
+    with pytest.raises(MalformedCredential):
+        presented_by({"HTTP_SEC_WEBSOCKET_PROTOCOL": f"vibecell.key.{long}x"})
 
 
 @pytest.mark.parametrize("offered", ["chat, other", "vibecell.v1", ""])

@@ -3,6 +3,8 @@
 import pytest
 
 from unit.served_gateway import HANDSHAKE, Served
+from vibecell.gateway.http.serving import ServerLimits
+from vibecell.gateway.identity.presented import MAX_CHARACTERS
 
 KEY = "0123456789abcdef-key"
 STREAM = b"GET /v1/executions/known/stream HTTP/1.1\r\n"
@@ -28,6 +30,18 @@ def test_its_own_name_and_never_the_key(offered: str, answered: bytes | None) ->
     assert KEY.encode() not in told
     names = [x for x in told.split(b"\r\n") if x.lower().startswith(b"sec-websocket-protocol")]
     assert names == ([b"Sec-WebSocket-Protocol: " + answered] if answered else [])
+
+
+@pytest.mark.parametrize("way", ["Authorization: Bearer ", "Sec-WebSocket-Protocol: vibecell.key."])
+def test_the_longest_credential_comes_through(way: str) -> None:
+    """By a header of its own, and where a browser has to put it."""
+    key = "k" * MAX_CHARACTERS
+    served = Served(ServerLimits(), api_keys=(key,))
+    try:
+        told = served.told(STREAM + HANDSHAKE + f"{way}{key}\r\n\r\n".encode())
+    finally:
+        served.end()
+    assert told.startswith(b"HTTP/1.1 101")
 
 
 def test_one_without_a_key_is_told_the_name_too() -> None:

@@ -156,9 +156,8 @@ def test_only_whose_token_was_right_is_told_that_it_has_expired() -> None:
         "x" * 9000,
         signed(iss="https://else.example/"),
         signed(iss=None),
-        signed(more="x" * 9000),
     ],
-    ids=("empty", "key", "dots", "only dots", "long", "another", "none", "too long"),
+    ids=("empty", "key", "dots", "only dots", "long", "another", "none"),
 )
 def test_what_is_no_token_of_theirs_is_not_looked_at(other: str) -> None:
     assert not tokens().knows(other)

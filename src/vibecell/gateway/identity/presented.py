@@ -24,7 +24,8 @@ _PROTOCOL = Subprotocol("vibecell.v1")
 _KEY_PROTOCOL = "vibecell.key."
 _TOKEN_PROTOCOL = "vibecell.token."
 _TICKET = "ticket"
-MAX_CHARACTERS = 4096
+#: Of any credential: providers put much into tokens. A request head has room for four of these.
+MAX_CHARACTERS = 8192
 # several headers arrive joined by a comma, which no credential contains
 _TEXT = rf"[!-+\--~]{{1,{MAX_CHARACTERS}}}"
 _BEARER = re.compile(rf"bearer ({_TEXT})\Z", re.IGNORECASE)
@@ -74,6 +75,12 @@ def chosen_protocol(_: object, offered: Sequence[Subprotocol]) -> Subprotocol | 
     Source: RFC 6455 sections 4.1 and 4.2.2; WHATWG WebSockets section 2.
     """
     return _PROTOCOL if _PROTOCOL in offered else None
+
+
+def without_credentials(offered: str) -> str:
+    """The subprotocols that a client offers, without the one that is its credential."""
+    names = (name.strip() for name in offered.split(","))
+    return ", ".join(name for name in names if not name.startswith(tuple(_KINDS)))
 
 
 def _in_header(given: str | None) -> Iterator[Presented]:

@@ -34,7 +34,7 @@ from websockets.server import ServerProtocol
 
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.turns import Pieces
-from vibecell.gateway.identity.presented import chosen_protocol
+from vibecell.gateway.identity.presented import chosen_protocol, without_credentials
 from vibecell.gateway.transports.inbox import Arriving, Hold, Inbox, Room
 from vibecell.model.stopping import CLOSING_HANDSHAKE_S
 
@@ -147,7 +147,10 @@ class WebSocket:
         )
         fields = Headers()
         for name in (*_HANDSHAKE, _SUBPROTOCOL):
-            if (value := environ.get(f"HTTP_{name}")) is not None:
+            value = environ.get(f"HTTP_{name}")
+            if value is not None and name == _SUBPROTOCOL:
+                value = without_credentials(value) or None  # its parser takes no long line
+            if value is not None:
                 fields[name.replace("_", "-")] = value
         # its parser expects the request's bytes before it takes any frame
         protocol.receive_data(Request("/", fields).serialize())
