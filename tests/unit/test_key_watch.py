@@ -122,6 +122,26 @@ def test_a_store_that_fails_is_told_once_and_asked_again(
     assert disk.ring.anonymous_is_open()
 
 
+@pytest.mark.parametrize("fault", [OSError(5, "Input/output error"), KeyError("a fault")])
+def test_a_fault_of_ours_lets_nobody_in_and_is_got_over(
+    disk: Disk, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = disk.desk.create(Key("", "shop"))
+    disk.watch.look()
+    disk.failure = fault
+    with caplog.at_level(logging.ERROR):
+        disk.watch.start()
+        gevent.sleep(3 * LOOK_S)
+    told = [record for record in caplog.records if type(fault).__name__ in record.message]
+    assert len(told) == 1 and told[0].exc_info, "it is told once, with where it happened"
+    disk.grown_s += STALE_AFTER_S + 0.1
+    with pytest.raises(StoreUnavailable):
+        disk.ring.of_text(made.text)
+    disk.failure = None
+    gevent.sleep(2 * LOOK_S)
+    assert disk.ring.of_text(made.text) == made.key
+
+
 def test_the_last_use_of_a_key_is_written_in_the_end(disk: Disk) -> None:
     made = disk.desk.create(Key("", "shop"))
     disk.watch.look()

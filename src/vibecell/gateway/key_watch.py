@@ -62,19 +62,24 @@ class KeyWatch:
         except PlatformError as error:
             self._complain(str(error))
             return
-        self._complained = ""
         if view is None:
             self._ring.confirm()
         else:
             self._ring.take(view)
+        self._complained = ""
 
     def _watch(self) -> None:
         looks = 0
         while True:
-            self.look()
             looks += 1
-            if looks % self._settle_every_looks == 0:
-                self._settle()
+            try:
+                self.look()
+                if looks % self._settle_every_looks == 0:
+                    self._settle()
+            except Exception as error:
+                # a fault of ours, or a store that answers what none should: nobody is let in
+                # while the ring grows old, and it is looked at again
+                self._complain(f"keys cannot be looked at: {error!r}", error)
             gevent.sleep(LOOK_S)
 
     def _settle(self) -> None:
@@ -92,19 +97,19 @@ class KeyWatch:
 
     def _asked(self, call: Callable[[], _T]) -> _T:
         """What a call answers in the thread, where gevent prints each error that leaves it."""
-        answer: _T | PlatformError = self._pool.apply(_caught, (call,))
-        if isinstance(answer, PlatformError):
+        answer: _T | Exception = self._pool.apply(_caught, (call,))
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _complain(self, text: str) -> None:
+    def _complain(self, text: str, fault: Exception | None = None) -> None:
         if text != self._complained:
-            _log.error("%s", text)
+            _log.error("%s", text, exc_info=fault)
             self._complained = text
 
 
-def _caught(call: Callable[[], _T]) -> _T | PlatformError:
+def _caught(call: Callable[[], _T]) -> _T | Exception:
     try:
         return call()
-    except PlatformError as error:
+    except Exception as error:
         return error
