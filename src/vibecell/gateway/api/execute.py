@@ -15,7 +15,7 @@ from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.json_bodies import MEDIA_TYPE, json_line, read_json
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.transports.relay import ClientLeft, wait_for_result
-from vibecell.model.caller import Caller
+from vibecell.model.caller import Account, Caller
 from vibecell.model.errors import FieldProblem, InvalidRequest, PlatformError
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.wire.views import encode_execute_reply
@@ -51,7 +51,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
         gateway.quota.count_begun(account, connection)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")
-        result = _result(gateway, asked, caller, key, connection)
+        result = _result(gateway, asked, caller, account, key, connection)
     connection.marks.note("heard")
     if result is None:
         raise PlatformError("wait for the result", "the stream ended without one")
@@ -67,10 +67,10 @@ def _result(
     gateway: Gateway,
     asked: ExecutionRequest,
     caller: Caller,
+    account: Account,
     key: str | None,
     connection: Connection,
 ) -> Result | None:
-    account = caller.account_for(asked.user)
     with gateway.executor.submit_and_wait(asked, account, key) as pending:
         gateway.remember_page(pending.id, asked, caller)
         try:
