@@ -11,6 +11,7 @@ from vibecell.engine import call_handler, daemon, followers
 from vibecell.engine.client import EngineClient
 from vibecell.executor import Followed
 from vibecell.model.access import Access
+from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import EngineUnavailable, QueueFull, UnknownExecution
 from vibecell.model.events import EndOfInput, Stdin
 from vibecell.model.limits import Limits
@@ -109,6 +110,21 @@ def test_one_owner_has_so_many_connections_that_follow() -> None:
         second.close()
         until(lambda: can_follow(client))
         first.close()
+
+
+def test_a_keys_many_users_have_as_many_connections_as_the_key() -> None:
+    with engine(gateway=Access(concurrent=1)) as running:
+        client = running.client
+        ann, bob, carl = (Account(Owner("me", name)) for name in ("ann", "bob", "carl"))
+        with client.submit_and_follow(SLEEPER, ann):
+            with pytest.raises(QueueFull, match="at most your share of 2 connections"):
+                client.submit_and_follow(SLEEPER, ann)
+            with client.submit_and_follow(SLEEPER, bob):
+                for account in (carl, bob, ME):
+                    with pytest.raises(QueueFull, match="at most 2 connections"):
+                        client.submit_and_follow(SLEEPER, account)
+                with client.submit_and_follow(SLEEPER, ANOTHER):
+                    assert client.health().counts["begun"] == 3
 
 
 def can_follow(client: EngineClient) -> bool:

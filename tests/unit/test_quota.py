@@ -236,13 +236,34 @@ class TestPlaces:
         for _ in range(3):
             with pytest.raises(RuntimeError), quota.streaming(ann):
                 raise RuntimeError("the stream failed")
-        assert not quota._held and not quota._streams
+        assert len(quota._held) == len(quota._streams) == 0
 
     def test_of_whoever_has_left_nothing_is_kept(self) -> None:
         quota = Quota(Policy())
         for number in range(100):
             quota.stream(user(f"user {number}")).release()
-        assert not quota._held and not quota._streams
+        assert len(quota._held) == len(quota._streams) == 0
+
+    def test_a_platforms_many_users_do_not_take_every_connection(self) -> None:
+        quota = Quota(Policy(concurrent=40))
+        held = [quota.stream(user(f"user {number}")) for number in range(40)]
+        for refused in (user("one more"), user("user 7"), Account(Owner("k"))):
+            with pytest.raises(LimitReached, match="this key holds open: at most 40"):
+                quota.stream(refused)
+        assert places_left(lambda: quota.lease(A.owner)) == 40
+        held[0].release()
+        assert places_left(lambda: quota.lease(Owner("k", "one more"))) == 1
+
+    def test_a_user_who_floods_leaves_room_for_the_others_of_his_key(self) -> None:
+        quota = Quota(Policy(concurrent=40))
+        flood = user("flood")
+        for _ in range(32):
+            quota.lease(flood.owner)
+        with pytest.raises(LimitReached, match="this user holds open: at most his share of 40"):
+            quota.lease(flood.owner)
+        quota.lease(Owner("k", "ann"))
+        with quota.beginning(user("bob"), peer()), quota.streaming(Account(Owner("k"))):
+            assert quota.open == 35
 
     def test_streams_of_a_user_and_of_all_users_of_a_key_are_bounded(self) -> None:
         quota = Quota(Policy())

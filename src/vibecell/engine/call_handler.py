@@ -45,7 +45,7 @@ class CallHandler:
         executions: all of them.
         offer: what can be run.
         capabilities: what was measured at start.
-        max_followers: connections of one owner that follow an execution at once.
+        max_followers: connections that follow an execution at once, of all users of a key.
     """
 
     def __init__(

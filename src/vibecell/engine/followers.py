@@ -1,13 +1,12 @@
 """Who follows executions over the engine's socket, and whether he still does.
 
-Owns the bound on connections of one owner that follow, and how it is learnt that the
-other end has left, whatever it has left unread or unsaid. Refuses to cancel: what a
-leaving means is not the engine's to decide.
+Owns the bound on connections that follow, of a key and of each of its users, and how it is
+learnt that the other end has left, whatever it has left unread or unsaid. Refuses to cancel:
+what a leaving means is not the engine's to decide.
 """
 
 import asyncio
 import select
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from vibecell.engine.event_log import EventLog
 from vibecell.engine.finished_log import FinishedLog
 from vibecell.model.caller import Owner
 from vibecell.model.errors import QueueFull
+from vibecell.sharing.held import Held
 
 # Most results come sooner, and cost no more than this timer; who waits longer is
 # looked after for having left.
@@ -22,32 +22,32 @@ SHORT_WAIT_S = 0.25
 
 
 class Followers:
-    """Counts connections that follow, by owner.
+    """Counts connections that follow.
 
     Args:
-        max_per_owner: of them at once.
+        max_per_key: of them at once, of all users of a key together.
     """
 
-    def __init__(self, max_per_owner: int) -> None:
-        self._max_per_owner = max_per_owner
-        self._held: Counter[Owner] = Counter()
+    def __init__(self, max_per_key: int) -> None:
+        self._max_per_key = max_per_key
+        self._held = Held()
 
     @contextmanager
     def place(self, owner: Owner) -> Iterator[None]:
         """One of the owner's places, for the time of a block.
 
         Raises:
-            QueueFull: all of them are taken.
+            QueueFull: all of them are taken, or all of his key's.
         """
-        if self._held[owner] >= self._max_per_owner:
-            raise QueueFull(f"at most {self._max_per_owner} connections at once follow for you")
-        self._held[owner] += 1
+        full = self._held.full_for(owner, self._max_per_key)
+        if full is not None:
+            most = f"at most {'' if full.user is None else 'your share of '}{self._max_per_key}"
+            raise QueueFull(f"{most} connections at once follow for your key")
+        self._held.add(owner)
         try:
             yield
         finally:
-            self._held[owner] -= 1
-            if not self._held[owner]:
-                del self._held[owner]
+            self._held.remove(owner)
 
 
 async def last_message(log: EventLog | FinishedLog, reader: asyncio.StreamReader) -> bytes | None:

@@ -11,7 +11,6 @@ nobody: a user who is beyond his own takes nothing of his key's.
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple, get_args
@@ -29,6 +28,7 @@ from vibecell.model.errors import (
     MalformedRequest,
     UnsupportedLanguage,
 )
+from vibecell.sharing.held import Held
 
 Whose = Literal["key", "user", "address"]
 _MINUTE_S = 60
@@ -58,20 +58,18 @@ class Lease:
     """Places taken; ``release`` gives them back, once."""
 
     def __init__(self) -> None:
-        self._taken: list[tuple[Counter[Owner], Owner]] = []
+        self._taken: list[tuple[Held, Owner]] = []
 
-    def take(self, held: Counter[Owner], owner: Owner) -> None:
+    def take(self, held: Held, owner: Owner) -> None:
         """One more place."""
-        held[owner] += 1
+        held.add(owner)
         self._taken.append((held, owner))
 
     def release(self) -> None:
         """Give the places back; idempotent."""
         while self._taken:
             held, owner = self._taken.pop()
-            held[owner] -= 1
-            if held[owner] <= 0:
-                del held[owner]
+            held.remove(owner)
 
 
 class Quota:
@@ -92,8 +90,8 @@ class Quota:
         self._refused_until = clock()  # the last who was told to wait has waited
         self._refused = PerMinute(policy.refused_per_minute, clock=clock)
         self._concurrent = policy.concurrent
-        self._held: Counter[Owner] = Counter()
-        self._streams: Counter[Owner] = Counter()
+        self._held = Held()
+        self._streams = Held()
 
     def bounds(self, account: Account) -> tuple[Bound, ...]:
         """The rates that are an account's: its user's, if it is one's, and its key's."""
@@ -149,18 +147,18 @@ class Quota:
         """Take one of the owner's places for something that stays open.
 
         Raises:
-            LimitReached: all of them are taken.
+            LimitReached: all of them are taken, or all of his key's.
         """
         lease = Lease()
         self._take(owner, lease)
         return lease
 
     def _take(self, owner: Owner, lease: Lease) -> None:
-        if self._held[owner] >= self._concurrent:
-            raise LimitReached(
-                f"requests and streams that this {_kind(owner)} holds open: "
-                f"at most {self._concurrent}"
-            )
+        full = self._held.full_for(owner, self._concurrent)
+        if full is not None:
+            # a number would tell a user how much the others of his key do
+            most = f"at most {'' if full.user is None else 'his share of '}{self._concurrent}"
+            raise LimitReached(f"requests and streams that this {_kind(full)} holds open: {most}")
         lease.take(self._held, owner)
 
     def stream(self, account: Account) -> Lease:
@@ -179,8 +177,7 @@ class Quota:
                     f"event streams and WebSockets of this {_kind(each)}: at most {most}"
                 )
         lease = self.lease(owner)
-        for each, _ in bounded:
-            lease.take(self._streams, each)
+        lease.take(self._streams, owner)
         return lease
 
     @contextmanager
@@ -273,7 +270,7 @@ class Quota:
     @property
     def open(self) -> int:
         """Places taken by all owners together."""
-        return sum(self._held.values())
+        return self._held.total
 
 
 def _kind(owner: Owner) -> Whose:

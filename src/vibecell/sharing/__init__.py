@@ -16,6 +16,7 @@ key_source.py         where its views come from
 key_desk.py           keys made, revoked and rotated
 fair.py               whose turn it is: start-time fair queueing, pure
 room.py               how much of a queue one may fill, so that newcomers find room
+held.py               what a key and its users hold at once of a key's places
 ledger.py             what each owner has used of a day (pure); the port: what keeps sums promises
 memory_ledger.py      an adapter: for as long as the process lives
 sqlite_ledger.py      an adapter: in a file
