@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +20,7 @@ from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.transports.inbox import ITEM_BYTES, Hold, Inbox, Room
 from vibecell.gateway.transports.websocket import WebSocket, WebSocketClosed, WebSocketLimits
+from vibecell.model.caller import Owner
 from vibecell.model.status import Standing
 
 CHUNK_BYTES = 32768  # what is read at once
@@ -193,6 +194,57 @@ class TestHold:
         hold.give(50)
         waiting.get(timeout=5)
         assert (hold.held_bytes, room.held_bytes) == (50, 100)
+
+
+class TestUsersOfOneKey:
+    def test_users_without_end_hold_no_more_together_than_their_key(self) -> None:
+        of_key = Room(1000)
+        for _ in range(100):
+            hold = Hold(Room(300, of_key), 0)
+            with suppress(TimeoutError):
+                while True:
+                    hold.take(10, 0.0)
+        assert 900 <= of_key.held_bytes <= 1000
+
+    def test_one_who_sends_without_end_leaves_room_for_the_others(self) -> None:
+        of_key = Room(1000)
+        flood, ann = Hold(Room(2000, of_key), 0), Hold(Room(2000, of_key), 0)
+        flood.take(800, 0.0)
+        with pytest.raises(TimeoutError):
+            flood.take(1, 0.0)
+        ann.take(150, 0.0)
+
+    def test_what_one_connection_has_free_waits_for_none_of_them(self) -> None:
+        of_key = Room(1000)
+        flood, ann = Hold(Room(2000, of_key), 0), Hold(Room(2000, of_key), 50)
+        flood.add(5000)  # as what has come becomes something larger
+        ann.take(50, 0.0)
+        with pytest.raises(TimeoutError):
+            ann.take(1, 0.0)
+
+    def test_who_waits_goes_on_when_another_user_gives_room_back(self) -> None:
+        of_key = Room(1000)
+        flood, ann = Hold(Room(2000, of_key), 0), Hold(Room(2000, of_key), 0)
+        flood.take(800, 0.0)
+        waiting = gevent.spawn(ann.take, 400, 60.0)
+        gevent.sleep(0.01)
+        assert not waiting.ready()
+        flood.give(700)
+        waiting.get(timeout=5)
+        ann.give(400)
+        flood.give(100)
+        assert of_key.held_bytes == 0
+
+    def test_a_gateway_counts_them_for_their_key_and_forgets_who_has_left(self) -> None:
+        policy = Policy(owner_input_bytes=400, key_input_bytes=500)
+        gateway = Gateway(None, policy)  # type: ignore[arg-type]
+        ann, bob, other = (
+            gateway.room(owner) for owner in (Owner("k", "ann"), Owner("k", "bob"), Owner("o"))
+        )
+        Hold(ann, 0).take(400, 0.0)
+        assert (ann.left_bytes, bob.left_bytes, other.left_bytes) == (0, 80, 400)
+        del ann, bob, other
+        assert gateway.room(Owner("k", "carl")).left_bytes == 400
 
 
 class TestWebSocket:

@@ -56,6 +56,7 @@ class Gateway:
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
         self.metrics = Metrics()
         self._rooms: WeakValueDictionary[Owner, Room] = WeakValueDictionary()
+        self._rooms_of_keys: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._offer = Offer(())
         self._offer_until = 0.0
 
@@ -84,8 +85,12 @@ class Gateway:
         return caller
 
     def room(self, owner: Owner) -> Room:
-        """What this owner's WebSockets may hold together, as long as there is one of them."""
-        return self._rooms.setdefault(owner, Room(self.policy.owner_input_bytes))
+        """What this owner's WebSockets may hold together, as long as there is one of them.
+
+        It is a part of what those of all users of his key may.
+        """
+        of_key = self._rooms_of_keys.setdefault(owner.key, Room(self.policy.key_input_bytes))
+        return self._rooms.setdefault(owner, Room(self.policy.owner_input_bytes, of_key))
 
     def offer(self) -> Offer:
         """What can be run, asked of the engine now and then.

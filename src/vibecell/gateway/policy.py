@@ -34,6 +34,7 @@ class Policy(Access):
         body_bytes: of one request body.
         owner_input_bytes: of messages that one owner's WebSockets have received
             and nobody has used yet.
+        key_input_bytes: of all users of a key together likewise.
         max_wait_s: upper bound of ``Prefer: wait``.
         stream_s: upper bound of one event stream; a client resumes after it.
         record_ttl_s: how long the gateway remembers an execution it began.
@@ -54,6 +55,7 @@ class Policy(Access):
     local_names_only: bool = True
     body_bytes: int = 2 * 1024 * 1024
     owner_input_bytes: int = 32 * 1024 * 1024
+    key_input_bytes: int = 128 * 1024 * 1024
     max_wait_s: int = 60
     stream_s: float = 3600.0
     record_ttl_s: float = 600.0

@@ -1,8 +1,8 @@
 """What was received and nobody has taken yet, bounded in bytes.
 
 Owns the order of such items, their end, and the sums: of one queue, of one
-connection, of one owner's connections together. Refuses to drop what it took:
-the end comes after everything that came before it.
+connection, of one owner's connections together, of all users of a key. Refuses to
+drop what it took: the end comes after everything that came before it.
 
 Messages are counted in bytes because their number bounds nothing: four of them
 may be a hundred bytes or four megabytes.
@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 from gevent.event import Event
 
+from vibecell.sharing.room import room as room_beside
+
 # Beside its bytes an item costs objects; many small ones would be free without it.
 ITEM_BYTES = 256
 
@@ -23,24 +25,43 @@ _Item = TypeVar("_Item")
 class Room:
     """Bytes that may be held for one owner at once.
 
-    Attributes:
+    Args:
         limit_bytes: of all connections together.
+        of_key: what all users of the owner's key hold together, of which one never has all;
+            ``None``: nobody shares.
+
+    Attributes:
         held_bytes: at this moment.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, of_key: "Room | None" = None) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
+        self._of_key = of_key
         self._waiting: set[Event] = set()
 
+    @property
+    def left_bytes(self) -> int:
+        """So many more may be held now."""
+        most = self.limit_bytes
+        if self._of_key is not None:
+            others_bytes = self._of_key.held_bytes - self.held_bytes
+            most = min(most, room_beside(self._of_key.limit_bytes, others_bytes))
+        return max(0, most - self.held_bytes)
+
     def change(self, size_bytes: int) -> None:
-        """Hold so many bytes more, or fewer; whoever waits looks again."""
+        """Hold so many bytes more, or fewer; whoever waits looks again where it may help."""
         self.held_bytes += size_bytes
-        for waiter in self._waiting:
-            waiter.set()
+        if self._of_key is not None:
+            self._of_key.change(size_bytes)
+        if size_bytes <= 0:  # 0: of what one connection has free
+            for waiter in self._waiting:
+                waiter.set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a change; tells whether there was one in time."""
+        """Wait until less is held; tells whether it was so in time."""
+        if self._of_key is not None:
+            return self._of_key.wait(timeout_s)  # it changes with each of its users
         waiter = Event()
         self._waiting.add(waiter)
         try:
@@ -72,7 +93,7 @@ class Hold:
             TimeoutError: there was none in time.
         """
         end = time.monotonic() + timeout_s
-        while self._counted(size_bytes) > self._room.limit_bytes - self._room.held_bytes:
+        while self._counted(size_bytes) > self._room.left_bytes:
             left_s = end - time.monotonic()
             if left_s <= 0 or not self._room.wait(left_s):
                 raise TimeoutError("no room for what this owner sends")
