@@ -205,8 +205,10 @@ def test_the_whole_queue_is_never_one_s_own() -> None:
         assert admission.waiting <= 125
         for number in range(20):
             admission.admit(user(f"key{number}", "carl"), Told())
-        with pytest.raises(QueueFull, match="of this key"):
+        with pytest.raises(QueueFull, match="of this key") as refused:
             admission.admit(user("shop", "dora"), Told())
+        # which is told to a user: nothing of how much the others do
+        assert not any(character.isdigit() for character in str(refused.value))
 
     run(scenario)
 

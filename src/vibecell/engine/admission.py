@@ -196,7 +196,8 @@ class Admission:
         if for_key == 0:
             said = "every place is taken, to run and to wait in"
         elif of_key >= for_key:
-            said = f"{of_key} executions of this key wait; what room is left is for others"
+            # how many that is tells a user what the key's other users do
+            said = "as many executions of this key wait as may; what room is left is for others"
         else:
             said = f"{of_user} executions of this user wait; what room is left is for others"
         raise QueueFull(f"{said}; try again later", self.retry_after_s())
