@@ -25,15 +25,15 @@ def test_users_without_end_have_no_more_places_than_their_key() -> None:
     held = Held()
     assert filled(held, 50, *(Owner("k", f"u{number}") for number in range(1000))) == 50
     assert held[KEY] == held.total == 50
-    assert held.full_for(Owner("k", "one more"), 50) == KEY
-    assert held.full_for(KEY, 50) == KEY
+    assert held.full_for(Owner("k", "one more"), 50) == "key"
+    assert held.full_for(KEY, 50) == "key"
     assert filled(held, 50, OTHER) == 50
 
 
 def test_a_user_who_takes_all_that_he_gets_leaves_room_for_others_of_his_key() -> None:
     held, greedy = Held(), Owner("k", "greedy")
     assert filled(held, 50, greedy) == 40
-    assert held.full_for(greedy, 50) == greedy
+    assert held.full_for(greedy, 50) == "user"
     assert filled(held, 50, Owner("k", "ann")) == 8
     assert filled(held, 50, Owner("k", "bob")) == 1
     assert held.full_for(KEY, 50) is None

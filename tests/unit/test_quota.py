@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from vibecell.gateway.policy import Policy
 from vibecell.gateway.quota import Lease, Quota
+from vibecell.gateway.rates import PerMinute
 from vibecell.gateway.recent_moments import RecentMoments
 from vibecell.model.caller import NO_BOUNDS, Account, Grant, Owner, Rate
 from vibecell.model.errors import (
@@ -76,6 +77,33 @@ def test_a_key_with_very_many_users_has_no_other_s_rate_forgotten(
     for number in range(30):
         assert begun(quota, user(f"u{number}", own=a_day), f"198.51.100.{number}") == "+"
     assert begun(quota, modest) == "k"
+
+
+def test_a_key_with_very_many_users_has_no_user_of_another_forgotten(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = partial(RecentMoments, 10)
+    monkeypatch.setattr("vibecell.gateway.quota.RecentMoments", few)
+    quota, a_day = Quota(Policy(), clock), Grant(Rate(1, 86_400))
+    ann = Account(Owner("modest", "ann"), user_grant=a_day)
+    assert begun(quota, ann, times=2) == "+u"
+    for number in range(30):
+        assert begun(quota, user(f"u{number}", own=a_day), f"198.51.100.{number}") == "+"
+    assert begun(quota, ann) == "u"
+
+
+def test_who_is_refused_again_and_again_is_not_forgotten_for_many_users(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vibecell.gateway.quota.PerMinute", partial(PerMinute, max_names=10))
+    quota = Quota(Policy(refused_per_minute=1), clock)
+    flood = (A.owner, Owner("modest", "ann"))
+    for owner in (*flood, *(Owner("k", f"u{number}") for number in range(30))):
+        with pytest.raises(MalformedRequest), quota.judging(owner):
+            raise MalformedRequest("not JSON")
+    for owner in flood:
+        with pytest.raises(LimitReached, match="were refused"):
+            quota.require_unrefused(owner)
 
 
 def places_left(take: Callable[[], Lease]) -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from limits import RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter
 
-from vibecell.gateway.rates import PerMinute, Rates
+from vibecell.gateway.rates import PerMinute, Rates, second_part
 from vibecell.gateway.recent_moments import MAX_TOLD_APART, RecentMoments
 from vibecell.model.caller import Rate
 
@@ -103,8 +103,9 @@ def test_a_name_costs_no_more_however_high_its_rate() -> None:
     for _ in range(20_000):
         assert rates.count(rate, "a")
         clock.now_s += 10.0
-    (names,) = storage._names.values()
-    moments = names["LIMITER/a/999999999/86400/second"]
+    (period,) = storage._periods.values()
+    moments = period.find("", "LIMITER/a/999999999/86400/second")
+    assert moments
     assert len(moments._moments) <= MAX_TOLD_APART + 1
     assert sys.getsizeof(moments._moments) + sys.getsizeof(moments._counts) < 10_000
 
@@ -122,6 +123,29 @@ def test_thousands_of_names_do_not_grow_the_memory() -> None:
     for at in range(1000):
         rates.count(Rate(1000, 60), f"later {at % 3}")
     assert len(storage) == 3
+
+
+def test_many_names_of_one_holder_have_no_other_s_forgotten() -> None:
+    clock = Clock()
+    storage = RecentMoments(100, clock, second_part)
+    rates, once = Rates(storage, clock), Rate(1, 60)
+    for number in range(10):
+        assert rates.count(once, "user", "modest", f"u/{number}")
+    for number in range(1000):
+        assert rates.count(once, "user", "many", str(number))
+        assert len(storage) <= 100
+    assert not any(rates.count(once, "user", "modest", f"u/{number}") for number in range(10))
+    assert not rates.count(once, "user", "many", "999")
+    for number in range(1000):
+        assert rates.count(once, "user", "as many", str(number))
+    for holder in ("many", "as many"):
+        left = [rates.left(once, "user", holder, str(number)) for number in range(1000)]
+        assert sum(not each.remaining for each in left) >= 100 // 3
+    assert not any(rates.count(once, "user", "modest", f"u/{number}") for number in range(10))
+    clock.now_s += 60
+    for _ in range(100):
+        rates.count(Rate(1000, 60), "user", "later", "u")
+    assert len(storage) == 1
 
 
 def test_who_has_a_rate_of_a_day_keeps_no_others_from_being_forgotten() -> None:

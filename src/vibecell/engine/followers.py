@@ -41,7 +41,7 @@ class Followers:
         """
         full = self._held.full_for(owner, self._max_per_key)
         if full is not None:
-            most = f"at most {'' if full.user is None else 'your share of '}{self._max_per_key}"
+            most = f"at most {'' if full == 'key' else 'your share of '}{self._max_per_key}"
             raise QueueFull(f"{most} connections at once follow for your key")
         self._held.add(owner)
         try:

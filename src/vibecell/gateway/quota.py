@@ -19,8 +19,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.gateway.policy import Policy
-from vibecell.gateway.rates import Left, PerMinute, Rates
-from vibecell.gateway.recent_moments import RecentMoments
+from vibecell.gateway.rates import Left, PerMinute, Rates, second_part
+from vibecell.gateway.recent_moments import RecentMoments, nobodys
 from vibecell.model.caller import Account, Owner, Rate
 from vibecell.model.errors import (
     InvalidRequest,
@@ -31,6 +31,7 @@ from vibecell.model.errors import (
 from vibecell.sharing.held import Held
 
 Whose = Literal["key", "user", "address"]
+_OWNERS: tuple[Whose, ...] = ("key", "user")
 _MINUTE_S = 60
 #: What says of a message that nothing will come of it, however often it is sent.
 _REFUSALS = (
@@ -82,13 +83,19 @@ class Quota:
 
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
         # apart: whoever has many users, or many addresses, pushes out no key that way
-        self._rates = {each: Rates(RecentMoments(clock=clock), clock) for each in get_args(Whose)}
+        self._rates = {
+            each: Rates(RecentMoments(clock=clock, holder_of=_holders(each)), clock)
+            for each in get_args(Whose)
+        }
         self._of_key = Rate(policy.begun_per_minute, _MINUTE_S)
         self._of_user = Rate(policy.begun_per_minute_of_user, _MINUTE_S)
         self._of_address = Rate(policy.begun_per_minute_of_address, _MINUTE_S)
         self._clock = clock
         self._refused_until = clock()  # the last who was told to wait has waited
-        self._refused = PerMinute(policy.refused_per_minute, clock=clock)
+        self._refused: dict[Whose, PerMinute] = {
+            each: PerMinute(policy.refused_per_minute, clock=clock, holder_of=_holders(each))
+            for each in _OWNERS
+        }
         self._concurrent = policy.concurrent
         self._held = Held()
         self._streams = Held()
@@ -157,8 +164,8 @@ class Quota:
         full = self._held.full_for(owner, self._concurrent)
         if full is not None:
             # a number would tell a user how much the others of his key do
-            most = f"at most {'' if full.user is None else 'his share of '}{self._concurrent}"
-            raise LimitReached(f"requests and streams that this {_kind(full)} holds open: {most}")
+            most = f"at most {'' if full == 'key' else 'his share of '}{self._concurrent}"
+            raise LimitReached(f"requests and streams that this {full} holds open: {most}")
         lease.take(self._held, owner)
 
     def stream(self, account: Account) -> Lease:
@@ -239,7 +246,7 @@ class Quota:
         Raises:
             LimitReached: too many of the owner's were refused within a minute.
         """
-        wait_s = self._refused.wait_s(*_name(owner))
+        wait_s = self._refused[_kind(owner)].wait_s(*_name(owner))
         if wait_s > 0:
             said = f"too many requests of this {_kind(owner)} were refused"
             raise LimitReached(said, math.ceil(wait_s))
@@ -265,7 +272,7 @@ class Quota:
             raise
 
     def _note_refused(self, owner: Owner) -> None:
-        self._refused.count(*_name(owner))
+        self._refused[_kind(owner)].count(*_name(owner))
 
     @property
     def open(self) -> int:
@@ -275,6 +282,11 @@ class Quota:
 
 def _kind(owner: Owner) -> Whose:
     return "key" if owner.user is None else "user"
+
+
+def _holders(whose: Whose) -> Callable[[str], str]:
+    """Whose the names are that are counted of these: of users, their key's."""
+    return second_part if whose == "user" else nobodys
 
 
 def _name(owner: Owner) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from vibecell.gateway.recent_moments import MAX_NAMES, RecentMoments
+from vibecell.gateway.recent_moments import MAX_NAMES, RecentMoments, nobodys
 from vibecell.model.caller import Rate
 
 
@@ -54,6 +54,14 @@ class Rates:
         return self._window.hit(_item(rate), *name)
 
 
+def second_part(name: str) -> str:
+    """Of what a name is in a storage, the second of the parts that ``count`` was given.
+
+    The first two have no slash, and the library begins with a word of its own.
+    """
+    return name.split("/", 3)[2]
+
+
 class PerMinute:
     """At most so many moments of one name within any minute, in this process.
 
@@ -62,6 +70,7 @@ class PerMinute:
         max_names: remembered at once; beyond it the one is forgotten that was counted
             longest ago.
         clock: seconds; never goes back.
+        holder_of: as of ``RecentMoments``.
     """
 
     def __init__(
@@ -69,9 +78,10 @@ class PerMinute:
         most: int,
         max_names: int = MAX_NAMES,
         clock: Callable[[], float] = time.monotonic,
+        holder_of: Callable[[str], str] = nobodys,
     ) -> None:
         self._rate = Rate(most, 60)
-        self._counted = RecentMoments(max_names, clock)
+        self._counted = RecentMoments(max_names, clock, holder_of)
         self._rates = Rates(self._counted, clock)
 
     def wait_s(self, *name: str) -> float:

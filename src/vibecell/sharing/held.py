@@ -6,9 +6,10 @@ never has all that his key has, but what ``room.py`` leaves him beside the other
 what a place is, and how whoever finds none is told. Pure.
 """
 
-from collections import Counter
+from typing import Literal
 
 from vibecell.model.caller import Owner
+from vibecell.model.names import KeyId
 from vibecell.sharing.room import room
 
 
@@ -16,48 +17,52 @@ class Held:
     """Counts of those who hold something; nobody else is remembered."""
 
     def __init__(self) -> None:
-        self._held: Counter[Owner] = Counter()  # a key's has what its users have
+        self._of_keys: dict[KeyId, int] = {}  # each with its users
+        self._of_users: dict[Owner, int] = {}
 
     def __getitem__(self, owner: Owner) -> int:
         """How many this one holds; of a key with all its users."""
-        return self._held[owner]
+        if owner.user is None:
+            return self._of_keys.get(owner.key, 0)
+        return self._of_users.get(owner, 0)
 
     def __len__(self) -> int:
-        """Of how many owners something is remembered."""
-        return len(self._held)
+        """Of how many keys and users something is remembered."""
+        return len(self._of_keys) + len(self._of_users)
 
     @property
     def total(self) -> int:
         """How many all keys hold together."""
-        return sum(count for owner, count in self._held.items() if owner.user is None)
+        return sum(self._of_keys.values())
 
-    def full_for(self, owner: Owner, most: int) -> Owner | None:
+    def full_for(self, owner: Owner, most: int) -> Literal["key", "user"] | None:
         """Who may hold no more, if this one finds no place: his key, or he; else ``None``.
 
         Args:
             owner: who wants one more; what is a key's own is bounded as the key is.
             most: a key may hold, all its users together.
         """
-        key = Owner(owner.key)
-        of_key = self._held[key]
+        of_key = self._of_keys.get(owner.key, 0)
         if of_key >= most:
-            return key
-        if owner == key:
+            return "key"
+        if owner.user is None:
             return None
-        held = self._held[owner]
-        return owner if held >= room(most, of_key - held) else None
+        held = self._of_users.get(owner, 0)
+        return "user" if held >= room(most, of_key - held) else None
 
     def add(self, owner: Owner) -> None:
         """He holds one more, and so does his key."""
-        self._held.update(_both(owner))
+        self._of_keys[owner.key] = self._of_keys.get(owner.key, 0) + 1
+        if owner.user is not None:
+            self._of_users[owner] = self._of_users.get(owner, 0) + 1
 
     def remove(self, owner: Owner) -> None:
         """He holds one fewer, and so does his key."""
-        for each in _both(owner):
-            self._held[each] -= 1
-            if not self._held[each]:
-                del self._held[each]
-
-
-def _both(owner: Owner) -> set[Owner]:
-    return {owner, Owner(owner.key)}
+        self._of_keys[owner.key] -= 1
+        if not self._of_keys[owner.key]:
+            del self._of_keys[owner.key]
+        if owner.user is None:
+            return
+        self._of_users[owner] -= 1
+        if not self._of_users[owner]:
+            del self._of_users[owner]
