@@ -1,5 +1,6 @@
 """What a platform grants its users, over every door; and what is told of use while it runs."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -144,3 +145,35 @@ def _check(events: list[dict[str, Any]]) -> None:
         assert sample["usage"]["output_bytes"] == 2
     times_ms = [sample["usage"]["wall_time_ms"] for sample in samples]
     assert times_ms == sorted(times_ms)
+
+
+def test_a_platforms_many_users_do_not_take_every_connection(
+    make_service: Callable[..., Service],
+) -> None:
+    other = "the-key-of-another-one-0"
+    service = make_service(policy={"api_keys": (KEY, other), "concurrent": 5})
+    platform, body = Platform(service), {"code": "print(1)"}
+    tokens = [platform.token(f"user {number}") for number in range(6)]
+    with contextlib.ExitStack() as open_still:
+        for token in tokens[:5]:
+            open_still.enter_context(platform.socket(token))
+        answer = platform.ask("POST", "/execute", tokens[5], body)
+        assert answer.status_code == 429
+        told = "requests and streams that this key holds open: at most 5"
+        assert answer.json()["detail"] == told
+        assert platform.ask("POST", "/execute", other, body).status_code == 200
+
+
+def test_a_user_who_floods_leaves_room_for_another_of_the_same_key(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(policy={"api_keys": (KEY,), "concurrent": 5})
+    platform, body = Platform(service), {"code": "print(1)"}
+    flood, ann = platform.token("flood"), platform.token("ann")
+    with contextlib.ExitStack() as open_still:
+        for _ in range(10):
+            open_still.enter_context(platform.socket(flood))
+        answer = platform.ask("POST", "/execute", flood, body)
+        assert answer.status_code == 429
+        assert "this user holds open" in answer.json()["detail"]
+        assert platform.ask("POST", "/execute", ann, body).status_code == 200
