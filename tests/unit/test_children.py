@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def test_the_engine_is_told_everything_but_the_keys(monkeypatch: pytest.MonkeyPa
     data = told(monkeypatch, "engine", GIVEN)
     assert KEY.encode() not in data
     assert unpack(data, Settings) == Settings(state_dir=Path("/s"), run_dir=Path("/r"))
+
+
+def test_only_a_courier_may_fail_for_ever_and_leave_the_service_as_it_is() -> None:
+    with socket.socket() as listener:
+        kept = (children.gateway(GIVEN, listener), children.courier(GIVEN, listener))
+    assert {child.name: child.is_needed for child in (children.engine(GIVEN), *kept)} == {
+        "engine": True,
+        "gateway": True,
+        "courier": False,
+    }
 
 
 def test_settings_that_no_pipe_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -158,6 +159,43 @@ def test_failures_far_from_each_other_are_not_added_up(monkeypatch: pytest.Monke
     for _ in range(3 * supervision.MAX_FAILURES):
         assert fleeting.tend() is not None
         time.sleep(0.011)
+
+
+def test_a_child_that_the_service_does_not_need_is_tried_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervision, "SAY_EVERY_S", 0.3)
+    said: list[tuple[float, str]] = []
+    starts: list[float] = []
+
+    def spawn() -> subprocess.Popen[bytes]:
+        starts.append(time.monotonic())
+        if len(starts) == 5 * supervision.MAX_FAILURES:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if len(starts) == 1:
+            return subprocess.Popen(SLEEP)
+        raise NO_PROCESS
+
+    supervisor = Supervisor(lambda line: said.append((time.monotonic(), line)))
+    needless = Child("needless", spawn, STOP_S, pauses_s=(0.0, 0.02), is_needed=False)
+    sound = child(SLEEP)
+    with supervisor.signals():
+        supervisor.add(needless)
+        supervisor.add(sound)
+        assert needless.process is not None and sound.process is not None
+        needless.process.kill()
+        supervisor.run()
+        assert sound.process.poll() is None, "and nobody else is disturbed"
+        supervisor.stop()
+    assert 3 <= len(said) <= 3 + (starts[-1] - starts[0]) / 0.3, "the first ones, then now and then"
+    assert said[0][1] == "needless ended with status -9; starting it again"
+    late = [at_s for at_s, _ in said[2:]]
+    assert all(after - before >= 0.3 for before, after in pairwise(late))
+
+
+def test_pauses_for_one_that_is_not_needed_grow_to_a_minute() -> None:
+    pauses = supervision.LONG_PAUSES_S
+    assert list(pauses) == sorted(pauses) and pauses[-1] == 60.0
 
 
 def test_a_child_that_ends_before_it_is_ready_is_a_failed_start() -> None:

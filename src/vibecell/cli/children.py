@@ -15,12 +15,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.complaints import Complaints, complain
 from vibecell.cli.privileges import become, die_with_parent
-from vibecell.cli.supervisor import Child
+from vibecell.cli.supervisor import LONG_PAUSES_S, Child
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.model.stopping import COURIER_KILL_S, ENGINE_KILL_S, GATEWAY_KILL_S
@@ -43,7 +44,9 @@ def gateway(settings: Settings, listener: socket.socket) -> Child:
 
 def courier(settings: Settings, listener: socket.socket) -> Child:
     """A courier's process, to be kept alive on a socket that is bound and listening."""
-    return Child("courier", lambda: start("courier", settings, listener), COURIER_KILL_S)
+    spawn = partial(start, "courier", settings, listener)
+    # keys, and tokens of the service's own, need none
+    return Child("courier", spawn, COURIER_KILL_S, LONG_PAUSES_S, is_needed=False)
 
 
 def start(

@@ -4,7 +4,9 @@ Owns its child processes; refuses to look at what they do. A child that
 dies is started again at once, then with growing pauses if it keeps dying. One that
 cannot be started, because the host has no process, memory or descriptor left at
 that moment, is tried again likewise. Only a child that fails again and again within a short
-time ends the service. A child that dies before it was ever ready ends it at once: it has said why.
+time ends the service, and only if that needs it: another is tried for ever, more and more
+seldom, and that is said now and then. A child that dies before it was ever ready ends it at
+once: it has said why.
 """
 
 import contextlib
@@ -26,6 +28,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MAX_FAILURES = 10
 WINDOW_S = 120.0
 PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+#: Of one without which the service goes on.
+LONG_PAUSES_S = (*PAUSES_S, 20.0, 40.0, 60.0)
+SAY_EVERY_S = 600.0
 _STEADY_AFTER_S = 30.0
 _POLL_S = 0.02
 
@@ -51,16 +56,19 @@ class Child:
         spawn: starts its process; raises ``PlatformError`` or an ``OSError`` where it cannot.
         stop_s: from SIGTERM to SIGKILL, when it is to stop.
         pauses_s: before it is started again after the first failure, the second, ….
+        is_needed: whether the service ends where it fails again and again.
     """
 
     name: str
     spawn: Callable[[], subprocess.Popen[bytes]]
     stop_s: float
     pauses_s: tuple[float, ...] = PAUSES_S
+    is_needed: bool = True
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
     began_at_s: float = 0.0
     due_at_s: float = 0.0
+    _said_at_s: float = 0.0
     _failed_at_s: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
 
     def start(self) -> None:
@@ -87,14 +95,18 @@ class Child:
             return self._failed(f"{self.name} could not be started: {error}")
         return None
 
-    def _failed(self, how: str) -> str:
+    def _failed(self, how: str) -> str | None:
         """Plan the next start; how long it was alive decides how soon that is."""
         now_s = time.monotonic()
         self.deaths = 1 if now_s - self.began_at_s > _STEADY_AFTER_S else self.deaths + 1
         self.due_at_s = now_s + self.pauses_s[min(self.deaths, len(self.pauses_s)) - 1]
         self._failed_at_s.append(now_s)
-        if len(self._failed_at_s) == MAX_FAILURES and now_s - self._failed_at_s[0] < WINDOW_S:
-            raise GaveUp(f"{how}, the {MAX_FAILURES}th failure within {WINDOW_S:.0f} s")
+        if self.is_needed:
+            if len(self._failed_at_s) == MAX_FAILURES and now_s - self._failed_at_s[0] < WINDOW_S:
+                raise GaveUp(f"{how}, the {MAX_FAILURES}th failure within {WINDOW_S:.0f} s")
+        elif self.deaths > len(self.pauses_s) and now_s - self._said_at_s < SAY_EVERY_S:
+            return None
+        self._said_at_s = now_s
         return f"{how}; starting it again"
 
 
