@@ -12,8 +12,12 @@ import pytest
 
 from owners import wait_for_a_day
 from vibecell.config import Settings
+from vibecell.engine.allowances import Allowances
 from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
+from vibecell.engine.event_log import EventLog
+from vibecell.engine.execution import Execution
+from vibecell.engine.plan import COMPILE, RUN, Plan, Stage
 from vibecell.model.caller import Account, Grant, Owner
 from vibecell.model.errors import LimitReached, PlatformError, QueueFull, UnsupportedLanguage
 from vibecell.model.events import Cancel, Stream
@@ -21,9 +25,9 @@ from vibecell.model.execution import ExecutionRequest, Result, SourceFile
 from vibecell.model.language import Language, Offer, WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.verdicts import Verdict
-from vibecell.sandbox.backend import TellPosition
+from vibecell.sandbox.backend import ProcessSpec, TellPosition
 from vibecell.sandbox.fake.scripted_backend import FakeBackend, FakeCell
-from vibecell.sharing.ledger import LedgerStore
+from vibecell.sharing.ledger import Ledger, LedgerStore
 from vibecell.sharing.memory_ledger import MemoryLedger
 from vibecell.sharing.sqlite_ledger import FILE_NAME, SqliteLedger
 
@@ -238,6 +242,25 @@ def test_who_waits_while_the_day_is_used_up_ends_unbegun_and_is_told_why() -> No
             assert ended.message.startswith("not begun: the key's processor time of the day")
             assert ended.stages == ()
     assert backend.taken == 1  # no cell was for them
+
+
+def test_a_stage_for_which_nothing_is_left_is_told_by_the_one_before() -> None:
+    async def scenario() -> Result | None:
+        account = Account(ANN, key_grant=Grant(output_bytes_per_day=2))
+        asked, log, backend = request("print(1)"), EventLog(), FakeBackend()
+        await backend.open()
+        spec = ProcessSpec("in_place", "main.py", (), files=asked.files)
+        stages = (Stage(COMPILE, spec), Stage(RUN, spec))
+        plan = Plan("python", PYTHON.profiles[0], stages)
+        claim = Allowances(Ledger(), lambda: 1).claim(account, asked.limits)
+        await Execution("id", asked, plan, log, claim=claim).run(None, backend)
+        return log.result()
+
+    ended = asyncio.run(scenario())
+    assert ended is not None and ended.verdict is Verdict.CANCELLED
+    assert [stage.stage for stage in ended.stages] == [COMPILE]
+    assert ended.stdout == b"1\n"
+    assert ended.message.startswith("stopped after compile: the key's output of the day (2 bytes)")
 
 
 def test_a_new_engine_knows_the_day(tmp_path: Path) -> None:

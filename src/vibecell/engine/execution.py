@@ -209,9 +209,10 @@ class Execution:
             self._recorder.flush()
             return self._make_result(Verdict.CANCELLED, reason or CANCELLED_MESSAGE)
         except LimitReached as error:
-            # the caller's day was used up while it waited, by what began before it
+            # the caller's day was used up while it waited, or by a stage of its own
             self._recorder.flush()
-            return self._make_result(Verdict.CANCELLED, f"not begun: {error}")
+            begun = f"stopped after {self._stages[-1].stage}" if self._stages else "not begun"
+            return self._make_result(Verdict.CANCELLED, f"{begun}: {error}")
         except Exception as error:
             _LOG.log(
                 logging.WARNING if isinstance(error, VibecellError) else logging.ERROR,
