@@ -64,13 +64,11 @@ class _Conversation:
             yield event
 
 
-class Followed:
-    """A gateway, one key, and one execution that is followed by it."""
+class FollowedByAnybody:
+    """A gateway without keys, and one execution that is followed."""
 
     def __init__(self) -> None:
         self.owners = KeyOwners()
-        self.key: GivenOut = self.owners.create()
-        self.owners.create()
         self.served = Served(keys=self.owners.ring)
         self.conversation = _Conversation()
         self.served.gateway.executor = self  # type: ignore[assignment]
@@ -81,18 +79,27 @@ class Followed:
     def control(self, *asked: object) -> None:
         raise UnknownExecution("no such execution")
 
+    def follow(self, route: str, credential: str | None = None) -> socket.socket:
+        client = self.served.open()
+        handshake = HANDSHAKE if route == "stream" else b"Host: localhost\r\n"
+        head = f"GET /v1/executions/known/{route} HTTP/1.1\r\n".encode()
+        field = f"Authorization: Bearer {credential}\r\n".encode() if credential else b""
+        client.sendall(head + field + handshake + b"\r\n")
+        return client
+
+
+class Followed(FollowedByAnybody):
+    """One with keys, and the execution is followed by the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key: GivenOut = self.owners.create()
+        self.owners.create()
+
     def token(self) -> str:
         door = Door(self.owners.ring)
         caller = door.ask(bearing(self.key.text), MAKE_TOKEN)
         return door.made.tokens.mint(caller, TokenRequest("ann")).text
-
-    def follow(self, route: str, credential: str) -> socket.socket:
-        client = self.served.open()
-        handshake = HANDSHAKE if route == "stream" else b"Host: localhost\r\n"
-        head = f"GET /v1/executions/known/{route} HTTP/1.1\r\n".encode()
-        field = f"Authorization: Bearer {credential}\r\n".encode()
-        client.sendall(head + field + handshake + b"\r\n")
-        return client
 
 
 #: Of a body in chunks. Source: RFC 9112 section 7.1
@@ -114,6 +121,13 @@ def followed() -> Iterator[Followed]:
     made.served.end()
 
 
+@pytest.fixture
+def anybody() -> Iterator[FollowedByAnybody]:
+    made = FollowedByAnybody()
+    yield made
+    made.served.end()
+
+
 @pytest.mark.parametrize("route", ["stream", "events"])
 @pytest.mark.parametrize("by", ["key", "token"])
 def test_nothing_more_is_told(followed: Followed, route: str, by: str) -> None:
@@ -125,6 +139,21 @@ def test_nothing_more_is_told(followed: Followed, route: str, by: str) -> None:
     assert b"secret" not in rest
     assert b"finished" not in rest
     assert (b"credential-revoked" in rest) == (route == "stream")
+
+
+@pytest.mark.parametrize("route", ["stream", "events"])
+@pytest.mark.parametrize("is_made", [True, False])
+def test_who_showed_no_key_is_told_nothing_more_once_there_is_one(
+    anybody: FollowedByAnybody, route: str, is_made: bool
+) -> None:
+    client = anybody.follow(route)
+    assert b"hello" in heard(client, b"hello")
+    if is_made:
+        anybody.owners.create()
+    anybody.conversation.goes_on.set()
+    rest = heard(client, b"credential-missing", b"finished", LAST_CHUNK)
+    assert (b"secret" in rest) == (b"finished" in rest) == (not is_made)
+    assert (b"credential-missing" in rest) == (is_made and route == "stream")
 
 
 def test_nothing_more_is_obeyed(followed: Followed) -> None:

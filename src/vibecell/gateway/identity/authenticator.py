@@ -35,6 +35,8 @@ from vibecell.model.errors import (
 )
 from vibecell.sharing.key_ring import KeyRing
 
+_NEEDED = "a credential is required: Authorization: Bearer <key or token>"
+
 
 class Authenticator:
     """Turns what requests present into callers.
@@ -78,14 +80,18 @@ class Authenticator:
     def require_alive(self, caller: Caller) -> None:
         """Refuse one who was let in, and whose key has died since.
 
-        Where keys cannot be read, what goes on goes on.
+        Nor does who showed none outlive the first key, which shuts the door to him. Where keys
+        cannot be read, what goes on goes on.
 
         Raises:
             ExpiredCredential, RevokedCredential: it has.
+            MissingCredential: there are keys now, and he showed none.
         """
-        if caller.owner.key != ANONYMOUS:
-            with contextlib.suppress(StoreUnavailable):
+        with contextlib.suppress(StoreUnavailable):
+            if caller.owner.key != ANONYMOUS:
                 self._keys.of_id(caller.owner.key)
+            elif not self._keys.anonymous_is_open():
+                raise MissingCredential(_NEEDED)
 
     def ticket(
         self, environ: Mapping[str, Any], caller: Caller, execution_id: str | None
@@ -148,7 +154,7 @@ class Authenticator:
         if not connection.is_local and not self._keys.has_keys:
             raise Forbidden("without API keys only this machine is served")
         self._require_patience(connection)
-        raise MissingCredential("a credential is required: Authorization: Bearer <key or token>")
+        raise MissingCredential(_NEEDED)
 
     def _require_patience(self, connection: Connection) -> None:
         wait_s = self._wrong.wait_s(network_of(connection.client))
