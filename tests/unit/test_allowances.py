@@ -10,11 +10,11 @@ import pytest
 from vibecell.engine import bookkeeping as bookkeeping_module
 from vibecell.engine.allowances import Allowances, Claim
 from vibecell.engine.bookkeeping import OVERDUE_S, Bookkeeping
-from vibecell.model.caller import Account, Grant, Owner
+from vibecell.model.caller import DAY_S, Account, Grant, Owner
 from vibecell.model.errors import LimitReached, StoreUnavailable
 from vibecell.model.execution import Usage
 from vibecell.model.limits import Limits
-from vibecell.sharing.ledger import DAY_S, NOTHING, Entry, Ledger, Spent
+from vibecell.sharing.ledger import NOTHING, Entry, Ledger, Spent
 from vibecell.sharing.memory_ledger import MemoryLedger
 
 SHOP, ANN, BOB = Owner("shop"), Owner("shop", "ann"), Owner("shop", "bob")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from vibecell.model.caller import (
+    DAY_S,
     DEFAULT_SCOPES,
     LEAST_WEIGHT,
     MOST_WEIGHT,
@@ -25,8 +26,8 @@ from vibecell.sharing.keys import Key, id_in
 
 DEFAULT_GRACE = "24h"
 MAX_NAME_CHARACTERS = 128
-_MAX_DURATION_S = 100 * 365 * 86_400
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_MAX_DURATION_S = 100 * 365 * DAY_S
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S}
 _UNITS_BYTES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _DURATION = re.compile(r"([0-9]{1,12})([smhd])\Z")
 _SIZE = re.compile(r"([0-9]{1,18})(|KiB|MiB|GiB|TiB)\Z")

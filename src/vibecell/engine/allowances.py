@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from vibecell.model.caller import NO_BOUNDS, Account, Grant, Owner
+from vibecell.model.caller import DAY_S, NO_BOUNDS, Account, Grant, Owner
 from vibecell.model.errors import LimitReached, StoreUnavailable
 from vibecell.model.execution import Usage
 from vibecell.model.limits import HIGHEST, Limits
-from vibecell.sharing.ledger import DAY_S, NOTHING, Ledger, Spent, Tally, is_daily
+from vibecell.sharing.ledger import NOTHING, Ledger, Spent, Tally, is_daily
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from vibecell.model.caller import DAY_S
 from vibecell.model.errors import StoreUnavailable, forget_frames
-from vibecell.sharing.ledger import DAY_S, Ledger, LedgerStore
+from vibecell.sharing.ledger import Ledger, LedgerStore
 
 WRITE_INTERVAL_S = 1.0
 #: How long it may not be possible to write before nobody's day is trusted any more.

@@ -21,7 +21,8 @@ Scope = Literal["execute", "read", "control", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 DEFAULT_SCOPES: frozenset[Scope] = frozenset(("execute", "read", "control"))
 
-PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+DAY_S = 86_400
+PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": DAY_S}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)\Z")
 
 MAX_USER_CHARACTERS = 128
@@ -73,7 +74,7 @@ class Rate:
     """So many within any period of so many seconds."""
 
     count: Annotated[int, Meta(ge=1, le=999_999_999)]
-    period_s: Annotated[int, Meta(ge=1, le=86_400)]
+    period_s: Annotated[int, Meta(ge=1, le=DAY_S)]
 
     @classmethod
     def parsed(cls, text: str, where: str = "rate") -> "Rate":

@@ -22,7 +22,6 @@ from vibecell.model.caller import Grant, Owner
 from vibecell.model.errors import LimitReached
 from vibecell.model.limits import HIGHEST
 
-DAY_S = 86_400
 MAX_USERS_OF_A_KEY = 65_536  # whose sums of one day are kept; each is some hundred bytes
 _SMOOTHING = 0.2
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from vibecell.model.caller import NO_BOUNDS, Grant, Rate, Scope, User
+from vibecell.model.caller import DAY_S, NO_BOUNDS, Grant, Rate, Scope, User
 from vibecell.model.names import ExecutionId
 from vibecell.wire.bodies import built, encodable, fields_of, judged_type, strict_model
 from vibecell.wire.fields import StrictModel
@@ -17,7 +17,7 @@ from vibecell.wire.json_text import moment
 from vibecell.wire.judging import judged
 from vibecell.wire.views import JsonObject
 
-MAX_TOKEN_LIFETIME_S = 86_400
+MAX_TOKEN_LIFETIME_S = DAY_S
 DEFAULT_TOKEN_LIFETIME_S = 3_600
 _RATE = "Executions begun, as `60/minute`: a number, and second, minute, hour or day."
 
