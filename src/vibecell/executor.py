@@ -26,6 +26,7 @@ from vibecell.model.caller import Account, Owner
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
+from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
 
@@ -114,10 +115,15 @@ class Executor(Protocol):
     """Takes requests, gives events.
 
     ``account`` says for whom, ``owner`` who is asking: what its users have, a key has, too.
+    ``provenance`` changes nothing of what comes of it.
     """
 
     def submit_and_follow(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> Conversation:
         """Submit and follow from the first event.
 
@@ -130,7 +136,11 @@ class Executor(Protocol):
         ...
 
     def submit_and_wait(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> PendingResult:
         """Submit and wait for the result alone; raises as ``submit_and_follow``.
 
@@ -139,7 +149,11 @@ class Executor(Protocol):
         ...
 
     def submit(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> Standing:
         """Submit without following; raises as ``submit_and_follow``."""
         ...

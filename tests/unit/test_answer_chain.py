@@ -1,5 +1,6 @@
 """Every answer passes one chain, once, whichever part of the gateway makes it."""
 
+import re
 from collections.abc import Iterator
 
 import gevent
@@ -9,6 +10,9 @@ from unit.served_gateway import HANDSHAKE, HOST, Served, got, posted
 from vibecell.gateway.http.serving import ServerLimits
 
 DEFAULT = b"content-security-policy: default-src 'none'; frame-ancestors 'none'"
+
+
+MADE = re.compile(rb"[A-Za-z0-9_-]{16}\Z")
 
 
 @pytest.fixture
@@ -144,3 +148,36 @@ def test_a_long_request_line_is_told_as_a_problem(served: Served) -> None:
     assert told.startswith(b"HTTP/1.1 414 ") and b"\r\nX-Made-Up: 414\r\n" in told
     assert b"\r\nContent-Type: application/problem+json\r\n" in told
     assert served.counted() == {("other", "unread", "414"): 1}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_every_answer_has_the_name_that_its_request_came_with(served: Served, name: str) -> None:
+    raw, (_, route, _) = ANSWERS[name]
+    line, end, rest = raw.partition(b"\r\n")
+    answer = served.told(line + end + b"X-Request-Id: shop-17\r\n" + rest)
+    (told,) = _names(answer)
+    # of what cannot be read, the name need not have been
+    assert told == b"shop-17" or (route == "unread" and MADE.match(told))
+
+
+@pytest.mark.parametrize("given", ["", "a b", 'a"b', "a\\b", "x" * 129, "caf\xe9"])
+def test_a_name_that_cannot_stand_in_a_line_is_replaced(served: Served, given: str) -> None:
+    raw = got("/healthz").replace(b"Host", b"X-Request-Id: %b\r\nHost" % given.encode("latin-1"))
+    (told,) = _names(served.told(raw))
+    assert MADE.match(told)
+
+
+def test_a_name_that_is_there_twice_is_none(served: Served) -> None:
+    twice = b"X-Request-Id: a\r\nX-Request-Id: b\r\nHost"
+    (told,) = _names(served.told(got("/healthz").replace(b"Host", twice)))
+    assert MADE.match(told)
+
+
+def test_two_requests_on_one_connection_have_two_names(served: Served) -> None:
+    first, second = _names(served.told(got("/healthz") + got("/healthz") + b"nonsense\r\n\r\n"))[:2]
+    assert first != second
+
+
+def _names(answer: bytes) -> list[bytes]:
+    lines = answer.split(b"\r\n")
+    return [line.partition(b": ")[2] for line in lines if line.startswith(b"X-Request-Id:")]

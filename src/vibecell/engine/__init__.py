@@ -24,6 +24,7 @@ rolls.py        in which order each owner's began
 keeping.py      their records: owners, idempotency keys, how long they are kept
 usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)
+witnesses.py    who is told of executions that have ended, and what
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """

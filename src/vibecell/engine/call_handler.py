@@ -153,7 +153,7 @@ class CallHandler:
         match call:
             case wire.ExecuteCall():
                 kept, replayed = self._executions.admit(
-                    call.request, call.account, call.idempotency_key
+                    call.request, call.account, call.idempotency_key, call.provenance
                 )
                 if not replayed:
                     kept.marks.note("call", read_ns)

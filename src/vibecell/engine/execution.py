@@ -107,6 +107,7 @@ class Execution:
         self.log = log
         self.marks = marks
         self.state: State = "queued"
+        self.result: Result | None = None
         self._plan = plan
         self._claim = claim or Claim()
         self._expected = request.expected_output
@@ -135,7 +136,7 @@ class Execution:
             backend: where cells come from.
         """
         try:
-            result = await self._result(ticket, backend)
+            self.result = result = await self._result(ticket, backend)
             self.state = "finished"
             # whoever has the answer may begin the next at once, however long a cell takes to end
             self._claim.release()
@@ -278,8 +279,7 @@ class Execution:
             spec = replace(spec, limits=limits)
         if stage is self._plan.stages[-1]:
             spec = replace(spec, collects=(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES))
-        if self.marks is not SILENT:
-            spec = replace(spec, marks=self.marks)
+        spec = replace(spec, marks=self.marks)
         self._told_size = self._terminal_size
         if self._terminal_size is None:
             return spec

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from collections.abc import Sequence
 from functools import partial
 
 from vibecell.config import Settings
@@ -18,12 +19,14 @@ from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.parking import Parking
-from vibecell.engine.plan import make_plan
+from vibecell.engine.plan import Plan, make_plan
 from vibecell.engine.traces import Traces
+from vibecell.engine.witnesses import Ended, Source, Witness, tell
 from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import QueueFull, ShuttingDown
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import Listing, Selection
 from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
 from vibecell.sandbox.backend import Backend
@@ -46,6 +49,7 @@ class Executions:
         backend: an open backend.
         offer: what can be run.
         books: of what was used, open already; ``None``: kept by this object alone.
+        witnesses: are told of each that has ended.
     """
 
     def __init__(
@@ -54,9 +58,11 @@ class Executions:
         backend: Backend,
         offer: Offer,
         books: Bookkeeping | None = None,
+        witnesses: Sequence[Witness] = (),
     ) -> None:
         books = books or Bookkeeping(MemoryLedger())
         self._backend = backend
+        self._witnesses = witnesses
         self._offer = offer
         self._ceiling = settings.ceiling
         self._warm_memory_bytes = settings.limits.memory_bytes
@@ -93,7 +99,11 @@ class Executions:
         }
 
     def admit(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None,
+        provenance: Provenance = NO_REQUEST,
     ) -> tuple[Kept, bool]:
         """Begin what a request asks for.
 
@@ -122,7 +132,7 @@ class Executions:
             )
         claim = self._allowances.claim(account, request.limits)
         try:
-            return self._begin(request, account, claim, key, fingerprint), False
+            return self._begin(request, account, claim, key, fingerprint, provenance), False
         except BaseException:
             claim.release()
             raise
@@ -169,6 +179,7 @@ class Executions:
         claim: Claim,
         key: str | None,
         fingerprint: bytes,
+        provenance: Provenance,
     ) -> Kept:
         owner = account.owner
         plan = make_plan(request, self._offer, self._warm_memory_bytes)
@@ -196,10 +207,36 @@ class Executions:
         self._keeping.begun(kept, fingerprint)
         task = asyncio.create_task(execution.run(ticket, self._backend))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, kept, claim))
+        task.add_done_callback(
+            partial(self._ended, kept, claim, plan, Source.of(request), provenance)
+        )
         return kept
 
-    def _ended(self, kept: Kept, claim: Claim, task: "asyncio.Task[None]") -> None:
+    def _ended(
+        self,
+        kept: Kept,
+        claim: Claim,
+        plan: Plan,
+        source: Source,
+        provenance: Provenance,
+        task: "asyncio.Task[None]",
+    ) -> None:
         self._tasks.discard(task)
         claim.release()
+        result = kept.live.result if kept.live is not None else None
         self._keeping.ended(kept)
+        if result is None:
+            return
+        place = None if plan.profile is None else plan.profile.place
+        ended = Ended(
+            kept.id,
+            kept.owner,
+            provenance,
+            source,
+            plan.language,
+            place,
+            kept.begun_at_us,
+            kept.marks.taken_ns,
+            result,
+        )
+        tell(self._witnesses, ended)

@@ -1,12 +1,12 @@
 """The moments of the executions begun last, while tracing is on.
 
-Owns the bounded memory of them; refuses to keep anything where the settings do
-not ask for it, and to know whose executions they were.
+Owns the bounded memory of them; refuses to keep anything of one that has ended where the
+settings do not ask for it, and to know whose executions they were.
 """
 
 from collections import deque
 
-from vibecell.model.marks import SILENT, Marks
+from vibecell.model.marks import Marks
 from vibecell.wire.link import Trace
 
 MAX_TRACES = 1024
@@ -25,10 +25,9 @@ class Traces:
 
     def sheet_of(self, execution_id: str) -> Marks:
         """Where to note the moments of one more execution."""
-        if not self.on:
-            return SILENT
         marks = Marks()
-        self._kept.append((execution_id, marks))
+        if self.on:
+            self._kept.append((execution_id, marks))
         return marks
 
     def shown(self) -> list[Trace]:

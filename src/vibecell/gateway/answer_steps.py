@@ -1,8 +1,9 @@
 """What happens to every answer of this gateway, each in one place.
 
 Owns the steps of the chain (``http/answer_chain.py``): header fields that all
-answers have, the times of a traced request, which page may read it, what is left of rates,
-counting, holding back who is refused too often. Refuses to know how an answer came about.
+answers have, the request's name, the times of a traced request, which page may read it,
+what is left of rates, counting, holding back who is refused too often. Refuses to know how an
+answer came about.
 """
 
 import time
@@ -15,6 +16,7 @@ from vibecell.gateway.refusals import OF_ADDRESS, Refusals
 from vibecell.gateway.timing import NAME, server_timing
 
 _SWITCHING_PROTOCOLS = 101
+REQUEST_ID_FIELD = "X-Request-Id"
 
 
 def answer_chain(gateway: Gateway) -> AnswerChain:
@@ -27,8 +29,14 @@ def answer_chain(gateway: Gateway) -> AnswerChain:
 
     refusals = Refusals(gateway.policy.refused_per_minute)
     told = tell_rates(gateway.quota)
-    steps = (keep_from_harm, tell_times, told, gateway.cross_origin.let_read, count)
+    let_read = gateway.cross_origin.let_read
+    steps = (tell_request_id, keep_from_harm, tell_times, told, let_read, count)
     return AnswerChain(steps, refusals.wait_s, OF_ADDRESS)
+
+
+def tell_request_id(answer: Answer) -> None:
+    """The name by which the request is found in logs, whoever gave it."""
+    answer.fields.append((REQUEST_ID_FIELD, answer.connection.request_id))
 
 
 def keep_from_harm(answer: Answer) -> None:

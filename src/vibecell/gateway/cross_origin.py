@@ -25,10 +25,10 @@ from vibecell.model.origins import ANY, lists
 
 METHODS = "GET, HEAD, POST, DELETE"
 #: What a page may send beside what any may, and read beside what it always can.
-SENT = "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID"
+SENT = "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, X-Request-Id"
 READ = (
     "Retry-After, RateLimit, RateLimit-Policy, Location, Preference-Applied, Server-Timing, "
-    "WWW-Authenticate"
+    "WWW-Authenticate, X-Request-Id"
 )
 #: How long a browser goes by one answer; a key may lose an origin meanwhile, and its answers too.
 MAX_AGE_S = 600

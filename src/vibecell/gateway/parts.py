@@ -13,6 +13,7 @@ from flask import request
 
 from vibecell.executor import Executor
 from vibecell.gateway.cross_origin import CrossOrigin
+from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.identity.authenticator import Authenticator
 from vibecell.gateway.identity.courier import Courier
 from vibecell.gateway.identity.memory_tickets import MemoryTickets
@@ -28,6 +29,7 @@ from vibecell.gateway.watchers import Watchers
 from vibecell.model.caller import Account, Caller, Owner
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.provenance import Provenance
 from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.requests import decode_execute, to_execution_request
 
@@ -113,6 +115,10 @@ class Gateway:
             decode_execute(value), self.offer(), self.policy.limits, self.policy.ceiling
         )
         return asked, caller.account_for(asked.user)
+
+    def provenance(self, connection: Connection, caller: Caller) -> Provenance:
+        """From where the request under way on a connection begins an execution."""
+        return Provenance(connection.request_id, connection.client[:64], caller.kind)
 
     def remember_page(self, execution_id: str, asked: ExecutionRequest, caller: Caller) -> None:
         """Note the files of an execution that was just begun, if it is a page."""

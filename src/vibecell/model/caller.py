@@ -21,6 +21,9 @@ Scope = Literal["execute", "read", "control", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 DEFAULT_SCOPES: frozenset[Scope] = frozenset(("execute", "read", "control"))
 
+#: By what a caller was shown; ``anonymous``: by nothing.
+CredentialKind = Literal["anonymous", "key", "token", "ticket"]
+
 DAY_S = 86_400
 PERIODS_S = {"second": 1, "minute": 60, "hour": 3600, "day": DAY_S}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)\Z")
@@ -165,13 +168,13 @@ class Caller:
         account: on whose behalf, and what is granted.
         scopes: what may be asked for.
         origins: of pages, beside the deployment's, that may ask with this credential.
-        kind: by what it was shown; ``anonymous``: by nothing.
+        kind: by what it was shown.
     """
 
     account: Account
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     origins: tuple[str, ...] = ()
-    kind: Literal["anonymous", "key", "token", "ticket"] = "key"
+    kind: CredentialKind = "key"
 
     @property
     def owner(self) -> Owner:

@@ -29,6 +29,7 @@ from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
 from vibecell.model.names import ExecutionId
+from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
 LENGTH_BYTES = 4
@@ -54,6 +55,7 @@ class ExecuteCall(_Call, frozen=True, tag="execute"):
     account: Account
     idempotency_key: IdempotencyKey | None = None
     follow: Follow = "events"
+    provenance: Provenance = NO_REQUEST
 
 
 class AttachCall(_Call, frozen=True, tag="attach"):

@@ -17,6 +17,7 @@ from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
+from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 from vibecell.wire import link as wire
 
@@ -40,26 +41,38 @@ class EngineClient:
         self._idle.close()
 
     def submit_and_wait(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> EnginePendingResult:
         """See ``Executor.submit_and_wait``."""
-        call = wire.ExecuteCall(request, account, idempotency_key, "result")
+        call = wire.ExecuteCall(request, account, idempotency_key, "result", provenance)
         link = self._idle.take() or self._connected(Link)
         standing = self._call(link, call, wire.AcceptedReply).standing
         return EnginePendingResult(link, self._idle, standing)
 
     def submit_and_follow(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> EngineConversation:
         """See ``Executor.submit_and_follow``."""
-        call = wire.ExecuteCall(request, account, idempotency_key, "events")
+        call = wire.ExecuteCall(request, account, idempotency_key, "events", provenance)
         return self._conversation(call, account.owner, after=0)
 
     def submit(
-        self, request: ExecutionRequest, account: Account, idempotency_key: str | None = None
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None = None,
+        provenance: Provenance = NO_REQUEST,
     ) -> Standing:
         """See ``Executor.submit``."""
-        call = wire.ExecuteCall(request, account, idempotency_key, "nothing")
+        call = wire.ExecuteCall(request, account, idempotency_key, "nothing", provenance)
         return self._ask(call, wire.AcceptedReply).standing
 
     def attach(self, execution_id: str, owner: Owner, after: int = 0) -> EngineConversation:

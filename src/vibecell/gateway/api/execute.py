@@ -71,7 +71,8 @@ def _result(
     key: str | None,
     connection: Connection,
 ) -> Result | None:
-    with gateway.executor.submit_and_wait(asked, account, key) as pending:
+    provenance = gateway.provenance(connection, caller)
+    with gateway.executor.submit_and_wait(asked, account, key, provenance) as pending:
         gateway.remember_page(pending.id, asked, caller)
         try:
             return wait_for_result(pending, connection.peer_has_left)

@@ -20,6 +20,7 @@ from vibecell.model.errors import Unauthenticated, UnknownExecution
 from vibecell.model.events import Cancel, Finished, NumberedEvent
 from vibecell.model.execution import Encoding, ExecutionRequest
 from vibecell.model.names import EXECUTION_ID
+from vibecell.model.provenance import Provenance
 from vibecell.model.status import ExecutionState
 from vibecell.wire.requests import decode_control
 from vibecell.wire.views import encode_execution
@@ -65,14 +66,8 @@ def blueprint(gateway: Gateway) -> Blueprint:
             key = idempotency_key(request.headers.get("Idempotency-Key"))
             wait_s = _preferred_wait(gateway.policy.max_wait_s)
             gateway.quota.count_begun(account, connection)
-            if wait_s is None:
-                execution_id = gateway.executor.submit(asked, account, key).id
-                gateway.remember_page(execution_id, asked, caller)
-            else:
-                with gateway.executor.submit_and_wait(asked, account, key) as pending:
-                    execution_id = pending.id
-                    gateway.remember_page(execution_id, asked, caller)
-                    _wait(pending, wait_s)
+            submitted = (asked, account, key, gateway.provenance(connection, caller))
+            execution_id = _begun(gateway, wait_s, caller, submitted)
             state = gateway.executor.inspect(execution_id, caller.owner)
         shown = encode_execution(_shown(state, described), asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202
@@ -112,6 +107,23 @@ def blueprint(gateway: Gateway) -> Blueprint:
         return _stream(gateway, checked_id(execution_id), caller, kind, encoding)
 
     return routes
+
+
+def _begun(
+    gateway: Gateway,
+    wait_s: int | None,
+    caller: Caller,
+    submitted: tuple[ExecutionRequest, Account, str | None, Provenance],
+) -> str:
+    """The id of what is begun; some wait for its end, not longer than they want to."""
+    if wait_s is None:
+        execution_id = gateway.executor.submit(*submitted).id
+        gateway.remember_page(execution_id, submitted[0], caller)
+        return execution_id
+    with gateway.executor.submit_and_wait(*submitted) as pending:
+        gateway.remember_page(pending.id, submitted[0], caller)
+        _wait(pending, wait_s)
+        return pending.id
 
 
 def _asked(gateway: Gateway, caller: Caller) -> tuple[ExecutionRequest, Account]:

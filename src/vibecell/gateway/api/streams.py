@@ -154,7 +154,9 @@ def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller, connection: C
             return
         gateway.authenticator.require_alive(caller)  # it may be half a minute since
         quota.count_begun(account, connection)
-        with gateway.executor.submit_and_follow(asked, account) as conversation:
+        provenance = gateway.provenance(connection, caller)
+        following = gateway.executor.submit_and_follow(asked, account, provenance=provenance)
+        with following as conversation:
             gateway.remember_page(conversation.id, asked, caller)
             _Relay(gateway, websocket, conversation, caller).run(False)
 

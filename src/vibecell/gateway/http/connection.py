@@ -11,10 +11,12 @@ writes, and the two have different deadlines.
 
 import io
 import logging
+import secrets
 import select
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
@@ -28,8 +30,10 @@ from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
 from vibecell.model.caller import Account, Owner
 from vibecell.model.loopback import is_loopback
 from vibecell.model.marks import SILENT, Marks
+from vibecell.model.provenance import REQUEST_ID
 
 _log = logging.getLogger(__name__)
+REQUEST_ID_BYTES = 12
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 # gevent's own would wait in its loop, if only for a turn of it
 _poll = monkey.get_original("select", "poll")
@@ -107,6 +111,7 @@ class Connection:
         self.account: Account | None = None
         self.begins_for: Account | None = None
         self.refused_by: Any = None
+        self._request_id: str | None = None
         self._owner_before = False
         self._trace = trace
         self.share = Share() if share is None else share
@@ -124,6 +129,18 @@ class Connection:
         """Whether the request comes from this machine, by no proxy."""
         return not self.is_proxied and (self.peer == UNIX or is_loopback(self.peer))
 
+    @property
+    def request_id(self) -> str:
+        """The name of the request under way: its client's, or one that we make."""
+        if self._request_id is None:
+            self._request_id = secrets.token_urlsafe(REQUEST_ID_BYTES)
+        return self._request_id
+
+    def name_request(self, given: Sequence[str]) -> None:
+        """Take the client's name for the request, where that can stand in a line."""
+        if len(given) == 1 and REQUEST_ID.match(given[0]):
+            self._request_id = given[0]
+
     def asks_for(self, forwarding: Forwarding) -> None:
         """The request under way is somebody's behind a proxy, as that proxy says."""
         self.client = forwarding.client
@@ -138,6 +155,7 @@ class Connection:
         # behind a proxy the next one may be anybody's
         self._owner_before, self.owner = self.known and not self.is_proxied, None
         self.account = self.begins_for = self.refused_by = None
+        self._request_id = None
         self.client = self.peer
         self.scheme = self.host = self.origin = self.caller_origins = None
         if self._trace:

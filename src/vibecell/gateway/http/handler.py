@@ -167,12 +167,15 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         return True
 
     def _note_who_asks(self) -> None:
-        """Which page, and for whom, where the peer is a proxy; everybody behind one has a share.
+        """Which page, by what name, and for whom, where the peer is a proxy.
+
+        Everybody behind one has a share.
 
         Raises:
             BadRequest: too many requests of that client are open.
         """
         connection = self.connection
+        connection.name_request(self.fields.get_all("x-request-id"))
         connection.origin = ",".join(self.fields.get_all("origin")) or None
         if not connection.is_proxied:
             return
