@@ -9,7 +9,6 @@ does. An execution belongs to the day on which it was admitted, whenever it ends
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from vibecell.model.caller import DAY_S, NO_BOUNDS, Account, Grant, Owner
 from vibecell.model.errors import LimitReached, StoreUnavailable
 from vibecell.model.execution import Usage
 from vibecell.model.limits import HIGHEST, Limits
+from vibecell.sharing.held import Held
 from vibecell.sharing.ledger import NOTHING, Ledger, Spent, Tally, is_daily
 
 
@@ -60,7 +60,7 @@ class Allowances:
         self._retry_after_s = retry_after_s
         self._is_overdue = is_overdue
         self._clock = clock
-        self._live: Counter[Owner] = Counter()
+        self._live = Held()
 
     def live(self, owner: Owner) -> int:
         """Executions of this user, or of this key and all its users, that run or wait."""
@@ -94,9 +94,8 @@ class Allowances:
                 )
         most = _most(limits)
         parts = [_Part(b, tally, tally.reserve(most, b.grant)) for b, tally in tallies]
-        owners = {b.owner for b in bounds}
-        self._live.update(owners)
-        return Claim(parts, partial(self._ended, owners), self._clock)
+        self._live.add(account.owner)
+        return Claim(parts, partial(self._live.remove, account.owner), self._clock)
 
     def _require_places(self, bounds: list[_Bound]) -> None:
         for bound in bounds:
@@ -107,12 +106,6 @@ class Allowances:
                     " another may begin when one has ended",
                     self._retry_after_s(),
                 )
-
-    def _ended(self, owners: set[Owner]) -> None:
-        for owner in owners:
-            self._live[owner] -= 1
-            if not self._live[owner]:
-                del self._live[owner]
 
 
 class Claim:
