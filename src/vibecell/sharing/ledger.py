@@ -21,9 +21,9 @@ from typing import Protocol
 from vibecell.model.caller import Grant, Owner
 from vibecell.model.errors import LimitReached
 from vibecell.model.limits import HIGHEST
+from vibecell.sharing.fair import smoothed
 
 MAX_USERS_OF_A_KEY = 65_536  # whose sums of one day are kept; each is some hundred bytes
-_SMOOTHING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,8 @@ class Tally:
     def learn(self, used: Spent) -> None:
         """A whole execution has taken so much."""
         self.typical = Spent(
-            round(self.typical.cpu_us + _SMOOTHING * (used.cpu_us - self.typical.cpu_us)),
-            round(
-                self.typical.output_bytes
-                + _SMOOTHING * (used.output_bytes - self.typical.output_bytes)
-            ),
+            round(smoothed(self.typical.cpu_us, used.cpu_us)),
+            round(smoothed(self.typical.output_bytes, used.output_bytes)),
         )
 
 
