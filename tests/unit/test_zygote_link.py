@@ -17,7 +17,7 @@ from vibecell.sandbox.framed import zygote_link
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.zygote_link import ZygoteLink
 from vibecell.sandbox.host.identity import CellIdentity
-from vibecell.sandbox.mechanisms.credentials import Credentials
+from vibecell.wire.unix_sockets import Credentials
 
 from .descriptors import open_descriptors
 

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import signal
 import socket
-import struct
 from collections.abc import AsyncIterator
 
 from vibecell.config import Settings
@@ -18,10 +17,10 @@ from vibecell.couriers.key_sets import KeySets
 from vibecell.model.errors import ProtocolViolation
 from vibecell.wire import courier_link as wire
 from vibecell.wire.link import LENGTH_BYTES, message_bytes
+from vibecell.wire.unix_sockets import peer
 
 MAX_CONVERSATIONS = 64
 CALL_TIMEOUT_S = 5.0
-_PEER = struct.Struct("3i")
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,7 +54,8 @@ async def serving(
         nonlocal busy
         busy += 1
         try:
-            if busy <= MAX_CONVERSATIONS and _peer_uid(writer) in allowed_uids:
+            asking = peer(writer.get_extra_info("socket"))
+            if busy <= MAX_CONVERSATIONS and asking.uid in allowed_uids:
                 await _answer(key_sets, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             _LOG.debug("a conversation ended early: %s", error)
@@ -86,11 +86,3 @@ async def _answer(
     async with asyncio.timeout(CALL_TIMEOUT_S):
         writer.write(wire.encode_message(reply))
         await writer.drain()
-
-
-def _peer_uid(writer: asyncio.StreamWriter) -> int:
-    """Source: unix(7), SO_PEERCRED."""
-    connection: socket.socket = writer.get_extra_info("socket")
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    _pid, uid, _gid = _PEER.unpack(told)
-    return int(uid)

@@ -27,9 +27,9 @@ from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.model.stopping import BACKEND_STOP_S, EXECUTIONS_STOP_S, LINKS_STOP_S
 from vibecell.sandbox.backend import Backend
-from vibecell.sandbox.mechanisms.credentials import peer
 from vibecell.sharing.ledger import LedgerStore
 from vibecell.sharing.memory_ledger import MemoryLedger
+from vibecell.wire.unix_sockets import peer
 
 MAX_CONNECTIONS = 4096
 # What a gateway lets one owner hold open, and as many that it has just left.

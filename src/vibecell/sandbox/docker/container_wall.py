@@ -33,9 +33,9 @@ from vibecell.sandbox.docker.client import DockerEngine, Missing, remove
 from vibecell.sandbox.docker.container import CONTROL_NAME
 from vibecell.sandbox.docker.first_process import FirstProcess
 from vibecell.sandbox.framed import cell_reports
-from vibecell.sandbox.mechanisms.credentials import peer
 from vibecell.sandbox.mechanisms.deadlines import dead, end, readable
 from vibecell.sandbox.mechanisms.idmap import UidBlock, write_id_maps
+from vibecell.wire.unix_sockets import peer
 
 CONNECT_DEADLINE_S = 20.0
 ENTER_DEADLINE_S = 10.0

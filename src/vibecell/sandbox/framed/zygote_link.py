@@ -18,8 +18,8 @@ from vibecell.sandbox.backend import ProcessSpec
 from vibecell.sandbox.framed import cell_reports
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.host.identity import CellIdentity
-from vibecell.sandbox.mechanisms.credentials import UCRED, Credentials
 from vibecell.sandbox.mechanisms.deadlines import readable
+from vibecell.wire.unix_sockets import UCRED, Credentials
 
 READY_DEADLINE_S = 60.0
 HELLO_DEADLINE_S = 10.0

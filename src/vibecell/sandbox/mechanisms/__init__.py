@@ -8,7 +8,6 @@ cgroup_cell.py    one cgroup: bounds, measures and ends all in it together
 cgroup_files.py   reading and writing its files
 cgroup_layout.py  where the host keeps cgroups, and the place in them that is ours
 cgroup_stock.py   used ones, shown to be as good as new
-credentials.py    who is at the other end of a Unix socket
 deadlines.py      waiting for a descriptor, and ending whom it holds
 idmap.py          host uids that belong to nobody
 landlock.py       the Landlock ruleset

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from vibecell.sandbox.mechanisms.credentials import peer
+from vibecell.wire.unix_sockets import peer
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])

@@ -1,6 +1,6 @@
-"""Who is at the other end of a Unix socket, as the kernel says.
+"""The Unix sockets that our own processes speak over.
 
-Owns the layout of what it says; refuses to judge who that may be.
+Owns who is at the other end, as the kernel says; refuses to judge who that may be.
 
 Source: unix(7), "struct ucred", SO_PEERCRED, SO_PASSCRED
 """
