@@ -6,7 +6,6 @@ what protects the host and where to go. Refuses to serve before all of it works.
 
 import contextlib
 import http.client
-import os
 import socket
 import time
 from dataclasses import replace
@@ -24,6 +23,7 @@ from vibecell.engine.bookkeeping import require_usable
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
+from vibecell.wire.unix_sockets import private_listener
 
 START_DEADLINE_S = 60.0
 _BACKLOG = 512
@@ -74,7 +74,9 @@ def _start(
     supervisor.add(children.engine(settings))
     supervisor.add(children.gateway(settings, listener))
     if settings.identity_providers:
-        supervisor.add(children.courier(settings, _courier_listener(settings)))
+        # it stays where it is while couriers die and come
+        asked = private_listener(settings.courier_socket, settings.gateway_uid, "courier")
+        supervisor.add(children.courier(settings, asked))
     client = executor(settings)
     with supervisor.interruptible():
         supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
@@ -106,26 +108,6 @@ def _listen(settings: Settings) -> socket.socket:
         raise PlatformError(
             f"listen on {where}", f"{error.strerror}; choose another port with --port"
         ) from error
-    return listener
-
-
-def _courier_listener(settings: Settings) -> socket.socket:
-    """A socket for the gateway's user; it stays where it is while couriers die and come."""
-    path = settings.courier_socket
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(mask)
-        if os.geteuid() == 0:
-            os.chown(path, settings.gateway_uid, 0)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise PlatformError("make the courier's socket", str(error)) from error
     return listener
 
 

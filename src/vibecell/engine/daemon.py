@@ -11,7 +11,6 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +20,7 @@ from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
-from vibecell.engine.link_streams import BACKLOG, leave, start_listening
+from vibecell.engine.link_streams import leave, start_listening
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
@@ -29,7 +28,7 @@ from vibecell.model.stopping import BACKEND_STOP_S, EXECUTIONS_STOP_S, LINKS_STO
 from vibecell.sandbox.backend import Backend
 from vibecell.sharing.ledger import LedgerStore
 from vibecell.sharing.memory_ledger import MemoryLedger
-from vibecell.wire.unix_sockets import peer
+from vibecell.wire.unix_sockets import peer, private_listener
 
 MAX_CONNECTIONS = 4096
 # What a gateway lets one owner hold open, and as many that it has just left.
@@ -196,7 +195,9 @@ async def _listening(settings: Settings, handler: CallHandler) -> AsyncIterator[
             busy.discard(task)
 
     path = settings.engine_socket
-    server = await start_listening(talk, _socket(path, settings.gateway_uid))
+    listener = private_listener(path, settings.gateway_uid, "engine")
+    listener.setblocking(False)
+    server = await start_listening(talk, listener)
     try:
         yield
     finally:
@@ -210,26 +211,3 @@ async def _listening(settings: Settings, handler: CallHandler) -> AsyncIterator[
         for task in tuple(busy):
             task.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
-
-
-def _socket(path: Path, gateway_uid: int) -> socket.socket:
-    """Bind and listen under another name, then rename: no client meets half a socket.
-
-    Raises:
-        PlatformError: as it says.
-    """
-    making = path.with_name(f".{path.name}.{os.getpid()}")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        making.unlink(missing_ok=True)
-        listener.bind(str(making))
-        making.chmod(0o600)
-        if os.geteuid() == 0:
-            os.chown(making, gateway_uid, 0)
-        listener.listen(BACKLOG)
-        making.rename(path)
-    except OSError as error:
-        listener.close()
-        raise PlatformError("make the engine's socket", str(error)) from error
-    listener.setblocking(False)
-    return listener

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from vibecell.model.errors import MalformedRequest, forget_frames
 from vibecell.wire.link import LENGTH_BYTES, message_bytes
+from vibecell.wire.unix_sockets import BACKLOG
 
 # of what a client says, before it is asked for; a stream reader takes twice as much
 READ_AHEAD_BYTES = 64 * 1024
@@ -22,7 +23,6 @@ READ_AHEAD_BYTES = 64 * 1024
 MESSAGE_TIMEOUT_S = 30.0
 # for a client to read what it was told last
 FLUSH_TIMEOUT_S = 5.0
-BACKLOG = 512
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

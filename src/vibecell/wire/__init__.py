@@ -15,5 +15,5 @@ derivations.py  public, both ways: what makes a token or a ticket, and these
 views.py        public, outbound: events, results, languages
 courier_link.py courier link: what a gateway asks of the process that reaches out
 link.py         engine link: calls, replies, and the model as it is
-unix_sockets.py what both links go over: who is at the other end
+unix_sockets.py what both links go over: how one is made, who is at the other end
 """
