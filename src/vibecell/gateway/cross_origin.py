@@ -21,7 +21,7 @@ from werkzeug.exceptions import Forbidden
 from vibecell.gateway.http.answer_chain import Answer
 from vibecell.model.caller import Caller
 from vibecell.model.errors import NotPermitted
-from vibecell.model.origins import ANY, lists
+from vibecell.model.origins import ANY, DEFAULT_PORTS, lists
 
 METHODS = "GET, HEAD, POST, DELETE"
 #: What a page may send beside what any may, and read beside what it always can.
@@ -33,7 +33,6 @@ READ = (
 #: How long a browser goes by one answer; a key may lose an origin meanwhile, and its answers too.
 MAX_AGE_S = 600
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _SWITCHING_PROTOCOLS = 101
 _ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 
@@ -158,7 +157,7 @@ def is_same_host(origin: str, host: str) -> bool:
     """Whether an origin is on the host that was asked, with or without TLS."""
     try:
         asked, served = urlsplit(origin), urlsplit(f"//{host}")
-        default = _DEFAULT_PORTS.get(asked.scheme)
+        default = DEFAULT_PORTS.get(asked.scheme)
         if default is None or not asked.hostname:
             return False
         ports = (asked.port or default, served.port or default)

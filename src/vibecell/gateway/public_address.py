@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from vibecell.model.origins import DEFAULT_PORTS
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -27,7 +27,7 @@ class PublicAddress:
         self.prefix = ""
         if public_url is not None:
             url = urlsplit(public_url)
-            port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
+            port = "" if url.port in (None, DEFAULT_PORTS[url.scheme]) else f":{url.port}"
             self.origin = f"{url.scheme}://{url.hostname}{port}"
             self.prefix = url.path.rstrip("/")
 

@@ -20,7 +20,8 @@ _ORIGIN = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]{2,45}\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?\Z"
 )
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+#: Which no browser says in an origin. Source: RFC 9110 sections 4.2.1 and 4.2.2
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_allowance(text: str) -> bool:
@@ -31,8 +32,10 @@ def is_allowance(text: str) -> bool:
     match = _ORIGIN.match(text)
     if match is None:
         return text == ANY
-    port = match["port"]
-    return port is None or (int(port) < 2**16 and port != _DEFAULT_PORTS[match["scheme"]])
+    if match["port"] is None:
+        return True
+    port = int(match["port"])
+    return port < 2**16 and port != DEFAULT_PORTS[match["scheme"]]
 
 
 def lists(allowed: Collection[str], origin: str) -> bool:
