@@ -16,11 +16,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from vibecell.cli.complaints import Complaints, complain
-from vibecell.cli.privileges import become, die_with_parent
+from vibecell.cli.privileges import CODE, become, die_with_parent
 from vibecell.cli.supervisor import LONG_PAUSES_S, Child
 from vibecell.config import Settings, pack, unpack
 from vibecell.model.errors import PlatformError, VibecellError
@@ -28,7 +27,6 @@ from vibecell.model.stopping import COURIER_KILL_S, ENGINE_KILL_S, GATEWAY_KILL_
 
 Role = Literal["engine", "gateway", "courier"]
 EXIT_FAILED = 1
-_PACKAGE_PARENT = Path(__file__).parents[2]
 _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
 
 
@@ -113,7 +111,7 @@ def _environment() -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", path),
         "LC_ALL": "C.UTF-8",
-        "PYTHONPATH": str(_PACKAGE_PARENT),
+        "PYTHONPATH": str(CODE),
         "HOME": os.environ.get("HOME", "/"),
     }
 
@@ -172,6 +170,6 @@ def _courier(settings: Settings, listener: socket.socket) -> None:
     allowed = {0, os.geteuid()}
     if os.geteuid() == 0:
         allowed.add(settings.gateway_uid)
-    become(settings.courier_uid, {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT})
+    become(settings.courier_uid)
     die_with_parent()  # changing user has cleared it
     run_courier(settings, listener, frozenset(allowed))

@@ -7,7 +7,6 @@ there, and what root makes there the gateway could not write.
 
 import os
 import signal
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from vibecell.config import Settings
 from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.sharing.secret_file import given_secrets
 
-_PACKAGE_PARENT = Path(__file__).parents[2]
 _MAX_ANSWER_BYTES = 8192
 
 
@@ -39,8 +37,7 @@ def become_gateway(settings: Settings, *needed: Path) -> KeyPlace:
         texts = given_secrets(settings.server_secret_file)
         settings = replace(settings, server_secrets=texts, server_secret_file=None)
     make_directory(settings)
-    trees = {Path(sys.prefix), Path(sys.base_prefix), _PACKAGE_PARENT, key_directory(settings)}
-    become(settings.gateway_uid, trees | set(needed))
+    become(settings.gateway_uid, key_directory(settings), *needed)
     return KeyPlace(settings)
 
 

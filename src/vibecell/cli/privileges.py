@@ -13,11 +13,13 @@ trees it needs.
 import ctypes
 import os
 import signal
-from collections.abc import Iterable
+import sys
 from pathlib import Path
 
 from vibecell.model.errors import PlatformError
 
+#: What our modules are found below.
+CODE = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWNS = 0x00020000
@@ -28,12 +30,12 @@ _OTHERS_MAY_ENTER = 0o001
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become(uid: int, needed: Iterable[Path]) -> None:
+def become(uid: int, *needed: Path) -> None:
     """As root, become ``uid``; for anybody, never gain a right again.
 
     Args:
         uid: also the group; all other groups are given up.
-        needed: trees to read and enter afterwards.
+        needed: trees to read and enter afterwards, beside our own code and its interpreter.
 
     A signal at the parent's death (``die_with_parent``) has to be asked for again.
 
@@ -43,7 +45,8 @@ def become(uid: int, needed: Iterable[Path]) -> None:
     Source: prctl(2), PR_SET_NO_NEW_PRIVS; capabilities(7), "Effect of user ID
     changes on capabilities": leaving uid 0 clears them all.
     """
-    trees = [path.resolve() for path in needed]
+    own = (Path(sys.prefix), Path(sys.base_prefix), CODE)
+    trees = sorted({path.resolve() for path in (*own, *needed)})
     if os.geteuid() == 0:
         _open_doors(trees)
         _change_user(uid)
