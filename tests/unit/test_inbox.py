@@ -13,11 +13,11 @@ from gevent.event import Event
 from websockets.frames import Close, Frame, Opcode
 
 from owners import ME
-from vibecell.gateway.api import streams
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.identity.narrowing import anonymous_caller
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
+from vibecell.gateway.transports import websocket_relay
 from vibecell.gateway.transports.inbox import ITEM_BYTES, Hold, Inbox, Room
 from vibecell.gateway.transports.websocket import WebSocket, WebSocketClosed, WebSocketLimits
 from vibecell.model.caller import Owner
@@ -368,7 +368,7 @@ class TestRelay:
     def relayed(self) -> Iterator[tuple[Peer, _Deaf, gevent.Greenlet]]:
         gateway, conversation = Gateway(None, Policy()), _Deaf()  # type: ignore[arg-type]
         peer = Peer(gateway.room(ME.owner), WebSocketLimits(close_s=0.1))
-        relay = streams._Relay(gateway, peer.server, conversation, anonymous_caller())
+        relay = websocket_relay.Relay(gateway, peer.server, conversation, anonymous_caller())
         running = gevent.spawn(relay.run, False)
         yield peer, conversation, running
         gevent.kill(running)
@@ -378,13 +378,15 @@ class TestRelay:
     def test_input_that_is_not_read_is_held_within_bounds(
         self, relayed: tuple[Peer, _Deaf, gevent.Greenlet], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "INPUT_WAIT_S", 60.0)
+        monkeypatch.setattr(websocket_relay, "INPUT_WAIT_S", 60.0)
         peer, _, _ = relayed
         limits = WebSocketLimits()
         message = json.dumps({"type": "stdin", "data_base64": "eHh4" * 250_000}).encode()
         peer.send(text(message) * 20)
         # waiting input and the inbox, each with one message beyond, one arriving, one at hand
-        bound = streams.MAX_WAITING_INPUT_BYTES + limits.inbox_bytes + 4 * limits.message_bytes
+        bound = (
+            websocket_relay.MAX_WAITING_INPUT_BYTES + limits.inbox_bytes + 4 * limits.message_bytes
+        )
         assert len(message) < settled(peer) <= bound
 
     def test_the_end_of_a_client_waits_for_what_it_said(
@@ -405,7 +407,7 @@ class TestRelay:
     def test_a_program_that_takes_nothing_does_not_keep_a_client_that_left(
         self, relayed: tuple[Peer, _Deaf, gevent.Greenlet], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "INPUT_WAIT_S", 0.1)
+        monkeypatch.setattr(websocket_relay, "INPUT_WAIT_S", 0.1)
         peer, conversation, running = relayed
         peer.send(text(b'{"type":"stdin","data":"x"}') + GOODBYE)
         running.get(timeout=10)
