@@ -5,13 +5,12 @@ as on the engine link. Refuses a message that does not fit: what was fetched fro
 hostile as what a client sends.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, msgpack
 
-from vibecell.model.errors import ProtocolViolation
-from vibecell.wire.link import LENGTH_BYTES
+from vibecell.wire.link import LENGTH_BYTES, decode_answer
 
 MAX_CALL_BYTES = 4096
 MAX_KEY_SET_BYTES = 256 * 1024
@@ -48,9 +47,9 @@ class FailedReply(_Message, frozen=True, tag="failed"):
     reason: Annotated[str, Meta(max_length=1024)]
 
 
-_T = TypeVar("_T")
 Call = KeySetCall
 Reply = KeySetReply | FailedReply
+_STEP = "read what came over the courier link"
 _ENCODER = msgpack.Encoder()
 _CALL: msgpack.Decoder[Call] = msgpack.Decoder(Call)
 _REPLY: msgpack.Decoder[Reply] = msgpack.Decoder(Reply)
@@ -64,16 +63,9 @@ def encode_message(message: Call | Reply) -> bytes:
 
 def decode_call(data: bytes) -> Call:
     """The call a message holds; raises ``ProtocolViolation`` where it holds none."""
-    return _decoded(_CALL, data)
+    return decode_answer(_CALL, data, _STEP)
 
 
 def decode_reply(data: bytes) -> Reply:
     """The reply a message holds; raises ``ProtocolViolation`` where it holds none."""
-    return _decoded(_REPLY, data)
-
-
-def _decoded(decoder: "msgpack.Decoder[_T]", data: bytes) -> _T:
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolViolation("read what came over the courier link") from error
+    return decode_answer(_REPLY, data, _STEP)

@@ -248,7 +248,7 @@ def decode_reply(data: bytes) -> Reply:
     Raises:
         ProtocolViolation: it is no reply.
     """
-    return _answered(_REPLY, data, "read the engine's reply")
+    return decode_answer(_REPLY, data, "read the engine's reply")
 
 
 def decode_event(data: bytes) -> NumberedEvent:
@@ -257,7 +257,7 @@ def decode_event(data: bytes) -> NumberedEvent:
     Raises:
         ProtocolViolation: it is no event.
     """
-    return _answered(_EVENT, data, "read the engine's events")
+    return decode_answer(_EVENT, data, "read the engine's events")
 
 
 def decode_result(data: bytes) -> Result:
@@ -266,7 +266,7 @@ def decode_result(data: bytes) -> Result:
     Raises:
         ProtocolViolation: it is no last event.
     """
-    event = _answered(_EVENT, data, "read the engine's result").event
+    event = decode_answer(_EVENT, data, "read the engine's result").event
     if not isinstance(event, Finished):
         raise ProtocolViolation("read the engine's result")
     return event.result
@@ -308,7 +308,17 @@ def _asked(decoder: "msgpack.Decoder[_Message]", data: bytes | bytearray) -> _Me
         raise MalformedRequest("the message cannot be read") from error
 
 
-def _answered(decoder: "msgpack.Decoder[_Message]", data: bytes, step: str) -> _Message:
+def decode_answer(decoder: "msgpack.Decoder[_Message]", data: bytes, step: str) -> _Message:
+    """What another process of ours says, of any link.
+
+    Args:
+        decoder: of what it may be.
+        data: a message, without its length.
+        step: in which it is read, for the error.
+
+    Raises:
+        ProtocolViolation: it is none.
+    """
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, VibecellError) as error:
