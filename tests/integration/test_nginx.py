@@ -22,6 +22,7 @@ from integration.live import Service
 from tls_proxy import certificate
 from vibecell.config import Settings
 from vibecell.gateway.http.serving import ServerLimits
+from vibecell.gateway.identity.presented import MAX_CHARACTERS
 from vibecell.model.limits import DEFAULT_CEILING, MIB
 
 KEY = "0123456789abcdef-key"
@@ -29,7 +30,7 @@ NAMED = {"Authorization": f"Bearer {KEY}"}
 CONFIG = Path(__file__).parents[2] / "deploy" / "reverse-proxy" / "nginx.conf"
 # Debian has it where an ordinary user's PATH does not look
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
-ONE, OTHER = "127.0.0.2", "127.0.0.3"
+ONE, OTHER, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 MAIN = """
 daemon off;
 {user}
@@ -236,6 +237,21 @@ def test_its_times_and_sizes_fit_those_of_the_service() -> None:
     assert number("proxy_read_timeout", "h") * 3600 > DEFAULT_CEILING.wall_time_ms / 1000
     assert number("keepalive_timeout", "s") < ServerLimits().idle_s
     assert number("client_max_body_size", "m") * MIB > Settings().body_limit_bytes
+
+
+@pytest.mark.parametrize("where", ["header", "subprotocol"])
+def test_the_longest_credential_there_may_be_passes_through_it(
+    proxied: Proxied, where: str
+) -> None:
+    longest = "x" * MAX_CHARACTERS
+    names = {
+        "header": {"Authorization": f"Bearer {longest}"},
+        "subprotocol": {"Sec-WebSocket-Protocol": f"vibecell.v1, vibecell.key.{longest}"},
+    }
+    with proxied.client(THIRD) as client:
+        refused = client.get(f"{proxied.url}/v1/languages", headers=names[where])
+        assert refused.status_code == 401
+        assert refused.headers["Content-Type"] == "application/problem+json"
 
 
 def test_nobody_is_local_behind_it(proxied: Proxied) -> None:
