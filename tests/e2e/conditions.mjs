@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { browser, isRunning, look, open as openAt, perform, PHONE, screen, until, untilScreen, verdict, visit as visitAt, wanted } from "./person.mjs";
+import { browser, isRunning, look, open as openAt, perform, PHONE, runId, screen, until, untilScreen, verdict, visit as visitAt, wanted } from "./person.mjs";
 import { Wire } from "./wire.mjs";
 
 const [, , serviceUrl, name, folder, more = "{}"] = process.argv;
@@ -54,6 +54,20 @@ async function ticksAndAnswerOnce(page, answer) {
 async function typeInTerminal(page, text) {
   await page.locator(".lumen").click();
   await page.keyboard.type(text);
+}
+
+/** What goes over a page's live connections from now on: how many events of a kind, and all that was typed. */
+function overheard(page) {
+  const events = [];
+  let typed = "";
+  page.on("websocket", (socket) => {
+    socket.on("framereceived", ({ payload }) => events.push(JSON.parse(payload).type));
+    socket.on("framesent", ({ payload }) => {
+      const control = JSON.parse(payload);
+      if (control.type === "stdin") typed += control.data;
+    });
+  });
+  return { received: (type) => events.filter((each) => each === type).length, typed: () => typed };
 }
 
 const scenarios = {
@@ -299,7 +313,8 @@ print("to stderr", file=sys.stderr)
     await untilScreen(page, "asks");
     wire.cut();
     await page.locator(".notice", { hasText: "Connection lost" }).waitFor();
-    await page.waitForTimeout(6500);
+    const id = await runId(page);
+    await until("the server has stopped the run", async () => (await (await fetch(new URL(`v1/executions/${id}`, serviceUrl))).json()).state === "finished");
     wire.mend();
     const end = await verdict(page);
     assert.equal(end.verdict, "cancelled");
@@ -350,9 +365,14 @@ display({"text/plain": "only <i>text</i>"})
   async input_of_which_nothing_was_heard_is_told() {
     const wire = await Wire.to(serviceUrl);
     const page = await openAt(wire.url, { code: 'import getpass\nprint("got", len(getpass.getpass("secret? ")))\n' });
+    const live = overheard(page);
     await page.click("button.run");
     await untilScreen(page, "secret?");
     await typeInTerminal(page, "hush");
+    await until("it is sent", () => live.typed() === "hush");
+    // What a run uses is told without its doing anything: no sign that it got what was typed.
+    const before = live.received("usage");
+    await until("what it uses is told again", () => live.received("usage") > before);
     wire.cut();
     await page.locator(".notice", { hasText: "Connection lost" }).waitFor();
     wire.mend();

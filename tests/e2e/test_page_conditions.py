@@ -12,7 +12,9 @@ import pytest
 from e2e.browser import driven
 from integration.crashes_service import LiveService, serving
 
-SCENARIO_TIMEOUT_S = 90.0
+SCENARIO_TIMEOUT_S = 180.0
+# the service may have to start first, and a script that does not end tells what it did
+pytestmark = pytest.mark.timeout(SCENARIO_TIMEOUT_S + 120)
 KEY = "key-of-a-person-who-may-run-programs"
 
 

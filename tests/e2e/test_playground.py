@@ -9,7 +9,9 @@ import pytest
 
 from e2e.browser import driven
 
-SCENARIO_TIMEOUT_S = 90.0
+SCENARIO_TIMEOUT_S = 180.0
+# the service may have to start first, and a script that does not end tells what it did
+pytestmark = pytest.mark.timeout(SCENARIO_TIMEOUT_S + 120)
 
 
 @pytest.mark.parametrize(

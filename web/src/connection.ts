@@ -164,7 +164,7 @@ export class Run {
         this.attempts = 0;
         if (message.event.seq <= this.lastSeq) return;
         this.lastSeq = message.event.seq;
-        this.outbox.heard();
+        this.outbox.heard(message.event);
         if (message.event.type === "finished") this.end();
         this.listener.event(message.event);
         return;

@@ -2,14 +2,26 @@
  * Input of one run on its way up: what waits for a connection, in order, and what
  * went out last and may have been lost with one.
  *
- * A WebSocket tells nobody what arrived. What was heard of the run after input was
- * sent (its echo, for one) is the sign that it did.
+ * A WebSocket tells nobody what arrived. What the program says or does after input was
+ * sent (its echo, for one) is the sign that it did; what the server says of the run on its
+ * own account is none, however often it comes.
  */
 
-import type { Control } from "./protocol";
+import type { Control, ServerEvent } from "./protocol";
 
 /** What a person may type or paste meanwhile; the server takes as much ahead of a program. */
 const MAX_KEPT_CHARACTERS = 256 * 1024;
+
+/** Which events are the program's own doing. Each of the contract is judged here. */
+const OF_THE_PROGRAM: Record<ServerEvent["type"], boolean> = {
+  queued: false,
+  started: false,
+  usage: false,
+  stream: true,
+  display: true,
+  exited: true,
+  finished: true,
+};
 
 export class Outbox {
   private kept: Control[] = [];
@@ -38,12 +50,12 @@ export class Outbox {
     this.unheard += count(control);
   }
 
-  /** The run has shown a sign of life. */
-  heard(): void {
-    this.unheard = 0;
+  /** Something came of the run: if it is the program's doing, what was sent before is taken as arrived. */
+  heard(event: ServerEvent): void {
+    if (OF_THE_PROGRAM[event.type]) this.unheard = 0;
   }
 
-  /** How many characters went out of which nothing was heard since; asked once. */
+  /** How many characters went out of which the program showed nothing since; asked once. */
   doubtful(): number {
     const { unheard } = this;
     this.unheard = 0;
