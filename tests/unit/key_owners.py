@@ -76,7 +76,7 @@ class KeyOwners:
 def asked(peer: str = HERE, **fields: str) -> dict[str, Any]:
     """A request, as far as a door looks at it."""
     local = peer == "unix" or is_loopback(peer)
-    connection = SimpleNamespace(client=peer, is_local=local, owner=None)
+    connection = SimpleNamespace(client=peer, is_local=local, owner=None, notes=None)
     handler = SimpleNamespace(connection=connection)
     return {"vibecell.handler": handler, **fields}
 

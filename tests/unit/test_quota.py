@@ -46,7 +46,7 @@ def clock() -> Clock:
 
 
 def peer(address: str = "192.0.2.1") -> Any:
-    return SimpleNamespace(client=address, begins_for=None, refused_by=None)
+    return SimpleNamespace(client=address, notes=None)
 
 
 def user(name: str, key: Grant = NO_BOUNDS, own: Grant = NO_BOUNDS) -> Account:
@@ -62,7 +62,7 @@ def begun(quota: Quota, account: Account, address: str = "192.0.2.1", times: int
             quota.count_begun(account, connection)
             told += "+"
         except LimitReached:
-            told += connection.refused_by.whose[0]
+            told += connection.notes.refused_by.whose[0]
     return told
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vibecell.gateway.http.answer_chain import Answer, Field
 from vibecell.gateway.policy import Policy
-from vibecell.gateway.quota import Quota
+from vibecell.gateway.quota import Notes, Quota
 from vibecell.gateway.rate_fields import tell_rates
 from vibecell.model.caller import NO_BOUNDS, Account, Caller, Grant, Owner, Rate
 from vibecell.model.errors import LimitReached
@@ -48,7 +48,7 @@ def told_by(quota: Quota, connection: Any) -> tuple[dict[str, Any], dict[str, An
 
 
 def asking(account: Account | None) -> Any:
-    return SimpleNamespace(client="192.0.2.1", account=account, begins_for=None, refused_by=None)
+    return SimpleNamespace(client="192.0.2.1", notes=Notes(account))
 
 
 def account(user: str | None, key: Grant = NO_BOUNDS, own: Grant = NO_BOUNDS) -> Account:
@@ -229,7 +229,7 @@ def test_users_are_bounded_through_whatever_door(
 
     def caller(environ: Any, operation: Any) -> Caller:
         connection = environ["vibecell.handler"].connection
-        connection.owner, connection.account = ann.owner, ann.account
+        connection.owner, connection.notes = ann.owner, Notes(ann.account)
         return ann
 
     monkeypatch.setattr(served.gateway.authenticator, "caller", caller)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -53,6 +54,29 @@ class Bound(NamedTuple):
     whose: Whose
     rate: Rate
     name: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is noted of a request, against whom it is counted and who is told of what rates.
+
+    Attributes:
+        account: of whoever asks it; ``None``: nobody knows. The authenticator's to note.
+        begins_for: to which it begins an execution; ``None``: to none so far.
+        refused_by: the bound that refused it; ``None``: no rate did.
+    """
+
+    account: Account | None = None
+    begins_for: Account | None = None
+    refused_by: Bound | None = None
+
+
+def notes_of(connection: Connection) -> Notes:
+    """The notes of the request under way."""
+    notes: Notes | None = connection.notes
+    if notes is None:
+        notes = connection.notes = Notes()
+    return notes
 
 
 class Lease:
@@ -130,7 +154,7 @@ class Quota:
             LimitReached: a rate is used up: the user's, the key's or the address's.
         """
         bounds = self._all_bounds(account, connection)
-        connection.begins_for = account
+        notes_of(connection).begins_for = account
         self._require(bounds, connection)
         for bound in bounds:
             self._rates[bound.whose].count(bound.rate, *bound.name)
@@ -146,7 +170,7 @@ class Quota:
             if not left.remaining:
                 until = self._clock() + min(left.more_in_s, _MINUTE_S)
                 self._refused_until = max(self._refused_until, until)
-                connection.refused_by = bound
+                notes_of(connection).refused_by = bound
                 said = f"executions of this {bound.whose}: at most {bound.rate}"
                 raise LimitReached(said, math.ceil(left.more_in_s))
 
@@ -210,7 +234,7 @@ class Quota:
             self.require_room(account, connection)
             yield
         except LimitReached:
-            self._note_refused((connection.begins_for or account).owner)
+            self._note_refused((notes_of(connection).begins_for or account).owner)
             raise
         except _REFUSALS:
             self._note_refused(account.owner)
@@ -228,7 +252,7 @@ class Quota:
         try:
             yield
         except LimitReached:
-            self._note_refused((connection.begins_for or account).owner)
+            self._note_refused((notes_of(connection).begins_for or account).owner)
             raise
 
     @contextmanager

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from vibecell.gateway.http.answer_chain import Answer, Field, Step
 from vibecell.gateway.http.connection import Connection
-from vibecell.gateway.quota import Bound, Quota
+from vibecell.gateway.quota import Bound, Quota, notes_of
 
 
 def tell_rates(quota: Quota) -> Step:
@@ -34,7 +34,8 @@ def fields_of(quota: Quota, bounds: tuple[Bound, ...]) -> tuple[Field, Field]:
 
 
 def _told(quota: Quota, connection: Connection) -> tuple[Bound, ...]:
-    account, begins_for = connection.account, connection.begins_for
+    notes = notes_of(connection)
+    account, begins_for, refused_by = notes.account, notes.begins_for, notes.refused_by
     if account is None:
         return ()
     # a user's first bound is his own, a key's is its only one; a key that begins something
@@ -42,7 +43,6 @@ def _told(quota: Quota, connection: Connection) -> tuple[Bound, ...]:
     bounds = quota.bounds(account)[:1]
     if begins_for is not None and account.owner.user is None:
         bounds = quota.bounds(begins_for)
-    refused_by = connection.refused_by
     if refused_by is not None and refused_by not in bounds:
         bounds = (*bounds, refused_by)
     return bounds

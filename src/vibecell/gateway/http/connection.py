@@ -27,7 +27,7 @@ from gevent.socket import wait_read, wait_write
 
 from vibecell.gateway.http.forwarded import UNIX, Forwarding, plain_address
 from vibecell.gateway.http.turns import SLICE_BYTES, Share, Turn
-from vibecell.model.caller import Account, Owner
+from vibecell.model.caller import Owner
 from vibecell.model.loopback import is_loopback
 from vibecell.model.marks import SILENT, Marks
 from vibecell.model.provenance import REQUEST_ID
@@ -77,8 +77,8 @@ class Connection:
         stall_s: seconds a send may go without progress.
         marks: of the request under way, where requests are traced.
         owner: who asks the request under way, once that is known.
-        account: of whoever asks it; begins_for: to which it begins an execution; refused_by: the
-            bound that refused it. Each for the answer chain, ``None`` where there is none.
+        notes: what those above note of it for their part of its answer, of a type of theirs
+            (``quota.Notes``); ``None``: nothing yet.
         share: what all connections of the peer take together.
 
     Args:
@@ -108,10 +108,8 @@ class Connection:
         self.stall_s = stall_s
         self.marks = SILENT
         self.owner: Owner | None = None
-        self.account: Account | None = None
-        self.begins_for: Account | None = None
-        self.refused_by: Any = None
         self._request_id: str | None = None
+        self.notes: Any = None
         self._owner_before = False
         self._trace = trace
         self.share = Share() if share is None else share
@@ -154,8 +152,8 @@ class Connection:
         """The first byte of a request is there."""
         # behind a proxy the next one may be anybody's
         self._owner_before, self.owner = self.known and not self.is_proxied, None
-        self.account = self.begins_for = self.refused_by = None
         self._request_id = None
+        self.notes = None
         self.client = self.peer
         self.scheme = self.host = self.origin = self.caller_origins = None
         if self._trace:

@@ -24,6 +24,7 @@ from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
 from vibecell.gateway.identity.tokens import Minted, ReadToken, Tokens
 from vibecell.gateway.policy import Policy
+from vibecell.gateway.quota import notes_of
 from vibecell.gateway.rates import PerMinute
 from vibecell.model.caller import Caller
 from vibecell.model.errors import (
@@ -73,7 +74,8 @@ class Authenticator:
         """
         connection = environ["vibecell.handler"].connection
         caller = self._caller(environ, connection, operation)
-        connection.owner, connection.account = caller.owner, caller.account
+        connection.owner = caller.owner
+        notes_of(connection).account = caller.account
         require_permitted(caller, operation)
         return caller
 
