@@ -128,11 +128,11 @@ class Quota:
         """The rates that are an account's: its user's, if it is one's, and its key's."""
         owner = account.owner
         rate = account.key_grant.rate or self._of_key
-        of_key = Bound("key", rate, ("key", owner.key))
+        of_key = Bound("key", rate, _name_of_key(owner))
         if owner.user is None:
             return (of_key,)
         rate = account.user_grant.rate or self._of_user
-        return Bound("user", rate, ("user", owner.key, owner.user)), of_key
+        return Bound("user", rate, _name(owner)), of_key
 
     def left(self, bound: Bound) -> Left:
         """What is left of it now."""
@@ -314,4 +314,9 @@ def _holders(whose: Whose) -> Callable[[str], str]:
 
 
 def _name(owner: Owner) -> tuple[str, ...]:
-    return ("key", owner.key) if owner.user is None else ("user", owner.key, owner.user)
+    """Under which a key or a user is counted, whatever of it is."""
+    return _name_of_key(owner) if owner.user is None else ("user", owner.key, owner.user)
+
+
+def _name_of_key(owner: Owner) -> tuple[str, ...]:
+    return ("key", owner.key)
