@@ -24,7 +24,7 @@ from vibecell.model.errors import PlatformError
 from vibecell.sharing.key_desk import GivenOut, KeyDesk
 from vibecell.sharing.key_ring import KeyView
 from vibecell.sharing.key_store import UnknownKey
-from vibecell.sharing.keys import Key, KeyRecord
+from vibecell.sharing.keys import Key, KeyRecord, is_moment
 from vibecell.wire.json_text import moment
 
 EXIT_USAGE = 2
@@ -137,7 +137,7 @@ def _shown(record: KeyRecord) -> dict[str, object]:
     return {
         "id": key.id,
         "name": key.name,
-        "state": _state(key),
+        "state": _state(record),
         "scopes": [scope for scope in SCOPES if scope in key.scopes],
         "grant": grant,
         "weight": key.weight,
@@ -151,12 +151,13 @@ def _shown(record: KeyRecord) -> dict[str, object]:
 
 def _row(record: KeyRecord) -> tuple[str, ...]:
     shown, key = _shown(record), record.key
-    used = "never"
-    if record.last_used_at is not None:
-        used = age(datetime.fromtimestamp(record.last_used_at, UTC), datetime.now(UTC))
+    used, at = "never", record.last_used_at
+    if at is not None:
+        known = is_moment(at)
+        used = age(datetime.fromtimestamp(at, UTC), datetime.now(UTC)) if known else "no time"
     scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
     name = _in_a_line(key.name)
-    return key.id, name, _state(key), scopes, used, str(shown["expires_at"] or "never")
+    return key.id, name, _state(record), scopes, used, str(shown["expires_at"] or "never")
 
 
 def _named(key: Key) -> str:
@@ -167,11 +168,16 @@ def _in_a_line(text: str) -> str:
     return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def _state(key: Key) -> str:
+def _state(record: KeyRecord) -> str:
+    key = record.key
     if key.revoked_at is not None:
         return "revoked"
+    if record.is_damaged:
+        return "damaged"
     return "expired" if key.has_expired(time.time()) else "active"
 
 
 def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else moment(seconds)
+    if seconds is None:
+        return None
+    return moment(seconds) if is_moment(seconds) else f"{seconds:g} s, which is no time"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from vibecell.model.errors import ExpiredCredential, RevokedCredential
 from vibecell.sharing.key_store import KeyStore, UnknownKey
-from vibecell.sharing.keys import Key, KeyRecord, new_key_id, new_key_text
+from vibecell.sharing.keys import DAMAGED, Key, KeyRecord, new_key_id, new_key_text
 from vibecell.sharing.server_secrets import ServerSecrets
 
 MAX_HASHES = 4
@@ -71,12 +71,14 @@ class KeyDesk:
 
         Raises:
             UnknownKey: there is none with this id.
-            RevokedCredential, ExpiredCredential: it is none any more.
+            RevokedCredential, ExpiredCredential: it is none any more, or its record is damaged.
             Conflict: somebody else rotated it meanwhile.
         """
         now, record = self._clock(), self.record(key_id)
         if record.key.revoked_at is not None:
             raise RevokedCredential(f"the key {key_id} was revoked")
+        if record.is_damaged:
+            raise RevokedCredential(f"the key {key_id} is none: {DAMAGED}")
         if record.key.has_expired(now):
             raise ExpiredCredential(f"the key {key_id} has expired")
         end = now + grace_s

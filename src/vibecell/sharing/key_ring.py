@@ -24,7 +24,7 @@ from vibecell.model.errors import (
     WrongCredential,
 )
 from vibecell.model.origins import ANY
-from vibecell.sharing.keys import HashedSecret, Key, KeyRecord, id_in
+from vibecell.sharing.keys import DAMAGED, HashedSecret, Key, KeyRecord, id_in
 from vibecell.sharing.server_secrets import ServerSecrets, new_server_secret
 
 STALE_AFTER_S = 5.0
@@ -48,7 +48,9 @@ class KeyView:
         return tuple(
             record
             for record in self.records
-            if record.key.revoked_at is None and not record.key.has_expired(now)
+            if record.key.revoked_at is None
+            and not record.is_damaged
+            and not record.key.has_expired(now)
         )
 
 
@@ -105,7 +107,10 @@ class KeyRing:
         """Go by what was just read."""
         self._records = {record.key.id: record for record in view.records}
         self._secrets = view.secrets
-        self._origins = _origins(record.key for record in view.records)
+        self._damaged = {record.key.id for record in view.records if record.is_damaged}
+        self._origins = _origins(
+            record.key for record in view.records if record.key.id not in self._damaged
+        )
         self.confirm()
 
     def confirm(self) -> None:
@@ -211,6 +216,8 @@ class KeyRing:
     def _alive(self, key: Key, now: float) -> Key:
         if key.revoked_at is not None:
             raise RevokedCredential("the key was revoked")
+        if key.id in self._damaged:
+            raise RevokedCredential(f"the key is none: {DAMAGED}")
         if key.has_expired(now):
             raise ExpiredCredential("the key has expired")
         return key

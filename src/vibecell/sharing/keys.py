@@ -17,7 +17,10 @@ from vibecell.model.names import KeyId
 
 PREFIX = "vc"
 SECRET_BITS = 256
+#: What is said of a record that ``is_damaged``.
+DAMAGED = "its record has a time that is none"
 _ID_CHARACTERS = 12
+_LAST_MOMENT_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_CHARACTERS = 43  # 62**43 > 2**256
@@ -85,6 +88,19 @@ class KeyRecord:
     key: Key
     hashes: tuple[HashedSecret, ...]
     last_used_at: float | None = None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it has a time that none of ours ever was: its key is none."""
+        key = self.key
+        times = (key.created_at, key.expires_at, key.revoked_at, self.last_used_at)
+        graces = (kept.valid_until for kept in self.hashes)
+        return not all(at is None or is_moment(at) for at in (*times, *graces))
+
+
+def is_moment(seconds: float) -> bool:
+    """Whether a time since 1970 is one that a date can name. Source: RFC 3339 section 1."""
+    return 0 <= seconds <= _LAST_MOMENT_S
 
 
 def new_key_id() -> str:
