@@ -9,7 +9,7 @@ import pytest
 
 from vibecell.engine import bookkeeping as bookkeeping_module
 from vibecell.engine.allowances import Allowances, Claim
-from vibecell.engine.bookkeeping import OVERDUE_S, Bookkeeping
+from vibecell.engine.bookkeeping import OVERDUE_S, SETTLED_S, Bookkeeping
 from vibecell.model.caller import DAY_S, Account, Grant, Owner
 from vibecell.model.errors import LimitReached, StoreUnavailable
 from vibecell.model.execution import Usage
@@ -279,15 +279,62 @@ def test_what_was_used_is_written_by_itself_and_a_last_time_at_the_end(
 
 def test_days_that_are_over_are_deleted_though_nobody_comes() -> None:
     async def tried() -> None:
-        store, clock = MemoryLedger(), Clock()
+        store, clock, steady_s = MemoryLedger(), Clock(), [0.0]
         store.add([Entry(day, SHOP, Spent(1, 1)) for day in (5, 6)], 0)
-        books = Bookkeeping(store, clock)
+        books = Bookkeeping(store, clock, lambda: steady_s[0])
         await books.open()
         assert books.ledger.tally(SHOP, 6).spent == Spent(1, 1)
         clock.now_s += 2 * DAY_S
         await books.write()
+        assert len(store.load(0)) == 2
+        steady_s[0] += SETTLED_S
+        await books.write()
         assert store.load(0) == []
         assert len(books.ledger) == 0
+        await books.close()
+
+    asyncio.run(tried())
+
+
+@pytest.mark.parametrize("leap_days", [1500, -6])
+def test_a_clock_that_is_set_far_away_and_back_costs_nobody_s_sums(leap_days: int) -> None:
+    async def tried() -> None:
+        store, clock, steady_s = MemoryLedger(), Clock(), [0.0]
+        books = Bookkeeping(store, clock, lambda: steady_s[0])
+        await books.open()
+        for _ in range(3):
+            books.ledger.tally(SHOP, 6).charge(Spent(1, 1))
+            steady_s[0] += SETTLED_S  # the right day is believed
+            await books.write()
+            clock.now_s += leap_days * DAY_S
+            for _ in range(3):
+                there = books.ledger.tally(SHOP, 6 + leap_days)
+                there.charge(Spent(1, 1))
+                steady_s[0] += SETTLED_S / 4
+                await books.write()
+                # nor is anything handed out again there
+                assert books.ledger.tally(SHOP, 6 + leap_days) is there
+            clock.now_s -= leap_days * DAY_S
+            await books.write()
+        assert books.ledger.tally(SHOP, 6).spent == Spent(3, 3)
+        assert Entry(6, SHOP, Spent(3, 3)) in store.load(0)
+        await books.close()
+
+    asyncio.run(tried())
+
+
+def test_a_clock_that_is_wrong_at_the_start_costs_nobody_s_sums() -> None:
+    async def tried() -> None:
+        store, clock = MemoryLedger(), Clock()
+        store.add([Entry(6, SHOP, Spent(1, 1))], 0)
+        clock.now_s += 1500 * DAY_S
+        books = Bookkeeping(store, clock, lambda: 0.0)
+        await books.open()
+        await books.write()
+        clock.now_s -= 1500 * DAY_S
+        books.ledger.tally(SHOP, 6).charge(Spent(2, 2))
+        await books.write()
+        assert books.ledger.tally(SHOP, 6).spent == Spent(3, 3)
         await books.close()
 
     asyncio.run(tried())

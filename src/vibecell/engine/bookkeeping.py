@@ -23,6 +23,8 @@ from vibecell.sharing.ledger import Ledger, LedgerStore
 WRITE_INTERVAL_S = 1.0
 #: How long it may not be possible to write before nobody's day is trusted any more.
 OVERDUE_S = 60.0
+#: How long the host's clock has to tell the same day before what was before it is forgotten.
+SETTLED_S = 3600.0
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -50,7 +52,8 @@ class Bookkeeping:
         self._steady_clock = steady_clock
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._failing_since_s: float | None = None
-        self._written_day = 0
+        self._told_day, self._told_since_s = self._today(), steady_clock()
+        self._over_before = self._forgotten_before = 0
         self._closing = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
         self.ledger = Ledger()
@@ -83,13 +86,12 @@ class Bookkeeping:
 
     async def write(self) -> None:
         """Write what has come since; where that fails, it is kept for the next time."""
-        today = self._today()
+        first = self._first_kept()
         taken = self.ledger.take_unwritten()
-        if not taken and today == self._written_day and self._failing_since_s is None:
+        if not taken and first == self._forgotten_before and self._failing_since_s is None:
             return
         try:
-            # yesterday's may still run
-            sums = await self._in_thread(partial(self._store.add, taken, today - 1))
+            sums = await self._in_thread(partial(self._store.add, taken, first))
         except StoreUnavailable as error:
             self.ledger.not_written(taken)
             if self._failing_since_s is None:
@@ -98,8 +100,8 @@ class Bookkeeping:
             forget_frames(error)
             return
         self.ledger.written(sums)
-        self.ledger.forget_before(today - 1)
-        self._written_day, self._failing_since_s = today, None
+        self.ledger.forget_before(first)
+        self._forgotten_before, self._failing_since_s = first, None
 
     async def _keep(self) -> None:
         """Write about once a second, and a last time when it is closed: nothing cancels that."""
@@ -111,6 +113,19 @@ class Bookkeeping:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _first_kept(self) -> int:
+        """Days before this one are forgotten; yesterday's executions may still run.
+
+        A clock that is set far forward and back again costs nobody's sums: it has to stay where
+        it is for a while before it is believed that a day is over.
+        """
+        today, now_s = self._today(), self._steady_clock()
+        if today != self._told_day:
+            self._told_day, self._told_since_s = today, now_s
+        if now_s - self._told_since_s >= SETTLED_S:
+            self._over_before = today - 1
+        return min(self._over_before, today - 1)
 
     def _today(self) -> int:
         return int(self._clock() // DAY_S)
