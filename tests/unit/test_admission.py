@@ -8,7 +8,7 @@ import pytest
 
 from owners import ANOTHER, ME, YOU
 from vibecell.engine import admission as admission_module
-from vibecell.engine.admission import Admission, Ticket
+from vibecell.engine.admission import TOLD_AT_ONCE, Admission, Ticket
 from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import QueueFull
 
@@ -266,6 +266,34 @@ def test_a_burst_is_told_once(clock: Clock) -> None:
         for ticket in tickets[:200]:
             ticket.release()
         assert sum(len(told.positions) for told in tolds) <= 201  # who was next, each time
+
+    run(scenario)
+
+
+def test_a_long_queue_is_told_in_slices_between_which_others_have_the_loop() -> None:
+    async def scenario() -> None:
+        admission, many = Admission(1, 10_000), 3 * TOLD_AT_ONCE + 7
+        tolds: list[Told] = []
+        tickets = []
+        for number in range(many + 1):
+            tolds.append(Told())
+            tickets.append(admission.admit(user(f"key {number}", ""), tolds[-1]))
+
+        def told_in_all() -> int:
+            return sum(bool(told.positions) for told in tolds)
+
+        last = told_in_all()
+        left: set[int] = set()
+        until = asyncio.get_running_loop().time() + 30
+        while told_in_all() < many - len(left) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0)
+            assert told_in_all() - last <= TOLD_AT_ONCE
+            if last == 1 < told_in_all():  # the first slice: who is in the third leaves
+                left = {2 * TOLD_AT_ONCE + 5}
+                tickets[2 * TOLD_AT_ONCE + 5].release()
+            last = told_in_all()
+        assert not any(tolds[number].positions for number in left)
+        assert told_in_all() == many - len(left)
 
     run(scenario)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -329,3 +330,24 @@ def test_a_heavier_key_has_more_turns() -> None:
     taken = [played.take() for _ in range(30)]
     assert taken == foretold
     assert Counter(played.running[n][0] for n in taken if n) == {"heavy": 20, "light": 10}
+
+
+@pytest.mark.parametrize("is_of_one_key", [False, True])
+def test_who_is_next_is_found_without_a_look_at_all_who_wait(
+    is_of_one_key: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, asked = FairQueue(), 0
+    for number in range(2000):
+        owner = ("k", f"u{number}") if is_of_one_key else (f"k{number}", "")
+        queue.add(*owner)
+    is_current = fair._Level._is_current
+
+    def counting(level: Any, *entry: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        return is_current(level, *entry)
+
+    monkeypatch.setattr(fair._Level, "_is_current", counting)
+    monkeypatch.setattr(fair._Level, "_standing_now", lambda level: pytest.fail("looks at all"))
+    assert list(itertools.islice(queue.upcoming(), 10)) == list(range(1, 11))
+    assert 0 < asked <= 40

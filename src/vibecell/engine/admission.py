@@ -18,7 +18,7 @@ import asyncio
 import math
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
 
@@ -29,8 +29,10 @@ from vibecell.sharing.room import places_for, rooms
 
 POSITION_INTERVAL_S = 0.1
 MAX_RETRY_AFTER_S = 60
-# Whoever is further behind is told once he is no more: to tell so many takes some 10 ms.
+# Whoever is further behind is told once he is no more: to tell so many takes some 10 ms,
+# of which the loop is held for one at a time.
 MAX_TOLD = 1000
+TOLD_AT_ONCE = 100
 PROCESSORS = len(os.sched_getaffinity(0))
 _TELLING_SHARE = 20  # of the time there is: telling a long queue where it stands takes its time
 
@@ -139,7 +141,7 @@ class Admission:
         self._beside_in_all = self._parked_in_all = 0
         self._typical_s: float | None = None
         self._tell_again_at_s = 0.0
-        self._telling: asyncio.TimerHandle | None = None
+        self._telling: asyncio.Handle | None = None
 
     @property
     def running(self) -> int:
@@ -267,12 +269,28 @@ class Admission:
             self._telling = loop.call_later(wait_s, self._tell_all)
 
     def _tell_all(self) -> None:
-        self._telling = None
         began_s = time.monotonic()
-        for position, number in enumerate(islice(self._queue.upcoming(), MAX_TOLD)):
-            self._tell_at(number, position)
+        upcoming = enumerate(islice(self._queue.upcoming(), MAX_TOLD))
+        self._tell_slice(deque(upcoming), time.monotonic() - began_s)
+
+    def _tell_slice(self, left: deque[tuple[int, int]], worked_s: float) -> None:
+        """Tell some of them, then whoever else wants the loop has it before the next.
+
+        Who has left meanwhile is told nothing, and who is next has been told already.
+        """
+        began_s = time.monotonic()
+        for _ in range(min(len(left), TOLD_AT_ONCE)):
+            position, number = left.popleft()
+            if number in self._waiting and (position == 0) == (number == self._queue.peek()):
+                self._tell_at(number, position)
         now_s = time.monotonic()
-        self._tell_again_at_s = now_s + max(POSITION_INTERVAL_S, _TELLING_SHARE * (now_s - began_s))
+        worked_s += now_s - began_s
+        if left:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_soon(self._tell_slice, left, worked_s)
+            return
+        self._telling = None
+        self._tell_again_at_s = now_s + max(POSITION_INTERVAL_S, _TELLING_SHARE * worked_s)
 
     def _tell_at(self, number: int, position: int) -> None:
         wait_ms = None

@@ -34,6 +34,7 @@ BEHIND_EVERY_TURN = 1 << 62
 
 Below = TypeVar("Below")
 Stand = tuple[float, int]
+Entry = TypeVar("Entry", tuple[Stand, str], tuple[int, int])
 
 
 @dataclass(slots=True)
@@ -115,8 +116,16 @@ class _Level(Generic[Below]):
             self._stand(name, owner, owner.stand[1])
         self._settle(name, owner)
 
-    def standing(self) -> list[tuple[Stand, str]]:
-        """A heap of who waits, by whose turn it is."""
+    def in_order(self) -> Iterator[tuple[Stand, str]]:
+        """Who waits, by whose turn it is; nothing may change meanwhile."""
+        told = set()
+        for stand, name in _sorted_heap(self._standing):
+            if name not in told and self._is_current(stand, name):
+                told.add(name)
+                yield stand, name
+
+    def _standing_now(self) -> list[tuple[Stand, str]]:
+        """A heap of who waits, without entries that say nothing any more."""
         found = [(owner.stand, name) for name, owner in self.owners.items() if owner.waiting]
         heapq.heapify(found)
         return found
@@ -132,7 +141,7 @@ class _Level(Generic[Below]):
         owner.stand = stand
         heapq.heappush(self._standing, (stand, name))
         if len(self._standing) > 2 * self._owners_waiting + SPARE_ENTRIES:
-            self._standing = self.standing()
+            self._standing = self._standing_now()
 
     def _is_current(self, stand: Stand, name: str) -> bool:
         owner = self.owners.get(name)
@@ -259,7 +268,10 @@ class FairQueue:
         self._keys.end(program.key, cost, estimate)
 
     def upcoming(self) -> Iterator[int]:
-        """Who waits, in the order of their turns if nobody else comes and estimates are right."""
+        """Who waits, in the order of their turns if nobody else comes and estimates are right.
+
+        What it takes grows with who is asked for, not with who waits. Nothing may change meanwhile.
+        """
         for number, _ in _in_turn(self._keys, self._users_in_turn):
             yield number
 
@@ -268,7 +280,7 @@ class FairQueue:
 
         def programs(user: str) -> Iterator[tuple[int, float]]:
             estimate = self._estimate(key, user)
-            for _, number in sorted(users.owners[user].below.waiting):
+            for _, number in _sorted_heap(users.owners[user].below.waiting):
                 if self._waits(number):
                     yield number, estimate
 
@@ -297,20 +309,41 @@ class FairQueue:
 def _in_turn(
     level: _Level[Below], programs_of: Callable[[str], Iterator[tuple[int, float]]]
 ) -> Iterator[tuple[int, float]]:
-    """Programs with their costs, in the order in which owners of this level have their turns."""
-    standing = level.standing()
-    programs = {name: programs_of(name) for _, name in standing}
-    tags = {name: level.owners[name].tag for name in programs}
+    """Programs with their costs, in the order in which owners of this level have their turns.
+
+    Owners are looked at as their turns come: of very many, few have to be.
+    """
+    newcomers = level.in_order()
+    newcomer = next(newcomers, None)
+    again: list[tuple[Stand, str]] = []  # who have had a turn here
+    programs: dict[str, Iterator[tuple[int, float]]] = {}
+    tags: dict[str, float] = {}
     turn = BEHIND_EVERY_TURN
-    while standing:
-        (tag, _), name = heapq.heappop(standing)
+    while newcomer is not None or again:
+        if newcomer is not None and not (again and again[0] < newcomer):
+            (tag, _), name = newcomer
+            newcomer = next(newcomers, None)
+            programs[name], tags[name] = programs_of(name), level.owners[name].tag
+        else:
+            (tag, _), name = heapq.heappop(again)
         program = next(programs[name], None)
         if program is None:
             continue
         yield program
         tags[name] += program[1] / level.owners[name].weight
         turn += 1
-        heapq.heappush(standing, ((max(tags[name], tag), turn), name))
+        heapq.heappush(again, ((max(tags[name], tag), turn), name))
+
+
+def _sorted_heap(heap: list[Entry]) -> Iterator[Entry]:
+    """Entries of a heap, the smallest first; it stays as it is, and must while this goes on."""
+    front = [(heap[0], 0)] if heap else []
+    while front:
+        entry, at = heapq.heappop(front)
+        yield entry
+        for below in (2 * at + 1, 2 * at + 2):
+            if below < len(heap):
+                heapq.heappush(front, (heap[below], below))
 
 
 def smoothed(mean: float | None, value: float) -> float:
