@@ -37,9 +37,9 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _engine(stack: ExitStack) -> tuple[Path, subprocess.Popen[bytes]]:
+def _engine(stack: ExitStack, **settings: Any) -> tuple[Path, subprocess.Popen[bytes]]:
     run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vibecell-test-")))
-    command = [sys.executable, str(PROGRAM), "engine", str(run_dir)]
+    command = [sys.executable, str(PROGRAM), "engine", str(run_dir), json.dumps(settings)]
     process = subprocess.Popen(command, env=ENVIRONMENT)
     stack.callback(_ended, process)
     deadline = time.monotonic() + START_S
@@ -99,6 +99,20 @@ def _making(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
 def make_service(request: pytest.FixtureRequest) -> Iterator[Callable[..., Service]]:
     """Services of the test's own, with other rules: ``make_service(policy={…})``."""
     yield from _making(request)
+
+
+@pytest.fixture
+def make_whole_service() -> Iterator[Callable[..., Service]]:
+    """A service with an engine of its own: ``make_whole_service({…settings…}, policy={…})``."""
+    if os.environ.get("VIBECELL_TEST_URL"):
+        pytest.skip("needs an engine of its own, not a live one")
+    with ExitStack() as stack:
+
+        def make(settings: dict[str, Any], **changes: dict[str, Any]) -> Service:
+            whole = {"policy": {}, "server": {}, "websocket": {}, **changes}
+            return _gateway(stack, _engine(stack, **settings)[0], whole)
+
+        yield make
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A whole service in two processes, over the fake backend: for the tests only.
 
-Usage: service_process.py engine RUN_DIR
+Usage: service_process.py engine RUN_DIR SETTINGS_JSON
        service_process.py gateway RUN_DIR LISTENING_DESCRIPTOR POLICY_JSON
 """
 
@@ -15,11 +15,12 @@ import asyncio
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 from vibecell.config import Settings
 
 
-def engine(run_dir: Path) -> None:
+def engine(run_dir: Path, given: dict[str, Any]) -> None:
     """One whose class "newer" offers what the default does not, and lacks what that has."""
     from dataclasses import replace
 
@@ -33,7 +34,7 @@ def engine(run_dir: Path) -> None:
     newer = catalogue(describe(), {"python3": "2.1", "node": "2.0"})
     poster = replace(newer.by_name["html"], name="poster", aliases=(), entrypoint="poster.html")
     offer = Offer(default.languages, {"newer": (*newer.languages, poster)})
-    settings = Settings(state_dir=run_dir, run_dir=run_dir, backend="fake")
+    settings = Settings(state_dir=run_dir, run_dir=run_dir, backend="fake", **given)
     asyncio.run(run_engine(settings, FakeBackend(), offer, store=ledger_store(settings)))
 
 
@@ -60,6 +61,6 @@ def gateway(run_dir: Path, descriptor: int, changes: dict[str, dict[str, object]
 
 if __name__ == "__main__":
     if sys.argv[1] == "engine":
-        engine(Path(sys.argv[2]))
+        engine(Path(sys.argv[2]), json.loads(sys.argv[3]))
     else:
         gateway(Path(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -272,7 +273,7 @@ def test_what_is_kept_is_forgotten_when_it_is_old_then_when_it_is_too_much() -> 
     now = 0.0
 
     def finish(name: str, keeping: Keeping) -> None:
-        kept = record(name, log := EventLog(keeping.grown))
+        kept = record(name, log := EventLog(partial(keeping.grown, ME.owner)))
         keeping.begun(kept, b"")
         log.append(Stream("run", "stdout", b"x" * 50_000))
         log.append(END)
@@ -302,7 +303,7 @@ def test_what_is_kept_is_forgotten_when_it_is_old_then_when_it_is_too_much() -> 
 
 def test_a_live_log_is_never_forgotten() -> None:
     keeping = Keeping(10.0, FIXED_BYTES)
-    kept = record("x", EventLog(keeping.grown))
+    kept = record("x", EventLog(partial(keeping.grown, ME.owner)))
     keeping.begun(kept, b"")
     kept.log.append(Stream("run", "stdout", b"x" * 100_000))
     assert alive(keeping, "x") == "x"
@@ -314,7 +315,7 @@ def test_a_live_log_is_never_forgotten() -> None:
 
 def test_only_its_owner_finds_what_is_kept() -> None:
     keeping = Keeping(10.0, 100 * FIXED_BYTES)
-    keeping.begun(record("x", EventLog(keeping.grown)), b"one")
+    keeping.begun(record("x", EventLog(partial(keeping.grown, ME.owner))), b"one")
     with pytest.raises(UnknownExecution):
         keeping.find("x", YOU.owner)
     assert keeping.named(YOU.owner, "key-x", b"one") is None
@@ -325,7 +326,7 @@ def test_only_its_owner_finds_what_is_kept() -> None:
 def test_a_platform_sees_what_its_users_have_and_they_see_their_own() -> None:
     keeping = Keeping(10.0, 100 * FIXED_BYTES)
     ann, ben, platform = Owner("shop", "ann"), Owner("shop", "ben"), Owner("shop")
-    log = EventLog(keeping.grown)
+    log = EventLog()
     keeping.begun(Kept("x", ann, "utf-8", "cancel", log, None, "key"), b"one")
     assert keeping.find("x", ann).id == keeping.find("x", platform).id == "x"
     keeping.begun(Kept("y", platform, "utf-8", "cancel", log, None), b"two")

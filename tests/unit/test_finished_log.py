@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 import weakref
-from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from vibecell.engine import finished_log, memory_pages, spill
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.finished_log import FinishedLog, Label, packed
 from vibecell.engine.keeping import Keeping, Kept
-from vibecell.engine.memory_pages import PAGE_BYTES, Pages
+from vibecell.engine.memory_pages import MAX_SHARED_BYTES, PAGE_BYTES, Pages
 from vibecell.engine.whole_result import whole_message
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Display, Finished, NumberedEvent, Started, Stream
@@ -94,48 +95,93 @@ def test_whether_anything_was_displayed_is_known_without_reading_the_result(
         assert len(decoded) == decodes
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
-        st.none() | st.integers(1, 1000) | st.sampled_from([PAGE_BYTES, PAGE_BYTES + 1]),
-        max_size=20,
-    )
+        st.tuples(
+            st.integers(1, 1000)
+            | st.integers(1, 60_000)
+            | st.sampled_from([4096, 8192, MAX_SHARED_BYTES, MAX_SHARED_BYTES + 1, PAGE_BYTES + 1]),
+            st.integers(0, 20) | st.none(),
+        ),
+        max_size=40,
+    ),
+    st.randoms(use_true_random=False),
 )
-def test_pieces_are_there_until_they_are_forgotten_in_their_order(steps: list[int | None]) -> None:
+def test_pieces_are_there_until_they_are_forgotten_in_any_order(
+    steps: list[tuple[int, int | None]], chance: random.Random
+) -> None:
     pages = Pages()
-    there: deque[tuple[int, bytes]] = deque()
+    there: list[tuple[int, bytes]] = []
     given_out = []
-    for step in steps:
-        if step is None and there:
-            pages.forget_oldest()
-            there.popleft()
-        elif step is not None:
-            data = os.urandom(16) * (step // 16 + 1)
-            there.append((pages.put(data), data))
-            given_out.append(weakref.ref(pages.find(there[-1][0])[0]))
+    for size, forgotten in steps:
+        data = chance.randbytes(size)
+        there.append((pages.put(data), data))
+        given_out.append(weakref.ref(pages.find(there[-1][0])[0]))
+        if forgotten is not None and forgotten < len(there):
+            place, data = there.pop(forgotten)
+            pages.forget(place, len(data))
         for place, data in there:
             page, offset = pages.find(place)
             assert page[offset : offset + len(data)] == data
             del page
-    for _ in range(len(there)):
-        pages.forget_oldest()
+    chance.shuffle(there)
+    for place, data in there:
+        pages.forget(place, len(data))
     assert not any(page() for page in given_out), "all are given back"
+
+
+def private_bytes() -> int:
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@pytest.mark.parametrize("size", [300, 1000, 3000, 20_000])
+def test_what_goes_among_what_stays_gives_its_memory_back(size: int) -> None:
+    """One in a hundred pieces stays: of the rest no more is held than the frames beneath it."""
+    count = 32 * PAGE_BYTES // size
+    pages = Pages()
+    before = private_bytes()
+    places = [pages.put(b"x" * size) for _ in range(count)]
+    full = private_bytes()
+    assert full - before > 30 * PAGE_BYTES
+    for at, place in enumerate(places):
+        if at % 100:
+            pages.forget(place, size)
+    stay = -(-count // 100)
+    # a frame beyond a piece on either side of it, and what the test itself takes
+    assert private_bytes() - before < stay * (size + 2 * 4096) + 2 * PAGE_BYTES
+    assert all(pages.find(place)[0][pages.find(place)[1]] == ord("x") for place in places[::100])
 
 
 def test_who_reads_a_small_log_holds_no_page_of_others() -> None:
     pages = Pages()
     piece = packed(LABEL, finished(10), 1.0)
     assert piece is not None
-    page, offset = pages.find(pages.put(piece))
+    page, offset = pages.find(place := pages.put(piece))
     reader, held = FinishedLog(page, offset), weakref.ref(page)
     del page
-    pages.forget_oldest()
+    pages.forget(place, len(piece))
     assert held() is None
     assert reader.result() == finished(10).result()
 
 
+@pytest.mark.parametrize("size", [10, MAX_SHARED_BYTES - 1000, MAX_SHARED_BYTES, 3 * PAGE_BYTES])
+def test_a_reader_reads_what_was_there_though_it_is_forgotten_and_others_stay(size: int) -> None:
+    pages = Pages()
+    piece = packed(LABEL, finished(size), 1.0)
+    assert piece is not None
+    pages.put(b"before it")
+    place = pages.put(piece)
+    pages.put(b"after it")
+    reader = FinishedLog(*pages.find(place))
+    pages.forget(place, len(piece))
+    pages.put(b"y" * MAX_SHARED_BYTES)
+    assert asyncio.run(read_all(reader)) == asyncio.run(read_all(finished(size)))
+
+
 def keep(keeping: Keeping, name: str, *sizes: int) -> None:
-    log = EventLog(keeping.grown)
+    log = EventLog(partial(keeping.grown, ME.owner))
     kept = Kept(name, ME.owner, "utf-8", "cancel", log, None, name)
     keeping.begun(kept, b"")
     finished(*sizes, log=log)
@@ -201,7 +247,7 @@ def test_a_log_whose_file_was_full_leaves_none_open(
     monkeypatch.setattr(spill.os, "pwrite", full)
     before = open_descriptors()
     keeping = Keeping(10.0, 10**9)
-    log = EventLog(keeping.grown, memory_bytes=1000, directory=tmp_path)
+    log = EventLog(partial(keeping.grown, ME.owner), memory_bytes=1000, directory=tmp_path)
     keeping.begun(kept := Kept("a", ME.owner, "utf-8", "cancel", log, None), b"")
     finished(2000, 2000, log=log)
     assert log.fault is not None

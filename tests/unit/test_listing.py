@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ class _Live:
 
 
 def begin(keeping: Keeping, name: str, owner: Owner, state: str = "running") -> Kept:
-    log = EventLog(keeping.grown)
+    log = EventLog(partial(keeping.grown, owner))
     live: Any = _Live(state)
     kept = Kept(name, owner, "utf-8", "cancel", log, live, language="python")
     keeping.begun(kept, b"")

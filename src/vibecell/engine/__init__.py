@@ -21,6 +21,7 @@ finished_log.py the log of one that has ended, as bytes
 memory_pages.py where these lie, away from the heap
 whole_result.py results with what was displayed, for whoever gets no events
 rolls.py        in which order each owner's began
+holdings.py     who keeps how much, and whose oldest is forgotten first (pure)
 keeping.py      their records: owners, idempotency keys, how long they are kept
 usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)

@@ -183,7 +183,8 @@ class Executions:
     ) -> Kept:
         owner = account.owner
         plan = make_plan(request, self._offer, self._warm_memory_bytes)
-        log = EventLog(self._keeping.grown, self._log_memory_bytes, self._run_dir)
+        grown = partial(self._keeping.grown, owner)
+        log = EventLog(grown, self._log_memory_bytes, self._run_dir)
         name = secrets.token_urlsafe(ID_BYTES)
         marks = self.traces.sheet_of(name)
         parking = Parking()

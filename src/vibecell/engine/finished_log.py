@@ -14,6 +14,7 @@ import msgspec
 from msgspec import msgpack
 
 from vibecell.engine.event_log import MAX_BATCH_BYTES, EventLog
+from vibecell.engine.memory_pages import MAX_SHARED_BYTES
 from vibecell.model.caller import Owner
 from vibecell.model.execution import Encoding, OnDisconnect, Result
 from vibecell.model.verdicts import Verdict
@@ -59,12 +60,18 @@ def label_at(page: mmap.mmap, offset: int) -> tuple[Label, float]:
     return _LABEL.decode(page[begin : begin + label_bytes]), ended_at
 
 
+def ended_at(page: mmap.mmap, offset: int) -> float:
+    """When a piece was packed."""
+    moment: float = _HEAD.unpack_from(page, offset)[0]
+    return moment
+
+
 class FinishedLog:
     """The log in a piece; reads as an ``EventLog`` does.
 
     Args:
-        page: where the piece lies; is held as long as this is, where that is a large one. A small
-            one is copied: a page has many, and one reader would hold all of them.
+        page: where the piece lies; is held as long as this is, where that is a large one, which
+            has it alone. A small one is copied: nothing of it is left there once it is forgotten.
         offset: of its first byte.
 
     Attributes:
@@ -79,7 +86,7 @@ class FinishedLog:
         ended_at, label_bytes, log_bytes, last_bytes, count, shows = _HEAD.unpack_from(page, offset)
         self.piece_bytes = _HEAD.size + label_bytes + log_bytes
         self._data: mmap.mmap | bytes = page
-        if self.piece_bytes <= MAX_BATCH_BYTES:
+        if self.piece_bytes <= MAX_SHARED_BYTES:
             self._data, offset = page[offset : offset + self.piece_bytes], 0
         self._begin = offset + _HEAD.size + label_bytes
         self._end = self._begin + log_bytes

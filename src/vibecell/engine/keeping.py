@@ -8,8 +8,8 @@ many live is bounded by admission, and their size by their output limit. When th
 time to live begins. Record and log become one piece of bytes then (``finished_log.py``),
 which lies away from the heap (``memory_pages.py``); only where the log is so large that it
 has a file, both stay as they are. It is *forgotten* when that is over, or earlier where all
-logs together, in memory and put aside, are larger than their budget: then the one that
-ended first goes first.
+logs together, in memory and put aside, are larger than their budget: then whoever keeps most
+gives what ended first of his (``holdings.py``).
 
 Owns records, their time and their bytes; refuses to show anybody what is another
 owner's, or that it exists.
@@ -25,7 +25,8 @@ from dataclasses import dataclass
 
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
-from vibecell.engine.finished_log import FinishedLog, Label, label_at, packed
+from vibecell.engine.finished_log import FinishedLog, Label, ended_at, label_at, packed
+from vibecell.engine.holdings import Holdings
 from vibecell.engine.memory_pages import Pages
 from vibecell.engine.rolls import Rolls
 from vibecell.engine.whole_result import whole_result
@@ -118,7 +119,7 @@ class Keeping:
 
     Args:
         ttl_s: how long after its end one is kept.
-        budget_bytes: of all logs together.
+        budget_bytes: of all logs together, shared by owners.
         clock: seconds, monotonic.
     """
 
@@ -132,17 +133,23 @@ class Keeping:
         self._places: dict[str, int] = {}  # where the others lie
         self._pages = Pages()
         self._keys: dict[tuple[Owner, str], tuple[bytes, str]] = {}
-        self._ended: deque[str] = deque()  # in the order of their ends
+        self._ended: deque[str] = deque()  # in the order of their ends, some forgotten already
+        self._gaps = 0
+        self._holdings = Holdings()
         self._rolls = Rolls()
         self._newest_us = 0
-        self.used_bytes = 0
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._places)
 
-    def grown(self, size_bytes: int) -> None:
-        """Some log keeps so many bytes more."""
-        self.used_bytes += size_bytes
+    @property
+    def used_bytes(self) -> int:
+        """Of the budget."""
+        return self._holdings.size_bytes
+
+    def grown(self, owner: Owner, size_bytes: int) -> None:
+        """Some log of this owner's keeps so many bytes more."""
+        self._holdings.add(owner, size_bytes)
         if self.used_bytes > self._budget_bytes:
             self.sweep()
 
@@ -155,7 +162,7 @@ class Keeping:
         self._kept[kept.id] = kept
         if kept.key is not None:
             self._keys[kept.owner, kept.key] = (fingerprint, kept.id)
-        self.grown(FIXED_BYTES)
+        self.grown(kept.owner, FIXED_BYTES)
 
     def ended(self, kept: Kept) -> None:
         """Nothing but its log is left of it; its time to live begins."""
@@ -163,6 +170,7 @@ class Keeping:
         kept.ended_at = self._clock()
         self._ended.append(kept.id)
         self._put_away(kept)
+        self._holdings.ended(kept.owner, kept.id)
         if self.used_bytes > self._budget_bytes:
             self.sweep()
 
@@ -180,7 +188,8 @@ class Keeping:
         self._places[kept.id] = place
         del self._kept[kept.id]
         kept.log.forget()  # a file that could be opened, and not be written
-        self.used_bytes += len(piece) + ENDED_BYTES - kept.log.size_bytes - FIXED_BYTES
+        less_bytes = kept.log.size_bytes + FIXED_BYTES - len(piece) - ENDED_BYTES
+        self._holdings.add(kept.owner, -less_bytes)
 
     def find(self, execution_id: str, owner: Owner) -> Kept:
         """The record of this id.
@@ -271,13 +280,26 @@ class Keeping:
 
     def sweep(self) -> None:
         """Forget what is too old, then what is too much."""
-        while self._ended:
-            kept = self._record(self._ended[0])
-            assert kept is not None
-            if not self._is_over(kept.ended_at) and self.used_bytes <= self._budget_bytes:
-                return
-            self._ended.popleft()
-            self._forget(kept)
+        while self._ended and self._is_over(self._ended_at(self._ended[0])):
+            name = self._ended.popleft()
+            if name in self._places or name in self._kept:
+                self._forget(name)
+            else:
+                self._gaps -= 1
+        while (too_much := self._holdings.excess(self._budget_bytes)) is not None:
+            self._forget(too_much)
+            self._gaps += 1
+        if 2 * self._gaps > len(self._ended):
+            left = (name for name in self._ended if name in self._places or name in self._kept)
+            self._ended, self._gaps = deque(left), 0
+
+    def _ended_at(self, name: str) -> float:
+        """When one ended that is kept; of one that is forgotten, long ago."""
+        place = self._places.get(name)
+        if place is not None:
+            return ended_at(*self._pages.find(place))
+        kept = self._kept.get(name)
+        return -math.inf if kept is None else kept.ended_at
 
     def _record(self, execution_id: str) -> Kept | None:
         place = self._places.get(execution_id)
@@ -302,16 +324,19 @@ class Keeping:
         """Whether its time is over, though it may not be forgotten yet."""
         return self._clock() - ended_at >= self._ttl_s
 
-    def _forget(self, kept: Kept) -> None:
+    def _forget(self, name: str) -> None:
+        """Keep one no longer that has ended, and is its owner's oldest."""
+        kept = self._record(name)
+        assert kept is not None
         self._rolls.forget(kept.owner, kept.begun_at_us)
         if isinstance(kept.log, FinishedLog):
-            del self._places[kept.id]
-            self._pages.forget_oldest()
-            self.used_bytes -= kept.log.piece_bytes + ENDED_BYTES
+            self._pages.forget(self._places.pop(name), kept.log.piece_bytes)
+            size_bytes = kept.log.piece_bytes + ENDED_BYTES
         else:
-            del self._kept[kept.id]
+            del self._kept[name]
             kept.log.forget()
-            self.used_bytes -= kept.log.size_bytes + FIXED_BYTES
+            size_bytes = kept.log.size_bytes + FIXED_BYTES
+        self._holdings.forgotten(kept.owner, size_bytes)
         if kept.key is not None:
             del self._keys[kept.owner, kept.key]
 
