@@ -182,10 +182,11 @@ class Shelf:
 
     def _is_to_be_had(self, wanted: dict[str, Any]) -> bool:
         """Whether all of these are imported already, or on the shelf; no other has their names."""
-        there = sys.modules.keys() & wanted.keys()
+        # never through the names in ``sys.modules``, as ``&`` may: each lies on a page of its own
+        there = list(filter(sys.modules.__contains__, wanted))
         if any(sys.modules[name] is not wanted[name] for name in there):
             return False
-        return len(self._given & wanted.keys()) == len(there)
+        return len(self._given.intersection(wanted)) == len(there)
 
     def _is_as_loaded(self, package: str) -> bool:
         there = sys.modules[package]
