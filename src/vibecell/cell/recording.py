@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MODULES_AT_ONCE = 128
 
+_imp: "Any" = sys.modules["_imp"]
 machinery: "Any" = sys.modules["_frozen_importlib"]
 _warnings: "Any" = sys.modules["_warnings"]
 
@@ -54,7 +55,9 @@ class Recording:
         self._find = machinery._find_and_load
         self._load = machinery._load_unlocked
         self._new = machinery._new_module
+        self._create = _imp.create_dynamic
         self._spare: list[Any] = []
+        self._room: list[Any] = []
 
     def begin(self) -> None:
         """Note from now on."""
@@ -65,6 +68,7 @@ class Recording:
             _load_unlocked=self._loaded,
             _new_module=self._module,
         )
+        _imp.create_dynamic = self._created
 
     def end(self) -> None:
         """Give the interpreter its own functions back."""
@@ -75,7 +79,9 @@ class Recording:
             _load_unlocked=self._load,
             _new_module=self._new,
         )
+        _imp.create_dynamic = self._create
         self._spare.clear()
+        self._room.clear()
 
     def _module(self, name: str) -> "Any":
         """A new module, beside others in memory.
@@ -87,6 +93,16 @@ class Recording:
         module = self._spare.pop()
         module.__name__ = name
         return module
+
+    def _created(self, spec: "Any") -> "Any":
+        """A module of compiled code, which makes it by itself: where one of ours has just been.
+
+        What is freed last is taken first. Source: CPython 3.11, Objects/obmalloc.c
+        """
+        if not self._room:
+            self._room.extend(self._new("") for _ in range(_MODULES_AT_ONCE))
+        self._room.pop()
+        return self._create(spec)
 
     def _imported(
         self,
