@@ -21,15 +21,14 @@ _NUMBER = re.compile(r"\s*\+?(\d+)")
 
 
 def renewals(loaded: Mapping[str, Any]) -> shelf.Renewals:
-    """One for each of the modules that needs it.
+    """One for each of the modules that needs it; what is forgotten for good, is so at once.
 
     Args:
         loaded: by name.
     """
-    found: dict[str, Callable[[Any], None]] = {
-        "logging": _restart_clock,
-        "platform": _forget_host,
-    }
+    if (platform := loaded.get("platform")) is not None:
+        _forget_host(platform)
+    found: dict[str, Callable[[Any], None]] = {"logging": _restart_clock}
     if (matplotlib := loaded.get("matplotlib")) is not None:
         found["matplotlib"] = _matplotlib(matplotlib)
     if "numpy" in loaded and (numpy := _numpy()) is not None:
@@ -84,7 +83,8 @@ def _numpy() -> Callable[[Any], None] | None:
 
     def renew(_numpy: Any) -> None:
         for name in _THREADS:
-            number = _NUMBER.match(os.environ.get(name, ""))
+            said = os.environ.get(name)
+            number = _NUMBER.match(said) if said else None
             if number is not None and int(number[1]) > 0:
                 for count in counts:
                     count.value = min(int(number[1]), count.value)
