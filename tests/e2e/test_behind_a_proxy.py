@@ -13,7 +13,7 @@ from host import Service, lacking
 from tls_proxy import TlsProxy
 
 TIMEOUT_S = 120.0
-pytestmark = pytest.mark.timeout(TIMEOUT_S)
+pytestmark = pytest.mark.timeout(TIMEOUT_S + 120)  # the service may have to start first
 PAGES = ("asked", "modules_import_each_other_and_json", "a_link_leads_to_another_of_its_pages")
 
 

@@ -15,7 +15,7 @@ from e2e.browser import driven
 from host import Service
 
 TIMEOUT_S = 120.0
-pytestmark = pytest.mark.timeout(TIMEOUT_S)
+pytestmark = pytest.mark.timeout(2 * TIMEOUT_S + 120)  # the service may have to start first
 BEGUN = 'vibecell_http_requests_total{method="POST",route="/execute",status="200"}'
 
 

@@ -3,6 +3,7 @@
 ``reach.mjs`` tries the roads with chromium, where somebody listens at the end of each.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from e2e.browser import driven
 
 TIMEOUT_S = 300.0
-pytestmark = pytest.mark.timeout(TIMEOUT_S)
+pytestmark = pytest.mark.timeout(TIMEOUT_S + 120)  # the service may have to start first
 #: What only `Connection-Allowlist` closes; docs/reference/http-api.md says so.
 OPEN_IN_OTHER_BROWSERS = {"webrtc", "meta_refresh", "location", "a_link_clicked", "a_download"}
 #: Of these a connection is made ahead, and refused before anything is told on it.
@@ -20,7 +21,8 @@ CONNECTED_IN_OTHER_BROWSERS = {"a_form", "a_form_that_posts", "a_form_by_its_but
 @pytest.fixture(scope="module")
 def reached(service_url: str) -> dict[str, Any]:
     """By setting, the roads on which somebody heard of the page."""
-    return driven("reach.mjs", service_url, timeout_s=TIMEOUT_S)
+    must_arrive = json.dumps(sorted(OPEN_IN_OTHER_BROWSERS))
+    return driven("reach.mjs", service_url, must_arrive, timeout_s=TIMEOUT_S)
 
 
 @pytest.mark.parametrize("where", ["tab", "frame"])

@@ -13,7 +13,7 @@ import pytest
 from e2e.browser import driven
 
 TIMEOUT_S = 240.0
-pytestmark = pytest.mark.timeout(TIMEOUT_S)
+pytestmark = pytest.mark.timeout(TIMEOUT_S + 120)  # the service may have to start first
 SAID = {
     "a_json_file_is_fetched": "3",
     "a_file_that_was_not_sent_is_a_404": "404 false",
