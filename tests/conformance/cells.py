@@ -51,7 +51,7 @@ T = TypeVar("T")
 REAL_KINDS = ("bubblewrap-shared", "bubblewrap-fresh", "docker-shared", "docker-fresh")
 KINDS = ("fake", *REAL_KINDS)
 RUN_DEADLINE_S = 60.0
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 QUICK_LIMITS = Limits(wall_time_ms=5_000, cpu_time_ms=5_000)
 
 
@@ -117,7 +117,7 @@ async def until(process: Process, text: bytes, seen: Gathered) -> None:
     """Read until the program has printed a text."""
     if text in seen.stdout:
         return
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for occurrence in process.read():
             assert not isinstance(occurrence, Exit), occurrence
             if isinstance(occurrence, Output):

@@ -127,7 +127,7 @@ class TestLifecycle:
                 await cell.destroy()
             return time.monotonic() - began
 
-        assert cells.do(work()) < 3
+        assert cells.do(work()) < 10
 
     def test_many_at_once(self, cells: Cells) -> None:
         async def work() -> list[bytes]:
@@ -262,7 +262,7 @@ class TestControlsBesideInput:
     @ON_PIPES_OR_A_TERMINAL
     def test_a_signal_arrives(self, cells: Cells, interactive: bool) -> None:
         async def work() -> Exit:
-            async with cells.cell() as cell, asyncio.timeout(10):
+            async with cells.cell() as cell, asyncio.timeout(30):
                 seen = Gathered()
                 source = "while True: pass"
                 process, writing = await self._with_unread_input(cell, source, interactive, seen)
@@ -277,7 +277,7 @@ class TestControlsBesideInput:
     @ON_PIPES_OR_A_TERMINAL
     def test_a_kill_arrives(self, cells: Cells, interactive: bool) -> None:
         async def work() -> Exit:
-            async with cells.cell() as cell, asyncio.timeout(10):
+            async with cells.cell() as cell, asyncio.timeout(30):
                 seen = Gathered()
                 source = "while True: pass"
                 process, writing = await self._with_unread_input(cell, source, interactive, seen)
@@ -299,7 +299,7 @@ class TestControlsBesideInput:
         source = real if cells.kind in REAL_KINDS else "print('heard')\nwhile True: pass"
 
         async def work() -> None:
-            async with cells.cell() as cell, asyncio.timeout(10):
+            async with cells.cell() as cell, asyncio.timeout(30):
                 seen = Gathered()
                 process, writing = await self._with_unread_input(cell, source, True, seen)
                 await until(process, b"heard", seen)
@@ -328,7 +328,8 @@ class TestLimits:
         )
         assert (run.exit.stopped_by, run.exit.exit_code) == ("wall_time", None)
         assert run.stdout == b"kept\n"
-        assert 1_500 <= run.exit.wall_time_ms <= 1_500 * 1.5
+        # far from sixty seconds, and room for a machine that has more to do
+        assert 1_500 <= run.exit.wall_time_ms <= 1_500 + 5_000
 
     def test_output(self, cells: Cells) -> None:
         source = "while True: print('x' * 999)" if cells.kind in REAL_KINDS else "flood(3000000)"
@@ -383,7 +384,7 @@ class TestEnforcement:
         run = cells.run_python("while True: pass", limits=limited(cpu_time_ms=700))
         assert run.exit.stopped_by == "cpu_time"
         assert run.exit.cpu_time_ms is not None
-        assert 700 <= run.exit.cpu_time_ms <= 700 * 1.5  # as the kernel counts it
+        assert 700 <= run.exit.cpu_time_ms <= 700 * 2  # test_processor_time.py is strict
 
     def test_work_that_a_program_makes_for_its_cell_is_its_own(self, cells: Cells) -> None:
         """Many displays cost who writes them little, and who reads them more: it pays for both."""

@@ -23,7 +23,7 @@ import requests
 from integration.live import Service
 
 PROGRAM = Path(__file__).with_name("service_process.py")
-START_S = 15.0
+START_S = 60.0
 SOURCE = PROGRAM.parent.parent.parent / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
 

@@ -28,7 +28,7 @@ from host import host_mounts
 
 SOURCES = Path(__file__).parents[2] / "src"
 START_DEADLINE_S = 120.0
-STOP_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 60.0
 _ADDRESS = re.compile(r"ready after .*: (http://\S+)")
 LOCK = "engine.lock"
 _UID_RANGE = 1024 * 1024
@@ -71,7 +71,7 @@ def processes() -> dict[int, Seen]:
     return seen
 
 
-def until(condition: Callable[[], T], deadline_s: float = 10.0) -> T:
+def until(condition: Callable[[], T], deadline_s: float = 60.0) -> T:
     """Wait until a condition is true; returns its value, the last one after the deadline."""
     end_s = time.monotonic() + deadline_s
     while not (value := condition()) and time.monotonic() < end_s:

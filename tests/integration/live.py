@@ -28,11 +28,11 @@ class Service:
     def ws(self) -> str:
         return f"ws://{self.host}:{self.port}"
 
-    def connect(self, timeout_s: float = 10.0) -> socket.socket:
+    def connect(self, timeout_s: float = 30.0) -> socket.socket:
         """A plain connection, for what no client library would send."""
         return socket.create_connection((self.host, self.port), timeout_s)
 
     def is_unharmed(self) -> bool:
         """It still runs a program."""
-        answer = requests.post(f"{self.url}/execute", json={"code": "print('ok')"}, timeout=10)
+        answer = requests.post(f"{self.url}/execute", json={"code": "print('ok')"}, timeout=30)
         return answer.status_code == 200 and answer.json()["output"] == "ok\n"

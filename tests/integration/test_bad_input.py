@@ -1,6 +1,7 @@
 """What no honest client sends: a clear refusal each, and a service unharmed."""
 
 import json
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -125,7 +126,7 @@ class TestSize:
             b"POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: 99999999999\r\n\r\n"
         )
-        with service.connect(5) as client:
+        with service.connect() as client:
             client.sendall(request)
             assert client.recv(4096).startswith(b"HTTP/1.1 413")
 
@@ -235,7 +236,7 @@ class TestFraming:
         assert said.count(b"HTTP/1.1 200") == 3
 
     def test_a_half_body(self, service: Service) -> None:
-        with service.connect(5) as client:
+        with service.connect() as client:
             client.sendall(POST + b"Content-Length: 100\r\n\r\n{")
             client.shutdown(socket.SHUT_WR)
             assert client.recv(4096).startswith(b"HTTP/1.1 400")
@@ -244,32 +245,29 @@ class TestFraming:
 class TestSlowness:
     def test_a_slow_header(self, make_service: Callable[..., Service]) -> None:
         service = make_service(server={"header_s": 0.5})
-        with service.connect(5) as client:
-            began = time.monotonic()
-            try:
-                for byte in b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: yyyyyyyyyyyyyyyyyy":
-                    client.sendall(bytes([byte]))
-                    time.sleep(0.05)
-            except OSError:
-                pass
+        with service.connect() as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
+            for _ in range(1000):  # each a sign of life, and none puts the end off
+                client.sendall(b"y")
+                if select.select([client], [], [], 0.05)[0]:
+                    break
+            else:
+                pytest.fail("it waits as long as something comes")
             assert client.recv(4096).startswith(b"HTTP/1.1 408")
-            assert time.monotonic() - began < 5
 
     def test_a_slow_body(self, make_service: Callable[..., Service]) -> None:
         service = make_service(server={"body_s": 0.5})
-        with service.connect(5) as client:
+        with service.connect() as client:
             client.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
             assert client.recv(4096).startswith(b"HTTP/1.1 408")
-        with service.connect(5) as client:
+        with service.connect() as client:
             client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n1")
             assert client.recv(4096).startswith(b"HTTP/1.1 408")
 
     def test_an_idle_connection(self, make_service: Callable[..., Service]) -> None:
         service = make_service(server={"idle_s": 0.5})
-        with service.connect(5) as client:
-            began = time.monotonic()
+        with service.connect(30) as client:  # which an idle one is given by default, and more
             assert client.recv(4096) == b""
-            assert time.monotonic() - began < 3
 
     def test_a_client_that_does_not_read(self, make_service: Callable[..., Service]) -> None:
         service = make_service(server={"stall_s": 0.5}, policy={"concurrent": 1})
@@ -282,7 +280,7 @@ class TestSlowness:
         with service.connect(10) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            end = time.monotonic() + 8
+            end = time.monotonic() + 60
             while not service.is_unharmed():  # 429 until the slow one is given up
                 assert time.monotonic() < end
                 time.sleep(0.1)
@@ -297,8 +295,10 @@ class TestSlowness:
         finally:
             for client in clients:
                 client.close()
-        time.sleep(0.2)
-        assert service.is_unharmed()
+        end = time.monotonic() + 30
+        while not service.is_unharmed():  # 429 until it has seen that they are gone
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def test_an_error_tells_nothing(service: Service) -> None:

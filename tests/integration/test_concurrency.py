@@ -92,7 +92,7 @@ def test_a_full_queue_is_told_at_once_and_loses_nobody(narrow: LiveService) -> N
     def ask(_: int) -> tuple[int, str, float]:
         began_s = time.monotonic()
         answer = requests.post(
-            f"{narrow.url}/execute", json={"code": "import time; time.sleep(1)"}, timeout=60
+            f"{narrow.url}/execute", json={"code": "import time; time.sleep(2)"}, timeout=60
         )
         took_s = time.monotonic() - began_s
         if answer.status_code == requests.codes.service_unavailable:

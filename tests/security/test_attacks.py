@@ -60,7 +60,7 @@ KEYS = {
 }  # fmt: skip
 ENGINE_SECRET = "canary-of-the-engine-environment"
 PROFILES = {".py": "python-light", ".js": "node", ".sh": "shell"}
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 _EXPECTATION = re.compile(r"^(?:#|//) attack: (\{.*\})\s*$", re.MULTILINE)
 
 

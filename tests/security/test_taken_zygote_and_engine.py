@@ -35,7 +35,7 @@ LIBC.syscall.restype = ctypes.c_long
 PIDFD_GETFD = 438
 # a fresh wall of bubblewrap differs from these in nothing that is tried here
 KINDS = ("docker-fresh", "docker-shared", "bubblewrap-shared")
-SETTLE_S = 10.0
+SETTLE_S = 30.0
 WAIT = "import sys, taken\nprint({}, flush=True)\nsys.stdin.read()\n"
 HELD = WAIT.format("*taken.kept[-1][1:]")
 # leaves the cell, and comes back by what it has kept, whoever is in there by then
