@@ -97,7 +97,7 @@ class Door:
 
     def ticket(self, credential: str, execution_id: str | None = None) -> str:
         environ = bearing(credential)
-        return self.made.ticket(environ, self.ask(environ, MAKE_TICKET), execution_id).text
+        return self.made.ticket(self.ask(environ, MAKE_TICKET), execution_id).text
 
 
 def door_of_settings(*keys: str, **granted: Any) -> Door:

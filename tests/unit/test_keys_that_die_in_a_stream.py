@@ -1,6 +1,7 @@
 """A key is revoked while somebody follows by it, or by what derives from it."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,13 +11,13 @@ from gevent import socket
 from gevent.event import Event
 from websockets.frames import Frame, Opcode
 
-from unit.key_owners import MAKE_TOKEN, Door, KeyOwners, bearing
+from unit.key_owners import MAKE_TICKET, MAKE_TOKEN, Door, KeyOwners, bearing
 from unit.served_gateway import HANDSHAKE, RESULT, Served
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Control, Finished, NumberedEvent, Stream
 from vibecell.model.status import Standing
 from vibecell.sharing.key_desk import GivenOut
-from vibecell.wire.derivations import TokenRequest
+from vibecell.wire.derivations import MAX_TOKEN_LIFETIME_S, TokenRequest
 
 
 class _Conversation:
@@ -81,7 +82,7 @@ class FollowedByAnybody:
 
     def follow(self, route: str, credential: str | None = None) -> socket.socket:
         client = self.served.open()
-        handshake = HANDSHAKE if route == "stream" else b"Host: localhost\r\n"
+        handshake = HANDSHAKE if route.startswith("stream") else b"Host: localhost\r\n"
         head = f"GET /v1/executions/known/{route} HTTP/1.1\r\n".encode()
         field = f"Authorization: Bearer {credential}\r\n".encode() if credential else b""
         client.sendall(head + field + handshake + b"\r\n")
@@ -139,6 +140,25 @@ def test_nothing_more_is_told(followed: Followed, route: str, by: str) -> None:
     assert b"secret" not in rest
     assert b"finished" not in rest
     assert (b"credential-revoked" in rest) == (route == "stream")
+
+
+@pytest.mark.parametrize("route", ["stream", "events"])
+@pytest.mark.parametrize("by", ["token", "ticket of a token", "key"])
+def test_nothing_more_is_told_once_the_token_has_expired(
+    followed: Followed, route: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = followed.served.gateway.authenticator
+    if by == "ticket of a token":
+        caller = door.caller(bearing(followed.token()), MAKE_TICKET)
+        client = followed.follow(f"{route}?ticket={door.ticket(caller, 'known').text}")
+    else:
+        client = followed.follow(route, followed.key.text if by == "key" else followed.token())
+    assert b"hello" in heard(client, b"hello")
+    monkeypatch.setattr(door, "_clock", lambda: time.time() + MAX_TOKEN_LIFETIME_S)
+    followed.conversation.goes_on.set()
+    rest = heard(client, b"credential-expired", b"finished", LAST_CHUNK)
+    assert (b"secret" in rest) == (b"finished" in rest) == (by == "key")
+    assert (b"credential-expired" in rest) == (by != "key" and route == "stream")
 
 
 @pytest.mark.parametrize("route", ["stream", "events"])

@@ -145,7 +145,7 @@ def test_a_ticket_is_late_whatever_becomes_of_the_clock(owners: KeyOwners) -> No
 def test_a_ticket_lives_no_longer_than_the_token_that_made_it(door: Door, key: GivenOut) -> None:
     token = token_of(door, key, expires_in_s=2)
     end = door.made.tokens.read(token).expires_at
-    made = door.made.ticket(bearing(token), door.ask(bearing(token)), None)
+    made = door.made.ticket(door.ask(bearing(token)), None)
     assert made.expires_at == end
 
 
@@ -161,7 +161,7 @@ def test_without_keys_a_ticket_is_used_up_as_any() -> None:
     door = door_of_settings()
     environ = asked()
     caller = door.ask(environ, MAKE_TICKET)
-    ticket = door.made.ticket(environ, caller, None).text
+    ticket = door.made.ticket(caller, None).text
     caller = door.ask(showing(ticket), BEGIN_LIVE)
     assert (caller.kind, caller.owner) == ("ticket", Owner("local"))
     with pytest.raises(ExpiredCredential):
@@ -173,7 +173,7 @@ def test_without_keys_a_ticket_is_used_up_as_any() -> None:
 def test_a_ticket_that_needed_no_key_is_none_from_elsewhere() -> None:
     door = door_of_settings()
     environ = asked()
-    ticket = door.made.ticket(environ, door.ask(environ, MAKE_TICKET), None).text
+    ticket = door.made.ticket(door.ask(environ, MAKE_TICKET), None).text
     with pytest.raises(Exception, match="only this machine"):
         door.ask(showing(ticket, "192.0.2.1"), BEGIN_LIVE)
 
@@ -181,7 +181,7 @@ def test_a_ticket_that_needed_no_key_is_none_from_elsewhere() -> None:
 def test_the_first_key_closes_the_door_to_tickets_that_needed_none(owners: KeyOwners) -> None:
     door = Door(owners.ring)
     environ = asked()
-    ticket = door.made.ticket(environ, door.ask(environ, MAKE_TICKET), None).text
+    ticket = door.made.ticket(door.ask(environ, MAKE_TICKET), None).text
     owners.create()
     with pytest.raises(Exception, match="a credential is required"):
         door.ask(showing(ticket), BEGIN_LIVE)

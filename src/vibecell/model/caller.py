@@ -8,7 +8,7 @@ a key is never wider than it: a user's scopes are among the key's, and both gran
 """
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
@@ -169,12 +169,15 @@ class Caller:
         scopes: what may be asked for.
         origins: of pages, beside the deployment's, that may ask with this credential.
         kind: by what it was shown.
+        expires_at: when what it was shown by is none any more, beside its key, in seconds since
+            1970; ``None``: as long as the key.
     """
 
     account: Account
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     origins: tuple[str, ...] = ()
     kind: CredentialKind = "key"
+    expires_at: float | None = field(default=None, compare=False)
 
     @property
     def owner(self) -> Owner:

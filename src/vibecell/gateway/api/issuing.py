@@ -1,6 +1,6 @@
 """``POST /v1/tokens`` and ``POST /v1/tickets``: less than what one has, to be given away."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from vibecell.gateway.current_request import json_body
 from vibecell.gateway.json_bodies import json_response
@@ -30,7 +30,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         caller = gateway.caller()
         with gateway.quota.place(caller.owner):
             execution_id = decode_ticket_request(json_body(gateway.policy.body_bytes))
-            made = gateway.authenticator.ticket(request.environ, caller, execution_id)
+            made = gateway.authenticator.ticket(caller, execution_id)
         return json_response(encode_ticket(made.text, made.expires_at), 201)
 
     return routes

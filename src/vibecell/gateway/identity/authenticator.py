@@ -10,7 +10,9 @@ one thing, whatever he comes near to.
 
 import contextlib
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.exceptions import Forbidden
@@ -28,6 +30,7 @@ from vibecell.gateway.quota import notes_of
 from vibecell.gateway.rates import PerMinute
 from vibecell.model.caller import Caller
 from vibecell.model.errors import (
+    ExpiredCredential,
     LimitReached,
     MalformedCredential,
     MissingCredential,
@@ -47,15 +50,21 @@ class Authenticator:
         keys: all there are.
         tickets: those that wait.
         providers: whose tokens are good here, too.
+        clock: seconds since 1970.
 
     Attributes:
         tokens: makes and reads them.
     """
 
     def __init__(
-        self, policy: Policy, keys: KeyRing, tickets: TicketStore, providers: ProviderTokens
+        self,
+        policy: Policy,
+        keys: KeyRing,
+        tickets: TicketStore,
+        providers: ProviderTokens,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = keys
+        self._keys, self._clock = keys, clock
         self._local_names_only = policy.local_names_only
         self.tokens = Tokens(keys)
         self._providers = providers
@@ -80,7 +89,7 @@ class Authenticator:
         return caller
 
     def require_alive(self, caller: Caller) -> None:
-        """Refuse one who was let in, and whose key has died since.
+        """Refuse one who was let in, and whose key or token has died since.
 
         Nor does who showed none outlive the first key, which shuts the door to him. Where keys
         cannot be read, what goes on goes on.
@@ -89,15 +98,15 @@ class Authenticator:
             ExpiredCredential, RevokedCredential: it has.
             MissingCredential: there are keys now, and he showed none.
         """
+        if caller.expires_at is not None and self._clock() >= caller.expires_at:
+            raise ExpiredCredential("the token has expired")
         with contextlib.suppress(StoreUnavailable):
             if caller.owner.key != ANONYMOUS:
                 self._keys.of_id(caller.owner.key)
             elif not self._keys.anonymous_is_open():
                 raise MissingCredential(_NEEDED)
 
-    def ticket(
-        self, environ: Mapping[str, Any], caller: Caller, execution_id: str | None
-    ) -> Minted:
+    def ticket(self, caller: Caller, execution_id: str | None) -> Minted:
         """A ticket by which this caller comes once more, for one purpose.
 
         Raises:
@@ -106,9 +115,7 @@ class Authenticator:
         """
         require_scope(caller, "execute" if execution_id is None else "read")
         ticket = Ticket(Derived.whole_of(caller), caller.owner, execution_id)
-        presented = presented_by(environ) if caller.kind == "token" else None
-        end = None if presented is None else self._read(presented.text).expires_at
-        return self._tickets.issue(ticket, end)
+        return self._tickets.issue(ticket, caller.expires_at)
 
     def _caller(
         self, environ: Mapping[str, Any], connection: Connection, operation: Operation
@@ -135,7 +142,8 @@ class Authenticator:
         if presented.kind == "key":
             return caller_of_key(self._keys.of_text(presented.text))
         if presented.kind == "token":
-            derived = self._read(presented.text).derived
+            read = self._read(presented.text)
+            derived = replace(read.derived, expires_at=read.expires_at)
         else:
             derived = self._tickets.take(presented.text, operation)
         if derived.key is None:

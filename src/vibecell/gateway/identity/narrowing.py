@@ -4,7 +4,7 @@ Owns the law that what is derived is never wider than what it derives from, as t
 moment of use: scopes are met, and both grants hold. Refuses to ask whether the key is alive.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from vibecell.model.caller import (
@@ -33,24 +33,27 @@ class Derived:
         user: for whom; ``None``: for the key's holder himself.
         scopes: which of the key's.
         grant: to this user, beside the key's.
+        expires_at: of the token that it is, or that it was derived from.
     """
 
     key: KeyId | None
     user: User | None
     scopes: frozenset[Scope]
     grant: Grant = NO_BOUNDS
+    expires_at: float | None = field(default=None, compare=False)
 
     @classmethod
     def whole_of(cls, caller: Caller) -> "Derived":
         """All that a caller may."""
         owner = caller.account.owner
         key = None if caller.kind == "anonymous" else owner.key
-        return cls(key, owner.user, caller.scopes, caller.account.user_grant)
+        grant = caller.account.user_grant
+        return cls(key, owner.user, caller.scopes, grant, caller.expires_at)
 
     def caller(self, key: Key, kind: Literal["token", "ticket"]) -> Caller:
         """Who comes with it, as its key is now."""
         account = Account(Owner(key.id, self.user), key.weight, key.grant, self.grant)
-        return Caller(account, self.scopes & key.scopes, key.origins, kind)
+        return Caller(account, self.scopes & key.scopes, key.origins, kind, self.expires_at)
 
 
 def caller_of_key(key: Key) -> Caller:
