@@ -127,20 +127,24 @@ def _parser() -> argparse.ArgumentParser:
         prog="vibecell", description="Run code at once, in a sealed cell, and watch it live."
     )
     parser.add_argument("--version", action="version", version=f"vibecell {__version__}")
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, metavar="FILE", help="settings; see docs")
-    shared.add_argument("--state-dir", type=Path, metavar="DIR")
-    shared.add_argument("--run-dir", type=Path, metavar="DIR")
-    shared.add_argument("--backend", help="bubblewrap (default) or docker")
-    shared.add_argument("--wall", help="shared or fresh; default: docker fresh, bubblewrap shared")
-    shared.add_argument("--runtime", help="OCI runtime of containers")
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("--config", type=Path, metavar="FILE", help="settings; see docs")
+    keeping = argparse.ArgumentParser(add_help=False, parents=[configured])
+    keeping.add_argument("--state-dir", type=Path, metavar="DIR", help="what is kept; see docs")
+    isolating = argparse.ArgumentParser(add_help=False, parents=[keeping])
+    isolating.add_argument("--run-dir", type=Path, metavar="DIR", help="of its sockets; see docs")
+    isolating.add_argument("--backend", help="bubblewrap (default) or docker")
+    isolating.add_argument(
+        "--wall", help="shared or fresh; default: docker fresh, bubblewrap shared"
+    )
+    isolating.add_argument("--runtime", help="OCI runtime of containers")
     words = parser.add_subparsers(dest="word", required=True, metavar="COMMAND")
 
-    serve = words.add_parser("serve", parents=[shared], help="start the service")
+    serve = words.add_parser("serve", parents=[isolating], help="start the service")
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port (default 8000; 0: any free one)")
 
-    run = words.add_parser("run", parents=[shared], help="run a program; exit as it does")
+    run = words.add_parser("run", parents=[isolating], help="run a program; exit as it does")
     run.add_argument("--language", "-l", help=_LANGUAGE_HELP)
     run.add_argument(
         "--displays", type=Path, metavar="DIR", help="write what it displays to files there"
@@ -149,13 +153,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("args", nargs=argparse.REMAINDER, help="arguments of the program")
 
     for word, text in (("languages", "what can be run"), ("doctor", "what protects this host")):
-        words.add_parser(word, parents=[shared], help=text).add_argument(
+        words.add_parser(word, parents=[isolating], help=text).add_argument(
             "--json", action="store_true", help="for programs"
         )
-    words.add_parser("prepare", parents=[shared], help="build the runtime image")
-    _add_images(words.add_parser("images", help="runtime images of containers"), shared)
-    key_options.add_words(words.add_parser("keys", help="who may use the service"), shared)
-    _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
+    words.add_parser("prepare", parents=[isolating], help="build the runtime image")
+    _add_images(
+        words.add_parser("images", help="runtime images of containers"), configured, keeping
+    )
+    key_options.add_words(words.add_parser("keys", help="who may use the service"), keeping)
+    _add_trace(
+        words.add_parser("trace", parents=[isolating], help="show where a request's time goes")
+    )
 
     internal = words.add_parser("internal")
     internal.add_argument("role", choices=("engine", "gateway", "courier"))
@@ -165,15 +173,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_images(images: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
+def _add_images(
+    images: argparse.ArgumentParser,
+    configured: argparse.ArgumentParser,
+    keeping: argparse.ArgumentParser,
+) -> None:
     words = images.add_subparsers(dest="images_word", required=True, metavar="COMMAND")
-    build = words.add_parser("build", parents=[shared], help="build one on a base image")
+    build = words.add_parser("build", parents=[keeping], help="build one on a base image")
     build.add_argument(
         "--base", default=DEFAULT_BASE_IMAGE, help="has python3 >= 3.11 (default %(default)s)"
     )
     build.add_argument("--name", default=DEFAULT_IMAGE, help="vibecell/NAME (default %(default)s)")
     build.add_argument("--network", help="to install system programs by, as docker build has it")
-    listing = words.add_parser("list", parents=[shared], help="those that are there")
+    listing = words.add_parser("list", parents=[configured], help="those that are there")
     listing.add_argument("--json", action="store_true", help="for programs")
 
 
