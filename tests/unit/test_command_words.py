@@ -1,6 +1,8 @@
 """What the command says that its words understand, and what each loads."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -37,3 +39,18 @@ def test_every_word_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for word in ("serve", "run", "languages", "doctor", "prepare", "images", "keys", "trace"):
         assert re.search(rf"^    {word}\s", said, re.M), word
+
+
+def test_what_is_known_of_keys_is_loaded_for_them_alone() -> None:
+    program = (
+        "import sys; from vibecell.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print('vibecell.sharing.keys' in sys.modules)"
+    )
+    for words, loads in (("run --help", False), ("keys list --help", True)):
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *words.split()],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert ran.stdout.splitlines()[-1] == str(loads), words

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 # before gevent changes anything: it takes what it needs as it was
-from vibecell.cli import key_options
 from vibecell.cli.complaints import complain
 from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
@@ -30,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Modules of a word are imported when it is said: ``run`` starts in
     milliseconds and never loads the gateway.
     """
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser("keys" in given).parse_args(given)
     _hear_signals()
     try:
         status = _dispatch(options)
@@ -120,7 +120,8 @@ def _environ(options: argparse.Namespace) -> dict[str, str]:
     return environ
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(knows_keys: bool) -> argparse.ArgumentParser:
+    """Of all words; what may follow ``keys`` is known only where that is said."""
     from vibecell import __version__
 
     parser = argparse.ArgumentParser(
@@ -160,7 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_images(
         words.add_parser("images", help="runtime images of containers"), configured, keeping
     )
-    key_options.add_words(words.add_parser("keys", help="who may use the service"), keeping)
+    keys = words.add_parser("keys", help="who may use the service")
+    if knows_keys:
+        from vibecell.cli import key_options
+
+        key_options.add_words(keys, keeping)
     _add_trace(
         words.add_parser("trace", parents=[isolating], help="show where a request's time goes")
     )
