@@ -24,7 +24,8 @@ from vibecell.model.status import Standing
 
 
 def test_a_policy_grants_what_the_settings_say_and_defines_none_of_it_again() -> None:
-    granted = Access(7, 6, 5, 4, 4, 4, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
+    room_bytes = 10_000_000  # of more than one body
+    granted = Access(7, 6, 5, room_bytes, 4, 4, 4, 4, 3, 2.5, 1.5, 0.5, ("https://listed.example",))
     policy = Policy.from_settings(Settings(gateway=granted))
     names = {each.name for each in fields(Access)}
     assert {name: getattr(policy, name) for name in names} == asdict(granted)

@@ -53,12 +53,14 @@ STEPS = st.lists(
     max_size=40,
 )
 FLOOD = [(Owner("a"), 300, 0, True), (Owner("b"), 200, 0, True)] + 9 * [(Owner("a"), 300, 0, True)]
+USER_FLOOD = [(Owner("a", "ben"), 100, 0, True)] + 9 * [(Owner("a", "ann"), 300, 0, True)]
 LIVE_FLOOD = [(Owner("b"), 400, 0, True)] + 9 * [(Owner("a"), 400, 0, False)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(STEPS)
 @example(FLOOD)
+@example(USER_FLOOD)
 @example(LIVE_FLOOD)
 def test_the_oldest_of_whoever_keeps_most_goes_first(
     steps: list[tuple[Owner, int, int, bool]],

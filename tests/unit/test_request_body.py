@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from vibecell.gateway.http.body_rooms import BodyRooms
 from vibecell.gateway.http.request_body import Body, WrongBody
 from vibecell.gateway.http.turns import BYTES_PER_PIECE, FREE_PIECES
 
@@ -12,6 +13,8 @@ NEXT = b"GET / HTTP/1.1\r\n"
 
 
 class _Connection:
+    owner, client = None, "127.0.0.1"
+
     def __init__(self) -> None:
         self.turns = 0
         self.sent = b""
@@ -27,7 +30,9 @@ def body(
     stream: io.BytesIO, length: int | None = None, expected: bool = False, discard_bytes: int = 1000
 ) -> Body:
     connection: Any = _Connection()
-    return Body(stream, connection, length, length is None, expected, discard_bytes)
+    return Body(
+        stream, connection, length, length is None, expected, discard_bytes, BodyRooms(2**30)
+    )
 
 
 @pytest.mark.parametrize(

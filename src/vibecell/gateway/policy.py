@@ -16,6 +16,7 @@ from vibecell.gateway.transports.websocket import WebSocketLimits
 from vibecell.model.access import Access, Anonymous
 from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, Limits
+from vibecell.sharing.room import places_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class Policy(Access):
     def from_settings(cls, settings: Settings) -> "Policy":
         """The rules that a deployment's settings mean."""
         granted = {each.name: getattr(settings.gateway, each.name) for each in fields(Access)}
+        # or the largest would never find room
+        least_bytes = places_for(settings.body_limit_bytes)
+        granted["bodies_bytes"] = max(granted["bodies_bytes"], least_bytes)
         return cls(
             **granted,
             api_keys=settings.api_keys,

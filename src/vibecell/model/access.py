@@ -10,9 +10,10 @@ The gateway (``gateway/quota.py``) counts what it serves, and answers 429 beyond
 begun within a time, of a key with all its users (``begun_per_minute``, ``Grant.rate``), of a user
 (``begun_per_minute_of_user``) and of an address (``begun_per_minute_of_address``), by a moving
 window (``gateway/rates.py``); the streams of a key and of a user that are open
-(``Grant.streams``); requests and streams that are open, of a key with all its users, of which
-one never has all (``concurrent``, ``sharing/held.py``); and requests that were refused, of each
-user, or of the key where it is the key's own (``refused_per_minute``). The engine
+(``Grant.streams``); bytes of bodies under way, of a key likewise (``bodies_bytes``,
+``gateway/http/body_rooms.py``); requests and streams that are open, of a key with all its users,
+of which one never has all (``concurrent``, ``sharing/held.py``); and requests that were refused,
+of each user, or of the key where it is the key's own (``refused_per_minute``). The engine
 counts what runs or waits, whoever began it and whether or not somebody still watches
 (``engine/executions.py``, ``max_per_owner`` of the settings, beyond it 503), and keeps the other
 grants. As a defence it also bounds the connections that follow, by ``concurrent``
@@ -54,6 +55,7 @@ class Access:
         connections: open at once in all.
         connections_per_peer: open at once from one address.
         concurrent: requests, streams and WebSockets one key may hold open, all its users together.
+        bodies_bytes: of request bodies of everybody that are received or not answered yet.
         begun_per_minute: requests that begin an execution, of one key that has no rate of
             its own, all its users together.
         begun_per_minute_of_user: of one user likewise.
@@ -76,6 +78,7 @@ class Access:
     connections: int = 2048
     connections_per_peer: int = 256
     concurrent: int = 256
+    bodies_bytes: int = 128 * 1024 * 1024
     begun_per_minute: int = 60_000
     begun_per_minute_of_user: int = 6_000
     begun_per_minute_of_address: int = 60_000

@@ -14,9 +14,14 @@ from vibecell.sharing.room import room
 
 
 class Held:
-    """Counts of those who hold something; nobody else is remembered."""
+    """Counts of those who hold something; nobody else is remembered.
+
+    Attributes:
+        total: how many all keys hold together.
+    """
 
     def __init__(self) -> None:
+        self.total = 0
         self._of_keys: dict[KeyId, int] = {}  # each with its users
         self._of_users: dict[Owner, int] = {}
 
@@ -29,11 +34,6 @@ class Held:
     def __len__(self) -> int:
         """Of how many keys and users something is remembered."""
         return len(self._of_keys) + len(self._of_users)
-
-    @property
-    def total(self) -> int:
-        """How many all keys hold together."""
-        return sum(self._of_keys.values())
 
     def full_for(self, owner: Owner, most: int) -> Literal["key", "user"] | None:
         """Who may hold no more, if this one finds no place: his key, or he; else ``None``.
@@ -50,19 +50,21 @@ class Held:
         held = self._of_users.get(owner, 0)
         return "user" if held >= room(most, of_key - held) else None
 
-    def add(self, owner: Owner) -> None:
-        """He holds one more, and so does his key."""
-        self._of_keys[owner.key] = self._of_keys.get(owner.key, 0) + 1
+    def add(self, owner: Owner, count: int = 1) -> None:
+        """He holds so many more, and so does his key."""
+        self.total += count
+        self._of_keys[owner.key] = self._of_keys.get(owner.key, 0) + count
         if owner.user is not None:
-            self._of_users[owner] = self._of_users.get(owner, 0) + 1
+            self._of_users[owner] = self._of_users.get(owner, 0) + count
 
-    def remove(self, owner: Owner) -> None:
-        """He holds one fewer, and so does his key."""
-        self._of_keys[owner.key] -= 1
+    def remove(self, owner: Owner, count: int = 1) -> None:
+        """He holds so many fewer, and so does his key."""
+        self.total -= count
+        self._of_keys[owner.key] -= count
         if not self._of_keys[owner.key]:
             del self._of_keys[owner.key]
         if owner.user is None:
             return
-        self._of_users[owner] -= 1
+        self._of_users[owner] -= count
         if not self._of_users[owner]:
             del self._of_users[owner]

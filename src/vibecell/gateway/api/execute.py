@@ -48,6 +48,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> bytes:
         value = read_json(environ, gateway.policy.body_bytes)
         connection.marks.note("body")
         asked, account = gateway.execution_request(value, caller)
+        del value  # as large as the body, and of no use while the program runs
         gateway.quota.count_begun(account, connection)
         key = idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
         connection.marks.note("checked")

@@ -6,6 +6,7 @@ serving.py          what these two know of each other
 connection.py       a client's socket, with a deadline on every wait, and how it ended
 forwarded.py        for whom a proxy asks, and whose word is taken for that
 address_shares.py   who has which share of the one thread
+body_rooms.py       how much of requests' bodies is held, by whom
 turns.py            how much a peer takes of the one thread at a time
 idle_connections.py which connections go when room is short
 request_head.py     which requests are read at all

@@ -211,6 +211,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
             "HTTP_TRANSFER_ENCODING" in environ,
             "HTTP_EXPECT" in environ and expects_continue(self.request_version, self.fields),
             self.limits.discard_bytes,
+            self.server.bodies,
         )
         if "HTTP_UPGRADE" in environ and not may_upgrade(
             self.command, self.request_version, not body.complete
@@ -277,6 +278,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def process_result(self) -> None:
         """Write the response, unless the connection was taken over."""
+        self.wsgi_input.let_go()  # who reads the answer may take his time
         if self.upgraded:
             return
         if not self.status or self.headers_sent:  # it has been answered past WSGI
@@ -304,6 +306,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         try:
             super().run_application()
         finally:
+            self.wsgi_input.let_go()
             self.reader.allow(self.limits.discard_s)
             if not self.wsgi_input.complete:  # answered, and the client may never go on
                 self.server.idle.begins(self.connection)

@@ -1,7 +1,8 @@
 """The body of one request, and what becomes of one that nobody read.
 
 Owns where a body ends, by its length or by its chunks, and the bound on what
-is discarded so that the connection can go on; refuses to let a byte of one
+is discarded so that the connection can go on, and that what was read of it counts as held
+until it is let go; refuses to let a byte of one
 request be read as the next one, and pieces that carry next to nothing.
 
 Source: RFC 9112 sections 6.2 and 7.1; RFC 9110 section 10.1.1 (100 Continue).
@@ -11,9 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from vibecell.gateway.http.body_rooms import BodyRooms
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.http.header_fields import Fields, HeaderTooLarge, WrongFields
 from vibecell.gateway.http.turns import Pieces
+from vibecell.model.caller import Owner
 
 #: Of the line that says a chunk's size, its extensions included.
 MAX_CHUNK_LINE_BYTES = 1024
@@ -40,6 +43,7 @@ class Body:
         chunked: whether it comes in chunks.
         expected: the client waits for 100 Continue.
         discard_bytes: the bound on leftovers.
+        rooms: where what is read of it is held.
     """
 
     __slots__ = (
@@ -49,8 +53,11 @@ class Body:
         "_discard_bytes",
         "_expected",
         "_extension_bytes",
+        "_held",
+        "_is_kept",
         "_left",
         "_pieces",
+        "_rooms",
         "stream",
     )
 
@@ -62,6 +69,7 @@ class Body:
         chunked: bool,
         expected: bool,
         discard_bytes: int,
+        rooms: BodyRooms,
     ) -> None:
         self.stream = stream
         self._connection = connection
@@ -72,6 +80,9 @@ class Body:
         self._pieces = Pieces() if chunked else None
         self._extension_bytes = 0
         self._broken = False
+        self._rooms = rooms
+        self._held: dict[Owner, int] = {}
+        self._is_kept = True  # by who reads it
 
     @property
     def complete(self) -> bool:
@@ -85,6 +96,7 @@ class Body:
             TimeoutError: the body's deadline passed.
             WrongBody: it is framed wrongly.
             OSError: it broke off.
+            CapacityError: there is no room for so much of it; nothing more was read.
         """
         if self._broken:
             raise WrongBody("the body was framed wrongly")
@@ -120,6 +132,9 @@ class Body:
 
     def _taken(self, size: int) -> bytes:
         size = min(size, _PIECE_BYTES)
+        if self._is_kept:  # before it comes: the buffer waits for all of it
+            holder = self._rooms.take(self._connection, size)
+            self._held[holder] = self._held.get(holder, 0) + size
         piece: bytes = self.stream.read(size)
         if len(piece) < size:
             raise self._wrong("the body broke off")
@@ -160,8 +175,15 @@ class Body:
         self._broken = True
         return WrongBody(what)
 
+    def let_go(self) -> None:
+        """Nobody has anything of it any more; idempotent, and nothing of what follows is kept."""
+        self._is_kept = False
+        while self._held:
+            self._rooms.give_back(*self._held.popitem())
+
     def _discard(self) -> None:
         """Called by pywsgi behind the application, which may have left something."""
+        self.let_go()
         self._expected = False  # whoever waits for 100 Continue is not told to go on
         left = self._discard_bytes
         while left > 0 and not self._broken and (piece := self.read(min(16384, left))):

@@ -21,6 +21,7 @@ from gevent.pywsgi import WSGIServer
 
 from vibecell.gateway.http.address_shares import AddressShares
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
+from vibecell.gateway.http.body_rooms import BodyRooms
 from vibecell.gateway.http.connection import Connection, Ending
 from vibecell.gateway.http.forwarded import UNIX, TrustedProxies, plain_address
 from vibecell.gateway.http.handler import Handler
@@ -56,6 +57,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.limits = limits
         self.proxies = TrustedProxies(access.trusted_proxies)
         self.shares = AddressShares(access.connections_per_peer)
+        self.bodies = BodyRooms(access.bodies_bytes)
         self.chain = chain
         self.open: set[Handler] = set()
         self.stopped = Event()

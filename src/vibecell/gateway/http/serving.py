@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from vibecell.gateway.http.address_shares import AddressShares
 from vibecell.gateway.http.answer_chain import AnswerChain
+from vibecell.gateway.http.body_rooms import BodyRooms
 from vibecell.gateway.http.forwarded import TrustedProxies
 from vibecell.gateway.http.idle_connections import IdleConnections
 from vibecell.model.stopping import GATEWAY_STOP_S
@@ -61,6 +62,7 @@ class Serving(Protocol):
         idle: connections on which nothing is asked.
         proxies: whose word is taken for whom they ask.
         shares: who has which share of the thread.
+        bodies: how much of requests' bodies is held, by whom.
     """
 
     application: Any
@@ -73,6 +75,7 @@ class Serving(Protocol):
     idle: IdleConnections
     proxies: TrustedProxies
     shares: AddressShares
+    bodies: BodyRooms
 
     def get_environ(self) -> dict[str, Any]:
         """The WSGI environment of any request, to be completed."""

@@ -1,0 +1,60 @@
+"""How much of request bodies is held at once, by whom.
+
+Owns the sums of what has come of bodies that are being received, or asked for something that
+is not answered yet; refuses more with 429 to whom they would be too many, and with 503 where the
+others have left no room. A body is held by who asks, his key's users together
+(``sharing/room.py``), and where nobody has shown who he is, by his address: all these are to each
+other as a key's users are.
+"""
+
+from vibecell.gateway.http.connection import Connection, network_of
+from vibecell.model.caller import Owner
+from vibecell.model.errors import LimitReached, QueueFull
+from vibecell.sharing.held import Held
+from vibecell.sharing.room import rooms
+
+_NOBODY = ""  # no key has this id
+
+
+class BodyRooms:
+    """The sums of one server.
+
+    Args:
+        limit_bytes: of all bodies together.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._held = Held()
+
+    @property
+    def held_bytes(self) -> int:
+        """Of all bodies together, at this moment."""
+        return self._held.total
+
+    def take(self, connection: Connection, size_bytes: int) -> Owner:
+        """Make room for so many bytes more of a body; returns by whom they are held.
+
+        Raises:
+            LimitReached: with them he, his key or his address would hold too many.
+            QueueFull: he holds none, and finds no room.
+        """
+        holder = connection.owner or Owner(_NOBODY, network_of(connection.client))
+        of_key, of_user = self._held[Owner(holder.key)], self._held[holder]
+        for_key, for_user = rooms(self._limit_bytes, self._held.total, of_key, of_user)
+        if of_key + size_bytes > for_key:
+            raise self._too_many("address" if holder.key == _NOBODY else "key", of_key)
+        if holder.user is not None and of_user + size_bytes > for_user:
+            raise self._too_many("address" if holder.key == _NOBODY else "user", of_user)
+        self._held.add(holder, size_bytes)
+        return holder
+
+    def give_back(self, holder: Owner, size_bytes: int) -> None:
+        """So many bytes are held no more."""
+        self._held.remove(holder, size_bytes)
+
+    @staticmethod
+    def _too_many(whose: str, held_bytes: int) -> LimitReached | QueueFull:
+        if not held_bytes:
+            return QueueFull("there is no room for the body of a request now")
+        return LimitReached(f"bodies of requests that are under way for this {whose} are too large")
