@@ -23,7 +23,7 @@ from websockets.frames import Close, Frame, Opcode
 
 from integration.live import Service
 
-GRACE_S = 0.2
+GRACE_S = 0.1
 NOTICED_S = 20.0
 # long enough that a run which goes on is still there when it is looked at
 BODY = {
