@@ -173,27 +173,34 @@ def test_a_courier_that_was_taken_over_lets_nobody_in(tmp_path: Path, told: byte
 
 
 class SlowCourier(Courier):
-    """Is told keys, or that there are none, by one who takes his time."""
+    """Is told keys, or that there are none, by one who waits until so many have come."""
 
-    def __init__(self, told: wire.Reply) -> None:
+    def __init__(self, told: wire.Reply, askers: int) -> None:
         super().__init__(Path("nowhere"))
         self.told, self.conversations = wire.encode_message(told)[LENGTH_BYTES:], 0
+        self.askers, self.come = askers, 0
+
+    def find(self, provider: str, kid: str | None) -> dict[str, str] | None:
+        self.come += 1
+        return super().find(provider, kid)
 
     def _conversation(self, call: wire.Call) -> bytes:
         self.conversations += 1
         gevent.sleep(0.01)
+        while self.come < self.askers:
+            gevent.sleep(0.001)
         return self.told
 
 
 def test_many_who_come_at_once_ask_once() -> None:
-    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()))
+    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()), 100)
     asking = [gevent.spawn(courier.find, "login", "one") for _ in range(100)]
     assert [each.get(timeout=10) for each in asking] == [KEY] * 100
     assert courier.conversations == 1
 
 
 def test_many_who_come_at_once_are_told_that_there_are_none() -> None:
-    courier = SlowCourier(wire.FailedReply("it answered 500"))
+    courier = SlowCourier(wire.FailedReply("it answered 500"), 100)
     asking = [gevent.spawn(_is_refused, courier) for _ in range(100)]
     assert all(each.get(timeout=10) for each in asking)
     assert courier.conversations == 1
@@ -201,7 +208,7 @@ def test_many_who_come_at_once_are_told_that_there_are_none() -> None:
 
 
 def test_who_leaves_while_he_asks_keeps_nobody_waiting() -> None:
-    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()))
+    courier = SlowCourier(wire.KeySetReply(json.dumps({"keys": [KEY]}).encode()), 2)
     asking = gevent.spawn(courier.find, "login", "one")
     waiting = gevent.spawn(_is_refused, courier)
     gevent.sleep(0)
