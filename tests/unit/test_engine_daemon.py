@@ -26,7 +26,7 @@ from owners import ANOTHER, ME, YOU
 from vibecell.config import Settings
 from vibecell.engine.client import EngineClient
 from vibecell.engine.daemon import run_engine
-from vibecell.engine.execution import MAX_OUTPUT_FILES
+from vibecell.engine.stages import MAX_OUTPUT_FILES
 from vibecell.executor import Executor
 from vibecell.model.caller import Account, Owner
 from vibecell.model.errors import (

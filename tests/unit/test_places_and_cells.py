@@ -9,6 +9,7 @@ import pytest
 
 from owners import ME
 from vibecell.engine import execution as execution_module
+from vibecell.engine import stages as stages_module
 from vibecell.engine.admission import Admission
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
@@ -206,7 +207,7 @@ def test_the_first_to_cancel_is_the_one_who_is_told_of() -> None:
 def test_a_program_whose_end_is_never_reported_holds_its_place_no_longer_than_a_margin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(execution_module, "SAFETY_MARGIN_S", 0.0)
+    monkeypatch.setattr(stages_module, "SAFETY_MARGIN_S", 0.0)
     assert result_of(made(), Cell(None)).verdict == "internal_error"
 
 

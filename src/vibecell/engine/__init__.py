@@ -12,6 +12,7 @@ parking.py      places given back while a program waits for input
 plan.py         what a request will take (pure)
 python_imports.py  which modules a program imports, read in bounded time (pure)
 execution.py    the life of one execution
+stages.py       its stages, each from its start to its verdict
 inputs.py       standard input on its way to the program
 recorder.py     what the program says, on its way to the log
 output.py       cutting and keeping bytes of output

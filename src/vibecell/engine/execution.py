@@ -9,22 +9,18 @@ platform gets into it.
 import asyncio
 import logging
 import signal
-from dataclasses import replace
 
 from vibecell.engine.admission import Ticket
 from vibecell.engine.allowances import Claim
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.inputs import Inputs
-from vibecell.engine.plan import RENDER, Plan, Stage
+from vibecell.engine.plan import RENDER, Plan
 from vibecell.engine.recorder import Recorder
-from vibecell.engine.usage_telling import UsageTelling
+from vibecell.engine.stages import MAX_OUTPUT_FILE_BYTES, MAX_OUTPUT_FILES, Stages
 from vibecell.engine.verdict import (
     CANCELLED_MESSAGE,
     INTERNAL_ERROR_MESSAGE,
-    judge,
-    matches_expected,
     total_usage,
-    usage_of,
 )
 from vibecell.model.errors import (
     Conflict,
@@ -37,7 +33,6 @@ from vibecell.model.events import (
     Cancel,
     Control,
     EndOfInput,
-    Exited,
     Finished,
     Queued,
     Resize,
@@ -50,11 +45,9 @@ from vibecell.model.execution import (
     OmittedFile,
     Outcome,
     Result,
-    StageOutcome,
     State,
 )
 from vibecell.model.language import WarmProfile
-from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
 from vibecell.model.stopping import KILL_TIMEOUT_S
 from vibecell.model.verdicts import Verdict
@@ -64,21 +57,9 @@ from vibecell.sandbox.backend import (
     Cell,
     CellDied,
     Collection,
-    DisplayData,
-    DisplayLeftOut,
-    Exit,
-    Output,
-    Process,
-    ProcessSpec,
     Undelivered,
 )
-from vibecell.sandbox.bounds import END_GRACE_S
 
-MAX_OUTPUT_FILES = 64
-MAX_OUTPUT_FILE_BYTES = 4 * 1024 * 1024
-# Beyond the wall limit, which the backend enforces; beyond a kill: ``KILL_TIMEOUT_S``. Both are a
-# defence against whoever has taken a zygote and keeps the socket of a cell open that has ended.
-SAFETY_MARGIN_S = END_GRACE_S + 9.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -110,15 +91,9 @@ class Execution:
         self.result: Result | None = None
         self._plan = plan
         self._claim = claim or Claim()
-        self._expected = request.expected_output
-        self._recorder = Recorder(log, keep_stdout=self._expected is not None)
-        self._telling = UsageTelling(request.usage_interval_ms, self._recorder.event)
+        self._recorder = Recorder(log, keep_stdout=request.expected_output is not None)
         self._inputs = Inputs(open_=bool(request.interactive))
-        self._terminal_size: tuple[int, int] | None = None
-        self._told_size: tuple[int, int] | None = None
-        self._programs_left = len(plan.stages)
-        self._process: Process | None = None
-        self._stages: list[StageOutcome] = []
+        self._stages = Stages(request, plan, log, self._recorder, self._inputs, self._claim, marks)
         self._cell: Cell | None = None
         self._work: asyncio.Task[Collection] | None = None
         self._cancelled: str | None = None
@@ -162,7 +137,7 @@ class Execution:
             raise Conflict("the program cannot be reached") from error
 
     async def _obey(self, control: Control) -> None:
-        process = self._process
+        process = self._stages.process
         match control:
             case Cancel():
                 self.cancel()
@@ -171,26 +146,25 @@ class Execution:
             case EndOfInput():
                 await self._inputs.end()
             case Resize(columns, rows):
-                self._terminal_size = (columns, rows)
-                if process is not None:
-                    await process.resize(columns, rows)
+                await self._stages.resize(columns, rows)
             case Signal(name):
                 if process is not None:
                     await process.send_signal(signal.Signals[name])
-                elif self._programs_left and self._cancelled is None:
+                elif self._stages.programs_left and self._cancelled is None:
                     raise Conflict("no program is running yet")
 
     def cancel(self, reason: str = CANCELLED_MESSAGE) -> None:
         """Stop it, at whatever stage it is; idempotent, returns at once."""
         if self._cancelled is not None or self.state == "finished":
             return
-        self._cancelled = reason
+        self._cancelled = self._stages.why_cancelled = reason
         work = self._work
-        if self._process is None:
+        process = self._stages.process
+        if process is None:
             if work is not None:
                 work.cancel()
             return
-        self._process.kill()
+        process.kill()
         if work is not None:
             # a backend that does not report the end of what it killed is not waited for
             asyncio.get_running_loop().call_later(KILL_TIMEOUT_S, work.cancel)
@@ -212,7 +186,8 @@ class Execution:
         except LimitReached as error:
             # the caller's day was used up while it waited, or by a stage of its own
             self._recorder.flush()
-            begun = f"stopped after {self._stages[-1].stage}" if self._stages else "not begun"
+            ended = self._stages.outcomes
+            begun = f"stopped after {ended[-1].stage}" if ended else "not begun"
             return self._make_result(Verdict.CANCELLED, f"{begun}: {error}")
         except Exception as error:
             _LOG.log(
@@ -225,7 +200,7 @@ class Execution:
             forget_frames(error)  # it is kept by the work, which is in one of them
             self._recorder.flush()
             return self._make_result(Verdict.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
-        last = self._stages[-1].outcome
+        last = self._stages.outcomes[-1].outcome
         return self._make_result(last.verdict, last.message, collected)
 
     async def _do_work(self, ticket: Ticket | None, backend: Backend) -> Collection:
@@ -237,7 +212,7 @@ class Execution:
         if self._plan.page is not None:
             self._recorder.event(Started(RENDER))
             self._recorder.show(self._plan.page)
-            self._stage_ended(RENDER, Outcome(Verdict.ACCEPTED))
+            self._stages.ended(RENDER, Outcome(Verdict.ACCEPTED))
         if self._plan.profile is None:
             return NOTHING_LEFT
         cell = await self._take_cell(backend, self._plan.profile)
@@ -247,9 +222,9 @@ class Execution:
                 raise asyncio.CancelledError
             limits = self._claim.limits_now(stage.spec.limits)
             try:
-                process = await cell.start(self._spec(stage, limits))
+                process = await cell.start(self._stages.spec(stage, limits))
             except CellDied as error:
-                if self._stages or self._cancelled is not None:
+                if self._stages.outcomes or self._cancelled is not None:
                     raise
                 # Nothing was heard of the program, and a cell has no other way
                 # to be noticed: whatever it did is gone with its cell.
@@ -258,10 +233,10 @@ class Execution:
                 await cell.destroy()
                 self._cell = None
                 cell = await self._take_cell(backend, self._plan.profile)
-                process = await cell.start(self._spec(stage, limits))
-            outcome = await self._run_stage(process, stage, limits)
+                process = await cell.start(self._stages.spec(stage, limits))
+            outcome = await self._stages.run(process, stage, limits)
             if outcome.verdict is not Verdict.ACCEPTED:
-                self._programs_left = 0
+                self._stages.programs_left = 0
                 break
         collected = await self._collect(cell)
         self.marks.note("collected")
@@ -272,88 +247,6 @@ class Execution:
         # cancel, and would cost a turn of the loop where a cell is ready.
         self._cell = await backend.acquire(profile, self.queued)
         return self._cell
-
-    def _spec(self, stage: Stage, limits: Limits) -> ProcessSpec:
-        spec = stage.spec
-        if limits != spec.limits:
-            spec = replace(spec, limits=limits)
-        if stage is self._plan.stages[-1]:
-            spec = replace(spec, collects=(MAX_OUTPUT_FILES, MAX_OUTPUT_FILE_BYTES))
-        spec = replace(spec, marks=self.marks)
-        self._told_size = self._terminal_size
-        if self._terminal_size is None:
-            return spec
-        columns, rows = self._terminal_size
-        return replace(spec, columns=columns, rows=rows)
-
-    async def _run_stage(self, process: Process, stage: Stage, limits: Limits) -> Outcome:
-        spec = stage.spec
-        exit_: Exit | None = None
-        self._process = process
-        self._programs_left -= 1
-        self._recorder.begin_stage(stage.name)
-        self._recorder.event(Started(stage.name))
-        self._telling.begin(stage.name, process)
-        feeding = asyncio.create_task(self._inputs.feed(process)) if spec.interactive else None
-        try:
-            if self._terminal_size not in (None, self._told_size):  # it changed meanwhile
-                await process.resize(*self._terminal_size)
-            async with asyncio.timeout(spec.limits.wall_time_ms / 1000 + SAFETY_MARGIN_S):
-                exit_ = await self._read(process)
-        except TimeoutError as error:
-            raise SandboxFailure("stop the program at its time limit") from error
-        finally:
-            self._process = None
-            self._telling.end()
-            self._claim.charge(usage_of(exit_) if exit_ else process.usage_now(), limits)
-            if feeding is not None:
-                feeding.cancel()
-                # a failure to feed is the death of the cell, which reading reports
-                await asyncio.gather(feeding, return_exceptions=True)
-        self._recorder.flush(cut=exit_.truncated)
-        outcome = self._judged(exit_, stage, limits)
-        self._stage_ended(stage.name, outcome)
-        return outcome
-
-    async def _read(self, process: Process) -> Exit:
-        ended: Exit | None = None
-        # to its own end, which follows the Exit: a generator that is left before
-        # costs the loop a task to close it
-        async for occurrence in process.read():
-            match occurrence:
-                case Output(name, data):
-                    self.marks.note_first("output")
-                    self._recorder.output(name, data)
-                case Exit():
-                    self.marks.note("exit")
-                    ended = occurrence
-                case DisplayData(data):
-                    self._recorder.display(data)
-                case DisplayLeftOut():
-                    self._recorder.display_left_out()
-            if self.log.fault is not None:
-                raise self.log.fault
-        if ended is None:
-            raise SandboxFailure("learn how the program ended")
-        return ended
-
-    def _judged(self, exit_: Exit, stage: Stage, limits: Limits) -> Outcome:
-        outcome = judge(exit_, limits, stage.name, self._recorder.tail, stage.spec.limits)
-        if outcome.verdict is Verdict.CANCELLED and self._cancelled is not None:
-            return replace(outcome, message=self._cancelled)
-        compared = (
-            self._expected is not None
-            and stage is self._plan.stages[-1]
-            and outcome.verdict is Verdict.ACCEPTED
-        )
-        if compared and not matches_expected(self._recorder.whole_stdout, self._expected or ""):
-            message = "the output is not the expected one"
-            return replace(outcome, verdict=Verdict.WRONG_ANSWER, message=message)
-        return outcome
-
-    def _stage_ended(self, name: str, outcome: Outcome) -> None:
-        self._stages.append(StageOutcome(name, outcome))
-        self._recorder.event(Exited(name, outcome))
 
     async def _collect(self, cell: Cell) -> Collection:
         """Files the program left; all lost, where its cell did not survive it."""
@@ -371,18 +264,18 @@ class Execution:
         return Result(
             id=self.id,
             verdict=verdict,
-            stages=tuple(self._stages),
+            stages=tuple(self._stages.outcomes),
             stdout=kept.stdout,
             stderr=kept.stderr,
             output=kept.output,
             truncated=self._recorder.truncated,
-            usage=total_usage(self._stages),
+            usage=total_usage(self._stages.outcomes),
             files=collected.files,
             omitted=collected.omitted,
             files_left_out=collected.left_out,
             displays=self._recorder.displays,
             displays_left_out=self._recorder.displays_left_out,
-            warm=bool(self._stages) and self._plan.is_warm,
+            warm=bool(self._stages.outcomes) and self._plan.is_warm,
             message=message,
         )
 
@@ -396,4 +289,4 @@ class Execution:
             _LOG.exception("execution %s: its cell was not destroyed", self.id)
         finally:
             if ticket is not None:
-                ticket.release(total_usage(self._stages).cpu_time_ms)
+                ticket.release(total_usage(self._stages.outcomes).cpu_time_ms)
