@@ -91,7 +91,7 @@ def test_a_browser_is_told_that_a_page_may_ask(keyed: Served, origin: str, path:
     assert fields[ALLOW] == origin
     assert fields["access-control-allow-methods"] == "GET, HEAD, POST, DELETE"
     assert fields["access-control-allow-headers"] == (
-        "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID"
+        "Authorization, Content-Type, Idempotency-Key, Prefer, Last-Event-ID, X-Request-Id"
     )
     assert fields["access-control-max-age"] == "600"
     assert fields["vary"] == "Origin"
