@@ -206,11 +206,11 @@ def test_who_comes_into_a_used_cgroup_is_killed_and_it_is_removed(
     async def scenario(stock: CgroupStock, root: Path) -> None:
         stock.give_back(used(root, stock))
         (memory,) = root.glob("memory/*/cell-*/cgroup.procs")
-        with subprocess.Popen(["sleep", "10"]) as intruder:
+        with subprocess.Popen(["sleep", "60"]) as intruder:
             memory.write_text(str(intruder.pid))
             began_s = time.monotonic()
             while intruder.poll() is None:
-                assert time.monotonic() - began_s < 5.0
+                assert time.monotonic() - began_s < 30
                 await asyncio.sleep(0.01)
         assert list(root.rglob("cell-*")), "it is in use, says the kernel"
         assert stock.take()[0]._memory != memory.parent, "it serves nobody"

@@ -570,7 +570,7 @@ def test_cancel_at_every_stage(delay_s: float) -> None:
             live.send(Cancel())
             began = time.monotonic()
             assert result_of(list(live.events())).verdict is Verdict.CANCELLED
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 20
         # the place is given back, and the cell that came too late is destroyed
         assert result_of(run(running.client, "print(2)")).stdout == b"2\n"
 
