@@ -20,7 +20,6 @@ from unit.key_owners import (
     bearing,
     door_of_settings,
 )
-from vibecell.gateway.identity import memory_tickets
 from vibecell.gateway.identity.memory_tickets import MemoryTickets
 from vibecell.gateway.identity.narrowing import Derived
 from vibecell.gateway.identity.permissions import Operation
@@ -28,9 +27,7 @@ from vibecell.gateway.identity.tickets import LIFETIME_S, Ticket, Tickets
 from vibecell.model.caller import Grant, Owner
 from vibecell.model.errors import (
     ExpiredCredential,
-    LimitReached,
     NotPermitted,
-    QueueFull,
     RevokedCredential,
     WrongCredential,
 )
@@ -223,41 +220,6 @@ def test_of_many_at_once_one_uses_a_ticket(door: Door, key: GivenOut) -> None:
 
     gevent.joinall([gevent.spawn(use) for _ in range(10)], raise_error=True)
     assert used == ["ticket"]
-
-
-def put(tickets: MemoryTickets, number: int, owner: Owner, lifetime_s: float = LIFETIME_S) -> None:
-    ticket = Ticket(Derived(owner.key, owner.user, frozenset()), owner, None)
-    tickets.add(number.to_bytes(4, "big"), ticket, lifetime_s)
-
-
-def test_who_makes_too_many_is_refused_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_tickets, "MAX_OF_OWNER", 2)
-    monkeypatch.setattr(memory_tickets, "MAX_OF_KEY", 3)
-    monkeypatch.setattr(memory_tickets, "MAX_IN_ALL", 4)
-    now_s = [0.0]
-    tickets = MemoryTickets(lambda: now_s[0])
-    for number in range(2):
-        put(tickets, number, Owner("shop", "ann"))
-    with pytest.raises(LimitReached):
-        put(tickets, 9, Owner("shop", "ann"))
-    put(tickets, 2, Owner("shop", "bob"))
-    with pytest.raises(LimitReached):
-        put(tickets, 9, Owner("shop", "eve"))
-    put(tickets, 3, Owner("school"))
-    with pytest.raises(QueueFull):
-        put(tickets, 9, Owner("library"))
-    assert tickets.take((0).to_bytes(4, "big")) is not None  # makes room for its owner
-    put(tickets, 4, Owner("shop", "ann"))
-    now_s[0] = LIFETIME_S
-    put(tickets, 5, Owner("library"))  # those that are late take none
-    assert len(tickets) == 1
-
-
-def test_nothing_is_left_of_tickets_that_were_used() -> None:
-    tickets = MemoryTickets()
-    put(tickets, 1, Owner("shop", "ann"))
-    tickets.take((1).to_bytes(4, "big"))
-    assert (len(tickets), len(tickets._of_owner), len(tickets._of_key)) == (0, 0, 0)
 
 
 def test_a_wish_for_a_ticket_is_read() -> None:

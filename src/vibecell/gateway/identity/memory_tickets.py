@@ -17,6 +17,8 @@ from vibecell.model.names import KeyId
 #: A page needs a ticket for each stream that it opens, and uses it at once.
 MAX_OF_OWNER = 64
 MAX_OF_KEY = 4_096
+#: And all its users together, so that the key itself always finds room.
+MAX_OF_USERS = 3_072
 MAX_IN_ALL = 65_536
 
 
@@ -48,7 +50,11 @@ class MemoryTickets:
         now_s = self._monotonic()
         self._forget_before(now_s - LIFETIME_S)
         owner = ticket.owner
-        if self._of_owner[owner] >= MAX_OF_OWNER or self._of_key[owner.key] >= MAX_OF_KEY:
+        of_key, of_itself = self._of_key[owner.key], self._of_owner[Owner(owner.key)]
+        is_full = of_key >= MAX_OF_KEY
+        if owner.user is not None:
+            is_full = is_full or of_key - of_itself >= MAX_OF_USERS
+        if is_full or self._of_owner[owner] >= MAX_OF_OWNER:
             raise LimitReached("too many tickets of yours wait to be used", LIFETIME_S)
         if len(self._waiting) >= MAX_IN_ALL:
             raise QueueFull("too many tickets wait to be used", LIFETIME_S)

@@ -52,7 +52,8 @@ class TicketStore(Protocol):
 
     1. Of all calls of ``take`` for one ticket, in whatever process, one gets it.
     2. What is late is never given.
-    3. So many of one owner, of one key, and in all: whoever makes too many is refused alone.
+    3. So many of one owner, of one key, and in all: whoever makes too many is refused alone, and
+       all users of a key together leave room to the key itself.
     """
 
     def add(self, digest: bytes, ticket: Ticket, lifetime_s: float) -> None:
