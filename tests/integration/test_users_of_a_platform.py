@@ -1,5 +1,6 @@
 """Two platforms and their users behind one service: who sees, follows and controls what."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -297,3 +298,26 @@ def test_nobody_knows_what_a_user_may_not_see_by_listing(platforms: Platforms) -
     assert listed(platforms.token(user)) == {mine}
     assert mine in listed(SHOP)
     assert mine not in listed(SCHOOL) | listed(platforms.token("bob"))
+
+
+def test_a_platform_whose_users_hold_every_place_goes_on_issuing_looking_and_cancelling(
+    make_service: Callable[..., Service],
+) -> None:
+    busy = Platforms(make_service(policy={"api_keys": [SHOP, SCHOOL], "concurrent": 5}))
+    tokens = [busy.token(f"user {number}") for number in range(5)]
+    running = [busy.begun(token) for token in tokens]
+    with contextlib.ExitStack() as stack:
+        for token, name in zip(tokens, running, strict=True):
+            stack.enter_context(busy.open(f"/v1/executions/{name}/stream", token)).recv(10)
+        full = busy.ask("POST", "/v1/executions", SHOP, GOES_ON)
+        assert full.status_code == 429
+        assert "this key" in full.json()["detail"]
+        assert busy.token("one more")
+        assert busy.ticket(SHOP, execution=running[0])
+        for name in running:
+            path = f"/v1/executions/{name}"
+            assert busy.ask("GET", path, SHOP).json()["state"] == "running"
+            window = {"type": "resize", "columns": 80, "rows": 24}
+            assert busy.ask("POST", f"{path}/controls", SHOP, window).status_code == 204
+            assert busy.ask("DELETE", path, SHOP).status_code == 204
+        assert len(busy.ask("GET", "/v1/executions", SHOP).json()["executions"]) >= 5

@@ -46,23 +46,31 @@ def fill(rooms: BodyRooms, connection: Any, size_bytes: int = 10) -> int:
 def test_whoever_fills_his_room_leaves_some_to_keys_users_and_addresses() -> None:
     rooms = BodyRooms(1000)
     ann, ben = asks(Owner("one", "ann")), asks(Owner("one", "ben"))
-    assert fill(rooms, ann) == 64  # four fifths of his key's room, which is as much of all
-    assert fill(rooms, ben) == 12
+    assert fill(rooms, ann) == 51  # four fifths each: of all for a key, of that for its users
+    assert fill(rooms, ben) == 10
     with pytest.raises(LimitReached, match="this user"):
         rooms.take(ann, 10)
-    assert fill(rooms, asks(Owner("one"))) == 4
+    assert fill(rooms, asks(Owner("one"))) == 19
     with pytest.raises(LimitReached, match="this key"):
         rooms.take(ann, 10)
     assert fill(rooms, asks(Owner("two"))) == 16
     assert fill(rooms, asks(None)) > 0
 
 
+def test_however_many_users_a_key_has_they_leave_room_to_the_key_itself() -> None:
+    rooms = BodyRooms(100_000)
+    for number in range(1000):
+        fill(rooms, asks(Owner("one", str(number))), 1000)
+        fill(rooms, asks(Owner("one", str(number))), 1)
+    assert fill(rooms, asks(Owner("one")), 1000) == 16
+
+
 def test_who_has_shown_no_key_is_bounded_by_address() -> None:
     rooms = BodyRooms(1000)
-    assert fill(rooms, asks(None, "10.0.0.1")) == 64
+    assert fill(rooms, asks(None, "10.0.0.1")) == 51
     with pytest.raises(LimitReached, match="this address"):
         rooms.take(asks(None, "10.0.0.1"), 10)
-    assert fill(rooms, asks(None, "10.0.0.2")) == 12
+    assert fill(rooms, asks(None, "10.0.0.2")) == 10
     # a network of IPv6 is one
     assert fill(rooms, asks(None, "2001:db8::1"), 3) > 0
     assert fill(rooms, asks(None, "2001:db8::2"), 3) == 0
@@ -94,7 +102,7 @@ def test_never_more_is_held_than_there_is_and_all_of_it_is_given_back(
         assert rooms.held_bytes == sum(size for _, size in held) <= 1000
     for holder, size in held:
         rooms.give_back(holder, size)
-    assert (rooms.held_bytes, len(rooms._held)) == (0, 0)
+    assert (rooms.held_bytes, len(rooms._held), len(rooms._of_users)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("granted", "room"), [(5, 2_500_000), (10**9, 10**9)])

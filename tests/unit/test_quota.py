@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -235,7 +236,7 @@ class TestPlaces:
             quota.lease(A.owner)
         lease.release()
         lease.release()
-        with quota.place(A.owner):
+        with quota.calling(A.owner):
             assert quota.open == 2
         assert quota.open == 1
 
@@ -254,7 +255,7 @@ class TestPlaces:
     def test_a_request_that_fails_gives_its_place_back(self) -> None:
         quota = Quota(Policy(concurrent=1))
         for _ in range(3):
-            with pytest.raises(RuntimeError), quota.place(A.owner):
+            with pytest.raises(RuntimeError), quota.calling(A.owner):
                 raise RuntimeError("the request failed")
         assert places_left(lambda: quota.lease(A.owner)) == 1
 
@@ -281,6 +282,27 @@ class TestPlaces:
         assert places_left(lambda: quota.lease(A.owner)) == 40
         held[0].release()
         assert places_left(lambda: quota.lease(Owner("k", "one more"))) == 1
+
+    def test_a_platform_goes_on_calling_whatever_its_users_hold_open(self) -> None:
+        quota = Quota(Policy(concurrent=40))
+        platform = Owner("k")
+        with ExitStack() as stack:
+            for number in range(40):
+                quota.stream(user(f"user {number}"))
+            with pytest.raises(LimitReached, match="requests and streams that this key"):
+                quota.lease(platform)
+            with contextlib.suppress(LimitReached):  # and as many short calls as they can
+                for number in range(1000):
+                    stack.enter_context(quota.calling(Owner("k", f"user {number}")))
+            with pytest.raises(LimitReached, match="short calls that this key holds open"):
+                stack.enter_context(quota.calling(Owner("k", "one more")))
+            for _ in range(40):
+                stack.enter_context(quota.calling(platform))
+            assert quota.open == 120
+            with pytest.raises(LimitReached, match="short calls that this key holds open"):
+                stack.enter_context(quota.calling(platform))
+        assert quota.open == 40
+        assert all(len(held) == 0 for held in quota._calls.values())
 
     def test_a_user_who_floods_leaves_room_for_the_others_of_his_key(self) -> None:
         quota = Quota(Policy(concurrent=40))
@@ -326,17 +348,17 @@ class TestRefusals:
     ) -> None:
         quota = Quota(Policy(refused_per_minute=2), clock)
         for _ in range(2):
-            with pytest.raises(type(refusal)), quota.place(A.owner):
+            with pytest.raises(type(refusal)), quota.calling(A.owner):
                 raise refusal
             clock.now_s += 10
         refused = pytest.raises(LimitReached, match="this key were refused")
-        with refused as caught, quota.place(A.owner):
+        with refused as caught, quota.calling(A.owner):
             pytest.fail("it is not even read")
         assert caught.value.retry_after_s == 40
-        with quota.place(B.owner):
+        with quota.calling(B.owner):
             assert quota.open == 1
         clock.now_s += 40
-        with quota.place(A.owner):
+        with quota.calling(A.owner):
             pass
         assert quota.open == 0
 

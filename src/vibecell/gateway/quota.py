@@ -123,6 +123,7 @@ class Quota:
         self._concurrent = policy.concurrent
         self._held = Held()
         self._streams = Held()
+        self._calls: dict[Whose, Held] = {each: Held() for each in _OWNERS}
 
     def bounds(self, account: Account) -> tuple[Bound, ...]:
         """The rates that are an account's: its user's, if it is one's, and its key's."""
@@ -181,16 +182,17 @@ class Quota:
             LimitReached: all of them are taken, or all of his key's.
         """
         lease = Lease()
-        self._take(owner, lease)
+        self._take(owner, self._held, lease)
         return lease
 
-    def _take(self, owner: Owner, lease: Lease) -> None:
-        full = self._held.full_for(owner, self._concurrent)
+    def _take(self, owner: Owner, held: Held, lease: Lease) -> None:
+        full = held.full_for(owner, self._concurrent)
         if full is not None:
             # a number would tell a user how much the others of his key do
             most = f"at most {'' if full == 'key' else 'his share of '}{self._concurrent}"
-            raise LimitReached(f"requests and streams that this {full} holds open: {most}")
-        lease.take(self._held, owner)
+            what = "requests and streams" if held is self._held else "short calls"
+            raise LimitReached(f"{what} that this {full} holds open: {most}")
+        lease.take(held, owner)
 
     def stream(self, account: Account) -> Lease:
         """The same for an event stream or a WebSocket, which have bounds of their own.
@@ -212,9 +214,17 @@ class Quota:
         return lease
 
     @contextmanager
-    def place(self, owner: Owner) -> Iterator[None]:
-        """``lease`` for the time of a block, in which a message of the owner is judged."""
-        lease = self.lease(owner)
+    def calling(self, owner: Owner) -> Iterator[None]:
+        """A place for a short call that begins nothing, while its message is judged.
+
+        None of those of executions and streams: whatever a key's users hold open, their platform
+        goes on issuing and controlling. Its own calls and its users' are counted apart as well.
+
+        Raises:
+            LimitReached: all places for such calls are taken, or as ``require_unrefused``.
+        """
+        lease = Lease()
+        self._take(owner, self._calls[_kind(owner)], lease)
         try:
             with self.judging(owner):
                 yield
@@ -223,13 +233,13 @@ class Quota:
 
     @contextmanager
     def beginning(self, account: Account, connection: Connection) -> Iterator[None]:
-        """``place`` for a request that is to begin an execution, if there is room for that.
+        """``lease`` for a request that is to begin an execution, if there is room for that.
 
         In one piece, as it is in the way of every one.
         """
         lease = Lease()
         try:
-            self._take(account.owner, lease)
+            self._take(account.owner, self._held, lease)
             self.require_unrefused(account.owner)
             self.require_room(account, connection)
             yield
@@ -301,7 +311,7 @@ class Quota:
     @property
     def open(self) -> int:
         """Places taken by all owners together."""
-        return self._held.total
+        return self._held.total + sum(held.total for held in self._calls.values())
 
 
 def _kind(owner: Owner) -> Whose:

@@ -54,7 +54,8 @@ class Access:
     Attributes:
         connections: open at once in all.
         connections_per_peer: open at once from one address.
-        concurrent: requests, streams and WebSockets one key may hold open, all its users together.
+        concurrent: requests, streams and WebSockets one key may hold open, all its users together;
+            as many short calls of its own, and as many of its users'.
         bodies_bytes: of request bodies of everybody that are received or not answered yet.
         begun_per_minute: requests that begin an execution, of one key that has no rate of
             its own, all its users together.

@@ -94,7 +94,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.post("/<execution_id>/controls")
     def control(execution_id: str) -> Response:
         owner = gateway.caller().owner
-        with gateway.quota.place(owner):
+        with gateway.quota.calling(owner):
             wanted = decode_control(json_body(gateway.policy.body_bytes))
             gateway.executor.control(checked_id(execution_id), owner, wanted)
         return Response(status=204)

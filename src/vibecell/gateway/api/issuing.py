@@ -20,7 +20,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.post("/v1/tokens")
     def token() -> Response:
         caller = gateway.caller()
-        with gateway.quota.place(caller.owner):
+        with gateway.quota.calling(caller.owner):
             wanted = decode_token_request(json_body(gateway.policy.body_bytes))
             made = gateway.authenticator.tokens.mint(caller, wanted)
         return json_response(encode_token(made.text, made.expires_at), 201)
@@ -28,7 +28,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
     @routes.post("/v1/tickets")
     def ticket() -> Response:
         caller = gateway.caller()
-        with gateway.quota.place(caller.owner):
+        with gateway.quota.calling(caller.owner):
             execution_id = decode_ticket_request(json_body(gateway.policy.body_bytes))
             made = gateway.authenticator.ticket(caller, execution_id)
         return json_response(encode_ticket(made.text, made.expires_at), 201)

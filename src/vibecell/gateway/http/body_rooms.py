@@ -4,14 +4,15 @@ Owns the sums of what has come of bodies that are being received, or asked for s
 is not answered yet; refuses more with 429 to whom they would be too many, and with 503 where the
 others have left no room. A body is held by who asks, his key's users together
 (``sharing/room.py``), and where nobody has shown who he is, by his address: all these are to each
-other as a key's users are.
+other as a key's users are. What a key's users fill together leaves some to what is asked for with
+the key itself.
 """
 
 from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.model.caller import Owner
 from vibecell.model.errors import LimitReached, QueueFull
 from vibecell.sharing.held import Held
-from vibecell.sharing.room import rooms
+from vibecell.sharing.room import room
 
 _NOBODY = ""  # no key has this id
 
@@ -26,6 +27,7 @@ class BodyRooms:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._held = Held()
+        self._of_users = Held()  # as it says, of these
 
     @property
     def held_bytes(self) -> int:
@@ -40,18 +42,25 @@ class BodyRooms:
             QueueFull: he holds none, and finds no room.
         """
         holder = connection.owner or Owner(_NOBODY, network_of(connection.client))
-        of_key, of_user = self._held[Owner(holder.key)], self._held[holder]
-        for_key, for_user = rooms(self._limit_bytes, self._held.total, of_key, of_user)
+        key = Owner(holder.key)
+        of_key = self._held[key]
+        for_key = room(self._limit_bytes, self._held.total - of_key)
         if of_key + size_bytes > for_key:
             raise self._too_many("address" if holder.key == _NOBODY else "key", of_key)
-        if holder.user is not None and of_user + size_bytes > for_user:
-            raise self._too_many("address" if holder.key == _NOBODY else "user", of_user)
+        if holder.user is not None:
+            of_users, of_user = self._of_users[key], self._of_users[holder]
+            for_users = room(for_key, of_key - of_users)
+            if of_user + size_bytes > room(for_users, of_users - of_user):
+                raise self._too_many("address" if holder.key == _NOBODY else "user", of_user)
+            self._of_users.add(holder, size_bytes)
         self._held.add(holder, size_bytes)
         return holder
 
     def give_back(self, holder: Owner, size_bytes: int) -> None:
         """So many bytes are held no more."""
         self._held.remove(holder, size_bytes)
+        if holder.user is not None:
+            self._of_users.remove(holder, size_bytes)
 
     @staticmethod
     def _too_many(whose: str, held_bytes: int) -> LimitReached | QueueFull:
