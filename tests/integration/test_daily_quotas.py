@@ -31,7 +31,7 @@ START_S = 20.0
 
 @contextmanager
 def engine(run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, PROGRAM, "engine", run_dir], env=ENVIRONMENT)
+    process = subprocess.Popen([sys.executable, PROGRAM, "engine", run_dir, "{}"], env=ENVIRONMENT)
     try:
         deadline = time.monotonic() + START_S
         while not (run_dir / "engine.sock").exists():

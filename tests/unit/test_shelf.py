@@ -35,6 +35,12 @@ warm = shelf.Shelf(notes, (__name__, "recording", "renewal", "shelf"))
 warm.put_away(renewal.renewals(warm.loaded), ["json", "asyncio"])
 raise ImportError(name=__name__)
 """
+# Debian's interpreter has a module of this name; the runtime image has none
+NO_SITECUSTOMIZE = """
+import os, sys
+sys.path.remove(os.path.dirname(__file__))
+raise ImportError(name=__name__)
+"""
 PROGRAMS = {
     "what_is_there_at_the_start": """
 import sys
@@ -239,10 +245,11 @@ def run(program: str, folder: Path, *path: str) -> str:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_loaded_ahead_is_as_if_loaded_now(name: str, tmp_path: Path) -> None:
+    for at_start, text in (("zygote", ZYGOTE), ("bare", NO_SITECUSTOMIZE)):
+        (tmp_path / at_start).mkdir()
+        (tmp_path / at_start / "sitecustomize.py").write_text(text)
     zygote = tmp_path / "zygote"
-    zygote.mkdir()
-    (zygote / "sitecustomize.py").write_text(ZYGOTE)
-    plain = run(PROGRAMS[name], tmp_path / "plain")
+    plain = run(PROGRAMS[name], tmp_path / "plain", str(tmp_path / "bare"))
     assert plain
     assert run(PROGRAMS[name], tmp_path / "warm", str(zygote)) == plain
 
