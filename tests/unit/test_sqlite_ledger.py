@@ -164,8 +164,8 @@ def test_a_locked_file_is_not_written_and_can_be_later(
 def test_a_full_disk_adds_nothing_and_leaves_the_sums(folder: Path) -> None:
     store = opened(folder)
     store.add([Entry(7, SHOP, Spent(1, 1))], 0)
-    assert store._connection is not None
-    store._connection.execute("PRAGMA max_page_count = 3")  # what SQLite has in place of a disk
+    with store._file.using("fill") as connection:
+        connection.execute("PRAGMA max_page_count = 3")  # what SQLite has in place of a disk
     many = [Entry(7, Owner("shop", f"{n:0100}"), Spent(1, 1)) for n in range(1000)]
     with pytest.raises(StoreUnavailable, match="full"):
         store.add([Entry(7, SHOP, Spent(1, 1)), *many], 0)

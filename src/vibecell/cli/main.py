@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 # before gevent changes anything: it takes what it needs as it was
-from vibecell.cli import key_options
+from vibecell.cli import audit_options, key_options
 from vibecell.cli.complaints import complain
 from vibecell.config import DEFAULT_BASE_IMAGE, PREFIX, Settings, load
 from vibecell.model.errors import VibecellError
@@ -99,6 +99,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from vibecell.cli import key_words
 
         return key_words.keys(settings, options)
+    if options.word == "audit":
+        from vibecell.cli import audit_words
+
+        return audit_words.audit(settings, options)
     from vibecell.cli import report
 
     if options.word == "languages":
@@ -155,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     words.add_parser("prepare", parents=[shared], help="build the runtime image")
     _add_images(words.add_parser("images", help="runtime images of containers"), shared)
     key_options.add_words(words.add_parser("keys", help="who may use the service"), shared)
+    audit_options.add_words(words.add_parser("audit", parents=[shared], help="who did what"))
     _add_trace(words.add_parser("trace", parents=[shared], help="show where a request's time goes"))
 
     internal = words.add_parser("internal")

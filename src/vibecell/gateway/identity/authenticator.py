@@ -10,7 +10,7 @@ one thing, whatever he comes near to.
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from werkzeug.exceptions import Forbidden
@@ -19,7 +19,7 @@ from vibecell.gateway.host_names import check_host
 from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.gateway.identity.narrowing import ANONYMOUS, Derived, anonymous_caller, caller_of_key
 from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
-from vibecell.gateway.identity.presented import Presented, presented_by
+from vibecell.gateway.identity.presented import Kind, Presented, presented_by
 from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
 from vibecell.gateway.identity.tokens import Minted, ReadToken, Tokens
@@ -27,15 +27,19 @@ from vibecell.gateway.policy import Policy
 from vibecell.gateway.rates import PerMinute
 from vibecell.model.caller import Caller
 from vibecell.model.errors import (
+    ExpiredCredential,
     LimitReached,
     MalformedCredential,
     MissingCredential,
+    RevokedCredential,
     StoreUnavailable,
     WrongCredential,
 )
 from vibecell.sharing.key_ring import KeyRing
 
 _NEEDED = "a credential is required: Authorization: Bearer <key or token>"
+#: Is called with what is wrong with a credential that had been good, its kind, and who showed it.
+NoteDead = Callable[[ExpiredCredential | RevokedCredential, Kind, Connection], None]
 
 
 class Authenticator:
@@ -46,15 +50,22 @@ class Authenticator:
         keys: all there are.
         tickets: those that wait.
         providers: whose tokens are good here, too.
+        note_dead: is told of each credential that had been good, and where it came from.
 
     Attributes:
         tokens: makes and reads them.
     """
 
     def __init__(
-        self, policy: Policy, keys: KeyRing, tickets: TicketStore, providers: ProviderTokens
+        self,
+        policy: Policy,
+        keys: KeyRing,
+        tickets: TicketStore,
+        providers: ProviderTokens,
+        note_dead: NoteDead = lambda error, kind, connection: None,
     ) -> None:
         self._keys = keys
+        self._note_dead = note_dead
         self._local_names_only = policy.local_names_only
         self.tokens = Tokens(keys)
         self._providers = providers
@@ -124,6 +135,19 @@ class Authenticator:
             raise
 
     def _known(
+        self,
+        presented: Presented,
+        environ: Mapping[str, Any],
+        connection: Connection,
+        operation: Operation,
+    ) -> Caller:
+        try:
+            return self._alive(presented, environ, connection, operation)
+        except (ExpiredCredential, RevokedCredential) as error:
+            self._note_dead(error, presented.kind, connection)
+            raise
+
+    def _alive(
         self,
         presented: Presented,
         environ: Mapping[str, Any],
