@@ -15,7 +15,7 @@ from vibecell.sharing.audit import US_PER_S, AuditRecord, Executed, Granted
 
 _HEADINGS = ("TIME (UTC)", "KEY", "USER", "FROM", "WHAT")
 #: How wide each column may be, but for the last, which has the rest.
-_WIDEST = (14, 12, 14, 15)
+_WIDEST = (14, 12, 11, 15)
 _GAP = "  "
 _LEAST_LAST = 20
 _KIB = 1024

@@ -158,16 +158,17 @@ class SqliteAudit:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    """What has to be said before the first table, or is forgotten with the connection."""
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA secure_delete = ON")
-
-
-def _fill(connection: sqlite3.Connection) -> None:
+    """Before anything is written: refuse another's file, and say how this one forgets."""
     (found,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if found != APPLICATION_ID and tables:
         raise sqlite3.DatabaseError("the file is no audit")
+    if not tables:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _fill(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     for statement in _TABLES.split(";\nCREATE "):
         text = statement.strip().rstrip(";")
@@ -233,7 +234,8 @@ def _prune(connection: sqlite3.Connection, through: int) -> int:
         removed += done
         if first is None or upper == through:
             break
-    connection.execute("PRAGMA incremental_vacuum").fetchall()
+    # as a script: a statement without rows is stepped once, and each step gives back one page
+    connection.executescript("PRAGMA incremental_vacuum")
     # or what was overwritten would lie in the file until the log is taken up by itself
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return removed

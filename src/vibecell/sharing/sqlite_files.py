@@ -23,13 +23,14 @@ def connect(path: Path, patience_s: float, mode: str = "rw") -> sqlite3.Connecti
 
     Args:
         patience_s: with others who hold it.
-        mode: ``rw`` or ``ro``; neither makes a file.
+        mode: ``rw`` or ``ro``, which make no file; ``immutable`` for one that nobody can change.
 
     Raises:
         sqlite3.Error: it cannot be opened.
     """
+    how = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
+        f"file:{quote(str(path))}?{how}",
         uri=True,
         timeout=patience_s,
         isolation_level=None,
@@ -118,7 +119,7 @@ class PrivateFile:
                 return False
             if not stat.S_ISREG(there.st_mode):
                 raise OSError(f"{self._path}: is no file")
-            self._begin(patience_s, "ro")
+            self._begin(patience_s, "immutable" if _is_frozen(self._path) else "ro")
             with self._closed_by_errors() as connection:
                 self._require_version(connection, (self._version,))
             return True
@@ -183,6 +184,17 @@ class PrivateFile:
 def _identity(path: Path) -> tuple[int, int]:
     there = path.stat()
     return there.st_dev, there.st_ino
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether a file is whole by itself, on a file system that is mounted read-only.
+
+    SQLite could not make there the index that it reads a write-ahead log by.
+    Source: sqlite.org/wal.html, section 5
+    """
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not has_log
 
 
 def _make_private(directory: Path) -> None:
