@@ -146,6 +146,30 @@ def test_only_what_is_required_stops_what_is_new_and_only_after_a_while() -> Non
     required.trail.require_possible()
 
 
+def test_a_disk_that_is_frozen_is_one_that_cannot_be_written() -> None:
+    kept = Kept(AuditBounds(90, 2**28, required=True))
+    goes_on, is_frozen = threading.Event(), threading.Event()
+
+    def frozen(records: Sequence[AuditRecord]) -> None:
+        is_frozen.set()
+        goes_on.wait()
+
+    kept.disk.append = frozen  # type: ignore[method-assign]
+    kept.note("ann")
+    writer = threading.Thread(target=kept.trail.write)
+    writer.start()
+    try:
+        assert is_frozen.wait(30)
+        kept.trail.require_possible()
+        kept.steady_s += OVERDUE_S
+        with pytest.raises(StoreUnavailable):
+            kept.trail.require_possible()
+    finally:
+        goes_on.set()
+        writer.join()
+    kept.trail.require_possible()
+
+
 def test_what_is_required_stops_before_anything_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_trail, "MAX_WAITING", 10)
     kept = Kept(AuditBounds(90, 2**28, required=True))

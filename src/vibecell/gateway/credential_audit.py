@@ -14,7 +14,7 @@ from vibecell.gateway.dead_keys import DeadKeys
 from vibecell.model.caller import Caller, Scope, User
 from vibecell.model.errors import ExpiredCredential, RevokedCredential
 from vibecell.model.provenance import Provenance
-from vibecell.model.stopping import KEYS_STOP_S
+from vibecell.model.stopping import AUDIT_STOP_S
 from vibecell.sharing.audit import US_PER_S, AuditRecord, Granted
 from vibecell.sharing.audit_trail import WRITE_INTERVAL_S, AuditTrail
 
@@ -87,7 +87,7 @@ class CredentialAudit:
             self._pool = ThreadPool(1)
             self._writing = gevent.spawn(self._write_for_ever, self._trail)
 
-    def stop(self, patience_s: float = KEYS_STOP_S) -> None:
+    def stop(self, patience_s: float = AUDIT_STOP_S) -> None:
         """Write the rest, if that is soon done."""
         if self._trail is None or self._writing is None or self._pool is None:
             return

@@ -67,6 +67,7 @@ class AuditTrail:
         self._lost = self._lost_told = self._written = 0
         self._is_open = False
         self._failing_since_s: float | None = None
+        self._writing_since_s: float | None = None
         self._next_try_s = self._next_prune_s = 0.0
         self._pause_s = WRITE_INTERVAL_S
 
@@ -95,8 +96,12 @@ class AuditTrail:
         """
         if not self._bounds.required:
             return
-        failing_s = self._failing_since_s
-        overdue = failing_s is not None and self._steady_clock() - failing_s >= OVERDUE_S
+        # a disk that is frozen fails nothing, and writes nothing either
+        since_s = min(
+            (x for x in (self._failing_since_s, self._writing_since_s) if x is not None),
+            default=None,
+        )
+        overdue = since_s is not None and self._steady_clock() - since_s >= OVERDUE_S
         # what is under way has to find room as well
         if overdue or self._waiting >= MAX_WAITING // 2:
             raise StoreUnavailable("write the audit", "it could not be for too long")
@@ -136,9 +141,11 @@ class AuditTrail:
 
     def _try(self) -> None:
         try:
+            self._writing_since_s = self._steady_clock()
             if not self._is_open:
                 self.open()
             self._write_all()
+            self._writing_since_s = None
             self._prune()
         except StoreUnavailable as error:
             self._failed(error)
@@ -149,6 +156,8 @@ class AuditTrail:
             _LOG.exception("acts could not be put into words")
         else:
             self._recovered()
+        finally:
+            self._writing_since_s = None
 
     def _write_all(self) -> None:
         while self._taken or self._noted:
