@@ -11,6 +11,7 @@ from gevent import socket
 
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
+from vibecell.gateway.credential_audit import CredentialAudit
 from vibecell.gateway.http.answer_chain import Answer
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
@@ -96,12 +97,13 @@ class Served:
         limits: ServerLimits = LIMITS,
         keys: KeyRing | None = None,
         path: str | None = None,
+        audit: CredentialAudit | None = None,
         **granted: Any,
     ) -> None:
         given = {"connections_per_peer": 20, "body_bytes": 1000, **granted}
         policy = Policy(**given, server=limits)
         self._clients: list[socket.socket] = []
-        self.gateway = Gateway(_Executor(), policy, keys)  # type: ignore[arg-type]
+        self.gateway = Gateway(_Executor(), policy, keys, audit)  # type: ignore[arg-type]
         made = answer_chain(self.gateway)
         self._family = socket.AF_INET if path is None else socket.AF_UNIX
         listener = socket.socket(self._family)

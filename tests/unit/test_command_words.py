@@ -19,6 +19,7 @@ KEEPING = {"--config", "--state-dir"}
         ("prepare", KEEPING | OF_WALLS),
         *((f"keys {word}", KEEPING) for word in ("create", "list", "show", "revoke", "rotate")),
         ("keys rotate-secret", KEEPING),
+        ("audit", KEEPING),
         ("images build", KEEPING),
         ("images list", {"--config"}),
     ],
@@ -37,7 +38,17 @@ def test_every_word_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     said = capsys.readouterr().out
-    for word in ("serve", "run", "languages", "doctor", "prepare", "images", "keys", "trace"):
+    for word in (
+        "serve",
+        "run",
+        "languages",
+        "doctor",
+        "prepare",
+        "images",
+        "keys",
+        "audit",
+        "trace",
+    ):
         assert re.search(rf"^    {word}\s", said, re.M), word
 
 

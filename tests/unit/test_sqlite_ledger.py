@@ -1,21 +1,19 @@
 """The ledger of usage as a file: who may have it, and what may be wrong with it."""
 
-import os
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from unit.as_nobody import as_nobody, give_to_nobody
 from vibecell.model.caller import Owner
 from vibecell.model.errors import StoreUnavailable
 from vibecell.sharing import sqlite_ledger
 from vibecell.sharing.ledger import NOTHING, Entry, Spent
 from vibecell.sharing.sqlite_ledger import FILE_NAME, SqliteLedger
 
-NOBODY = 65_534
 SHOP, ANN = Owner("shop"), Owner("shop", "ann")
 
 
@@ -112,10 +110,8 @@ def test_a_file_that_cannot_be_written_is_refused() -> None:
         folder = Path(made) / "usage"
         opened(folder).close()
         (folder / FILE_NAME).chmod(0o400)
-        if os.geteuid() == 0:  # root writes whatever the mode is: somebody else is to try
-            for path in (Path(made), folder, folder / FILE_NAME):
-                os.chown(path, NOBODY, NOBODY)
-        assert _as_nobody(lambda: _refusal(folder)) == "ledger of usage"
+        give_to_nobody(Path(made), folder, folder / FILE_NAME)
+        assert as_nobody(lambda: _refusal(folder)) == "ledger of usage"
 
 
 def _refusal(folder: Path) -> str:
@@ -124,24 +120,6 @@ def _refusal(folder: Path) -> str:
     except StoreUnavailable as error:
         return "ledger of usage" if "ledger of usage: [Errno 13]" in str(error) else str(error)
     return "opened"
-
-
-def _as_nobody(call: Callable[[], str]) -> str:
-    """What a call comes to in a process of another user, where we may make one."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            if os.geteuid() == 0:
-                os.setresuid(NOBODY, NOBODY, NOBODY)
-            os.write(writing, call().encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        answer = told.read()
-    os.waitpid(pid, 0)
-    return answer
 
 
 def test_a_locked_file_is_not_written_and_can_be_later(
@@ -164,8 +142,8 @@ def test_a_locked_file_is_not_written_and_can_be_later(
 def test_a_full_disk_adds_nothing_and_leaves_the_sums(folder: Path) -> None:
     store = opened(folder)
     store.add([Entry(7, SHOP, Spent(1, 1))], 0)
-    assert store._connection is not None
-    store._connection.execute("PRAGMA max_page_count = 3")  # what SQLite has in place of a disk
+    with store._file.using("fill") as connection:
+        connection.execute("PRAGMA max_page_count = 3")  # what SQLite has in place of a disk
     many = [Entry(7, Owner("shop", f"{n:0100}"), Spent(1, 1)) for n in range(1000)]
     with pytest.raises(StoreUnavailable, match="full"):
         store.add([Entry(7, SHOP, Spent(1, 1)), *many], 0)

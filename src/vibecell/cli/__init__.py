@@ -7,9 +7,13 @@ supervisor.py   keeps engine, gateway and courier alive
 children.py     the two processes, seen from both sides
 complaints.py   lines for a person, which hold up nobody
 privileges.py   how a process becomes a user without rights
-gateway_user.py the same for what the gateway's user alone may read: keys
+gateway_user.py the same for what the gateway's user alone may read: keys, and the audit of them
 key_words.py    vibecell keys: made, listed, revoked, rotated
 key_options.py  what is said of a key on the command line
+audit_words.py  vibecell audit: who did what, out of both files
+audit_options.py  what is asked of it on the command line
+audit_table.py  acts as lines for programs and rows for people
+audited_commands.py  what commands do to keys, noted there
 run.py          vibecell run: a program as if it ran here
 shown_files.py  what it displays, at a terminal and in files
 terminal.py     this side's terminal

@@ -141,6 +141,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
 
 
 def _engine(settings: Settings) -> None:
+    from vibecell.cli.composition.audits import engine_audit, trail_to
     from vibecell.cli.composition.deployment import deploy
     from vibecell.cli.composition.ledgers import ledger_store
     from vibecell.engine.daemon import run_engine
@@ -148,17 +149,22 @@ def _engine(settings: Settings) -> None:
     deployment = deploy(settings)
     backend, offer = deployment.backend(), deployment.offer
     store, give_up = ledger_store(settings), lambda: os._exit(EXIT_FAILED)
-    asyncio.run(run_engine(settings, backend, offer, give_up=give_up, store=store))
+    trail = trail_to(engine_audit(settings), settings)
+    asyncio.run(run_engine(settings, backend, offer, give_up=give_up, store=store, trail=trail))
 
 
 def _gateway(settings: Settings, listener: socket.socket) -> None:
+    from vibecell.cli.composition.audits import gateway_audit, trail_to
     from vibecell.cli.composition.executors import executor
     from vibecell.cli.gateway_user import become_gateway
     from vibecell.gateway.daemon import run_gateway
 
     keys = become_gateway(settings, settings.run_dir)
     die_with_parent()  # changing user has cleared it
-    run_gateway(settings, listener, executor(settings), keys=keys.source())
+    trail = trail_to(gateway_audit(settings), settings)
+    if trail is not None and settings.audit_required:
+        trail.open()
+    run_gateway(settings, listener, executor(settings), keys=keys.source(), trail=trail)
 
 
 def _courier(settings: Settings, listener: socket.socket) -> None:

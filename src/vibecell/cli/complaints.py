@@ -39,6 +39,18 @@ def harmless(text: str) -> str:
     return text.translate(_OBEYED)
 
 
+def in_a_line(text: str) -> str:
+    """A text in which whatever is no character to be read is written out.
+
+    Line ends of Unicode are none, nor is what turns the direction of what comes after it.
+    Source: Unicode Standard Annex #9, section 2
+    """
+    named = text.replace("\n", "\\n").replace("\t", "\\t").translate(_OBEYED)
+    if named.isprintable():
+        return named
+    return "".join(x if x.isprintable() else f"\\u{{{ord(x):x}}}" for x in named)
+
+
 def complain(line: str, patience_s: float = 0.0) -> None:
     """Say something that is wrong, as the command."""
     say(f"vibecell: {line}", patience_s=patience_s)

@@ -1,23 +1,30 @@
-"""What is done as the gateway's user: whatever touches keys.
+"""What is done as the gateway's user: whatever touches keys, or the audit of them.
 
-Owns the way there, for the gateway, for ``vibecell keys`` and for a look before a start. Refuses to
-open anything in the gateway's directory as root: who had taken the gateway could have put a link
-there, and what root makes there the gateway could not write.
+Owns the way there, for the gateway, for ``vibecell keys`` and for a look from another user's
+process (before a start, into the audit). Refuses to open anything in the gateway's directory as
+root: who had taken the gateway could have put a link there, and what root makes there the gateway
+could not write.
 """
 
 import os
 import signal
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
+from vibecell.cli.composition.audits import gateway_audit
 from vibecell.cli.composition.key_place import KeyPlace, key_directory, make_directory
 from vibecell.cli.privileges import become
 from vibecell.config import Settings
 from vibecell.model.errors import PlatformError, VibecellError
+from vibecell.sharing.audit_trail import require_writable
 from vibecell.sharing.secret_file import given_secrets
 
-_MAX_ANSWER_BYTES = 8192
+_MAX_LINE_BYTES = 64 * 1024
+_LINE, _END, _FAILURE = b"=", b".", b"!"
+_SOME = b"some"
 
 
 def become_gateway(settings: Settings, *needed: Path) -> KeyPlace:
@@ -44,40 +51,66 @@ def become_gateway(settings: Settings, *needed: Path) -> KeyPlace:
 def has_stored_keys(settings: Settings) -> bool:
     """Whether there is a key in the store, revoked ones included; a first start makes the store.
 
-    It is asked by a process that lives no longer than that: ours keeps its user.
+    An audit that has to be is looked at by the way.
 
     Raises:
-        PlatformError: the store or the server's secret cannot be used.
+        PlatformError: the store, the server's secret or that audit cannot be used.
+    """
+    said = said_by_gateway(settings, "start with the keys that are kept", _about_keys)
+    return [*said] == [_SOME]
+
+
+def _about_keys(settings: Settings) -> Iterator[bytes]:
+    place = become_gateway(settings)
+    place.make()
+    yield _SOME if place.store.records() else b"none"
+    place.store.close()
+    if settings.audit_required:
+        require_writable(gateway_audit(settings))
+
+
+def said_by_gateway(
+    settings: Settings, step: str, say: Callable[[Settings], Iterator[bytes]]
+) -> Iterator[bytes]:
+    """Lines that a process of the gateway's user says: ours keeps its user.
+
+    Args:
+        step: what is being done, in a few words.
+        say: runs there, becomes the gateway, and gives each line without an end.
+
+    Raises:
+        PlatformError: it failed, with its reason, or ended in the middle.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        _answer(settings, writing)
+        os.close(reading)  # or it would wait for itself, should nobody read any more
+        _say(settings, writing, say)
     os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
-        answer = pipe.read(_MAX_ANSWER_BYTES)
-    os.waitpid(child, 0)
-    said, _, failure = answer.partition(" ")
-    if said not in ("some", "none"):
-        raise PlatformError("start with the keys that are kept", failure or "no answer")
-    return said == "some"
+    try:
+        with open(reading, "rb") as pipe:
+            while (line := pipe.readline(_MAX_LINE_BYTES)).startswith(_LINE):
+                yield line[1:].removesuffix(b"\n")
+        if line != _END:
+            reason = line.removeprefix(_FAILURE).decode(errors="replace").strip()
+            raise PlatformError(step, reason or "no answer")
+    finally:
+        os.waitpid(child, 0)
 
 
-def _answer(settings: Settings, writing: int) -> None:
+def _say(settings: Settings, writing: int, say: Callable[[Settings], Iterator[bytes]]) -> NoReturn:
     """In the child: say it, and end without anything that the parent would do at its end."""
-    answer = "failed no memory"
-    with suppress(BaseException):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+    with suppress(BaseException), open(writing, "wb") as pipe:
+        end = _FAILURE + b"no memory\n"
         try:
-            place = become_gateway(settings)
-            place.make()
-            answer = "some" if place.store.records() else "none"
-            place.store.close()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            for line in say(settings):
+                pipe.write(_LINE + line + b"\n")
+            end = _END
         except VibecellError as error:
-            answer = f"failed {error}"
+            end = _FAILURE + str(error).encode()
         except Exception as error:
-            answer = f"failed {error!r}"
-    with suppress(BaseException):
-        os.write(writing, answer.encode()[:_MAX_ANSWER_BYTES])
+            end = _FAILURE + repr(error).encode()
+        pipe.write(end[:_MAX_LINE_BYTES])
     os._exit(0)

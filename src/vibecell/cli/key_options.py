@@ -51,11 +51,11 @@ def add_words(keys: argparse.ArgumentParser, shared: argparse.ArgumentParser) ->
         ("rotate", "give a key another secret, and print it this once"),
     ):
         made = word(name, text)
-        made.add_argument("id", type=_written(key_id), metavar="ID", help="as the list has it")
+        made.add_argument("id", type=written(key_id), metavar="ID", help="as the list has it")
         if name == "rotate":
             made.add_argument(
                 "--grace",
-                type=_written(grace_s),
+                type=written(grace_s),
                 default=DEFAULT_GRACE,
                 metavar="TIME",
                 help="for which the old secret is good as well (default %(default)s)",
@@ -64,7 +64,7 @@ def add_words(keys: argparse.ArgumentParser, shared: argparse.ArgumentParser) ->
 
 
 def _add_create(create: argparse.ArgumentParser) -> None:
-    create.add_argument("name", metavar="NAME", type=_written(name), help="what you call it")
+    create.add_argument("name", metavar="NAME", type=written(name), help="what you call it")
     values: tuple[tuple[str, Callable[[str], object], str, str], ...] = (
         ("--scopes", scopes, "LIST", f"of {', '.join(SCOPES)} (default: the first three)"),
         ("--rate", Rate.parsed, "RATE", "executions begun, as 60/minute"),
@@ -77,7 +77,7 @@ def _add_create(create: argparse.ArgumentParser) -> None:
         ("--expires", lifetime_s, "TIME", "when it ends by itself, as 90d, 12h or 30m"),
     )
     for option, read, metavar, text in values:
-        create.add_argument(option, type=_written(read), metavar=metavar, help=text)
+        create.add_argument(option, type=written(read), metavar=metavar, help=text)
 
 
 def wanted_key(options: argparse.Namespace) -> Key:
@@ -98,7 +98,7 @@ def wanted_key(options: argparse.Namespace) -> Key:
     )
 
 
-def _written(read: Callable[[str], _T]) -> Callable[[str], _T]:
+def written(read: Callable[[str], _T]) -> Callable[[str], _T]:
     """The same for ``argparse``, which says what was wrong, and with which option."""
 
     def reading(text: str) -> _T:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from vibecell.cli.complaints import complain, harmless
+from vibecell.cli.audited_commands import AuditedCommands, commander
+from vibecell.cli.complaints import complain, in_a_line
 from vibecell.cli.composition.key_place import KeyPlace
 from vibecell.cli.gateway_user import become_gateway
 from vibecell.cli.images import age, table
@@ -28,6 +29,7 @@ from vibecell.sharing.keys import Key, KeyRecord, is_moment
 from vibecell.wire.json_text import moment
 
 EXIT_USAGE = 2
+_ACTING = ("create", "revoke", "rotate", "rotate-secret")
 _HEADINGS = ("ID", "NAME", "STATE", "SCOPES", "LAST USED", "EXPIRES")
 
 
@@ -38,9 +40,10 @@ def keys(settings: Settings, options: argparse.Namespace) -> int:
         PlatformError: the keys cannot be read or written.
         RequestError: it is no key any more, or was changed meanwhile.
     """
+    by = commander()  # who it is as long as we are not somebody else
     place = become_gateway(settings)
     place.make()
-    words: dict[str, Callable[[KeyPlace, argparse.Namespace], None]] = {
+    words: dict[str, Callable[[KeyPlace, argparse.Namespace, AuditedCommands], None]] = {
         "create": _create,
         "list": _list,
         "show": _show,
@@ -48,12 +51,16 @@ def keys(settings: Settings, options: argparse.Namespace) -> int:
         "rotate": _rotate,
         "rotate-secret": _rotate_secret,
     }
+    audited = AuditedCommands(settings, by)
     try:
-        words[options.keys_word](place, options)
+        if options.keys_word in _ACTING:
+            audited.open()
+        words[options.keys_word](place, options, audited)
     except UnknownKey:
         complain(f"there is no key {options.id}")
         return EXIT_USAGE
     finally:
+        audited.close()
         place.store.close()
     return 0
 
@@ -62,13 +69,16 @@ def _desk(place: KeyPlace) -> KeyDesk:
     return KeyDesk(place.store, place.secrets())
 
 
-def _create(place: KeyPlace, options: argparse.Namespace) -> None:
+def _create(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
     made = _desk(place).create(wanted_key(options), options.expires)
     _give_out(made, options.json)
+    audited.note("key_created", made.key)
 
 
-def _rotate(place: KeyPlace, options: argparse.Namespace) -> None:
-    _give_out(_desk(place).rotate(options.id, options.grace), options.json)
+def _rotate(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
+    made = _desk(place).rotate(options.id, options.grace)
+    _give_out(made, options.json)
+    audited.note("key_rotated", made.key)
 
 
 def _give_out(made: GivenOut, as_json: bool) -> None:
@@ -79,7 +89,7 @@ def _give_out(made: GivenOut, as_json: bool) -> None:
     print(f"Key {_named(made.key)}. It is shown this once.", file=sys.stderr)
 
 
-def _list(place: KeyPlace, options: argparse.Namespace) -> None:
+def _list(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
     records = place.store.records()
     if options.json:
         print(json.dumps([_shown(record) for record in records], indent=2))
@@ -90,19 +100,20 @@ def _list(place: KeyPlace, options: argparse.Namespace) -> None:
             print(line)
 
 
-def _show(place: KeyPlace, options: argparse.Namespace) -> None:
+def _show(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
     _print_one(_desk(place).record(options.id), options.json)
 
 
-def _revoke(place: KeyPlace, options: argparse.Namespace) -> None:
+def _revoke(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
     key = _desk(place).revoke(options.id)
     if options.json:
         print(json.dumps(_shown(KeyRecord(key, ()))))
     else:
         print(f"The key {_named(key)} is revoked.", file=sys.stderr)
+    audited.note("key_revoked", key)
 
 
-def _rotate_secret(place: KeyPlace, options: argparse.Namespace) -> None:
+def _rotate_secret(place: KeyPlace, options: argparse.Namespace, audited: AuditedCommands) -> None:
     if place.own_secrets is None:
         raise PlatformError(
             "rotate the server's secret", "the settings have it: put a new one before it there"
@@ -115,6 +126,7 @@ def _rotate_secret(place: KeyPlace, options: argparse.Namespace) -> None:
     else:
         text = f"The server's secret is {secrets.names[0]} by name; {len(secrets.names) - 1} older"
         print(f"{text} still verify.", file=sys.stderr)
+    audited.note("secret_rotated")
 
 
 def _print_one(record: KeyRecord, as_json: bool) -> None:
@@ -126,7 +138,7 @@ def _print_one(record: KeyRecord, as_json: bool) -> None:
     assert isinstance(grant, dict)
     for name, value in {**shown, **grant}.items():
         text = ", ".join(value) if isinstance(value, list) else value
-        print(f"{name:22}{'-' if text in (None, '') else _in_a_line(str(text))}")
+        print(f"{name:22}{'-' if text in (None, '') else in_a_line(str(text))}")
 
 
 def _shown(record: KeyRecord) -> dict[str, object]:
@@ -156,16 +168,12 @@ def _row(record: KeyRecord) -> tuple[str, ...]:
         known = is_moment(at)
         used = age(datetime.fromtimestamp(at, UTC), datetime.now(UTC)) if known else "no time"
     scopes = ",".join(scope for scope in SCOPES if scope in key.scopes)
-    name = _in_a_line(key.name)
+    name = in_a_line(key.name)
     return key.id, name, _state(record), scopes, used, str(shown["expires_at"] or "never")
 
 
 def _named(key: Key) -> str:
-    return _in_a_line(f"{key.id} ({key.name})")
-
-
-def _in_a_line(text: str) -> str:
-    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+    return in_a_line(f"{key.id} ({key.name})")
 
 
 def _state(record: KeyRecord) -> str:

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     milliseconds and never loads the gateway.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = _parser("keys" in given).parse_args(given)
+    options = _parser(frozenset(given)).parse_args(given)
     _hear_signals()
     try:
         status = _dispatch(options)
@@ -99,6 +99,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from vibecell.cli import key_words
 
         return key_words.keys(settings, options)
+    if options.word == "audit":
+        from vibecell.cli import audit_words
+
+        return audit_words.audit(settings, options)
     from vibecell.cli import report
 
     if options.word == "languages":
@@ -120,8 +124,8 @@ def _environ(options: argparse.Namespace) -> dict[str, str]:
     return environ
 
 
-def _parser(knows_keys: bool) -> argparse.ArgumentParser:
-    """Of all words; what may follow ``keys`` is known only where that is said."""
+def _parser(given: frozenset[str]) -> argparse.ArgumentParser:
+    """Of all words; what may follow ``keys`` and ``audit`` is known only where these are said."""
     from vibecell import __version__
 
     parser = argparse.ArgumentParser(
@@ -161,11 +165,7 @@ def _parser(knows_keys: bool) -> argparse.ArgumentParser:
     _add_images(
         words.add_parser("images", help="runtime images of containers"), configured, keeping
     )
-    keys = words.add_parser("keys", help="who may use the service")
-    if knows_keys:
-        from vibecell.cli import key_options
-
-        key_options.add_words(keys, keeping)
+    _add_keys_and_audit(words, keeping, given)
     _add_trace(
         words.add_parser("trace", parents=[isolating], help="show where a request's time goes")
     )
@@ -176,6 +176,23 @@ def _parser(knows_keys: bool) -> argparse.ArgumentParser:
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)
     return parser
+
+
+def _add_keys_and_audit(
+    words: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    keeping: argparse.ArgumentParser,
+    given: frozenset[str],
+) -> None:
+    keys = words.add_parser("keys", help="who may use the service")
+    if "keys" in given:
+        from vibecell.cli import key_options
+
+        key_options.add_words(keys, keeping)
+    audit = words.add_parser("audit", parents=[keeping], help="who did what")
+    if "audit" in given:
+        from vibecell.cli import audit_options
+
+        audit_options.add_words(audit)
 
 
 def _add_images(

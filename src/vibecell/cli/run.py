@@ -138,8 +138,9 @@ def _engine(settings: Settings) -> Iterator[Executor]:
     with tempfile.TemporaryDirectory(prefix="vibecell-") as run_dir:
         # one program needs one warm cell, and is nobody's whose use is counted
         private = replace(
-            settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1, keep_usage=False
-        )
+            settings, run_dir=Path(run_dir), pool_min_idle=1, pool_max_idle=1,
+            keep_usage=False, audit="off", audit_required=False,
+        )  # fmt: skip
         supervisor = Supervisor(complain)
         supervisor.add(children.engine(private))
         client = executor(private)

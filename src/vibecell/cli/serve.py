@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from vibecell.cli import children
 from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
+from vibecell.cli.composition.audits import engine_audit
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.composition.ledgers import ledger_store
@@ -23,6 +24,7 @@ from vibecell.engine.bookkeeping import require_usable
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
+from vibecell.sharing.audit_trail import require_writable
 from vibecell.wire.unix_sockets import private_listener
 
 START_DEADLINE_S = 60.0
@@ -33,8 +35,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     Raises:
-        PlatformError: the port cannot be had, keys not be read, the ledger of usage not be
-            used, or the image not be built.
+        PlatformError: the port cannot be had, keys not be read, the ledger of usage or an audit
+            that is required not be used, or the image not be built.
         ConfigError: others could reach it, and there is no key.
     """
     began_s = time.monotonic()
@@ -48,6 +50,8 @@ def serve(settings: Settings) -> int:
         _make_run_dir(settings)
         require_free(settings.run_dir)
         require_usable(ledger_store(settings))
+        if settings.audit_required:
+            require_writable(engine_audit(settings))
         try:
             with supervisor.interruptible():  # an image may be built first
                 deployment = deploy(settings)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, broken
@@ -158,6 +158,10 @@ class Settings:
             memory and, what exceeds a 256th of it, in files in ``run_dir``.
         keep_usage: keep what each key and user has used of a day in ``state_dir``, so that a new
             engine knows it.
+        audit: keep who ran what in ``state_dir``, and what happened to keys.
+        audit_days: for which it is kept.
+        audit_bytes: of each of its two files.
+        audit_required: do nothing that could not be audited.
         trace: note when each step of an execution was done, for ``vibecell trace``.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.
@@ -201,6 +205,10 @@ class Settings:
     body_limit_bytes: Annotated[int, at_least(1), at_most(MAX_BODY_LIMIT_BYTES)] = 2 * MIB
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
     keep_usage: bool = True
+    audit: Literal["on", "off"] = "on"
+    audit_days: Annotated[int, at_least(1), at_most(36_500)] = 90
+    audit_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
+    audit_required: bool = False
     trace: bool = False
     require_cgroups: bool | None = None
 
@@ -246,6 +254,8 @@ def _problems(settings: Settings) -> list[str]:
     for name in ("gateway_uid", "courier_uid"):
         if settings.uid_base <= getattr(settings, name) < settings.uid_base + UIDS:
             wrong.append(f"{name}: must not be among the uids of cells, from uid_base on")
+    if settings.audit_required and settings.audit == "off":
+        wrong.append("audit_required: audit is off")
     if settings.server_secrets and settings.server_secret_file is not None:
         wrong.append("server_secret_file: there are server_secrets, too")
     if settings.anonymous == "loopback" and not _is_local(settings.gateway.public_url):

@@ -27,6 +27,7 @@ keeping.py      their records: owners, idempotency keys, how long they are kept
 usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)
 witnesses.py    who is told of executions that have ended, and what
+auditing.py     one of them: what was executed, on its way to where it is audited
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """

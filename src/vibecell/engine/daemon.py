@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from vibecell.config import Settings
 from vibecell.config.garbage import give_back, settle_garbage
+from vibecell.engine.auditing import Auditing
 from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.call_handler import CallHandler
 from vibecell.engine.executions import Executions
@@ -26,6 +27,7 @@ from vibecell.model.errors import PlatformError
 from vibecell.model.language import Offer
 from vibecell.model.stopping import BACKEND_STOP_S, EXECUTIONS_STOP_S, LINKS_STOP_S
 from vibecell.sandbox.backend import Backend
+from vibecell.sharing.audit_trail import AuditTrail
 from vibecell.sharing.ledger import LedgerStore
 from vibecell.sharing.memory_ledger import MemoryLedger
 from vibecell.wire.unix_sockets import peer, private_listener
@@ -44,6 +46,7 @@ async def run_engine(
     stop: asyncio.Event | None = None,
     give_up: Callable[[], None] = lambda: None,
     store: LedgerStore | None = None,
+    trail: AuditTrail | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
 
@@ -55,22 +58,26 @@ async def run_engine(
         give_up: ends the process, called where the backend does not close in its time. A
             thread that waits for a Docker engine or a disk that is frozen ends with nothing less.
         store: where what was used is kept, not yet open; ``None``: nowhere.
+        trail: of what was executed, not yet open; ``None``: nothing is audited.
 
     Raises:
         SandboxFailure: a required layer is missing; names all of them.
-        StoreUnavailable: the store cannot be read and written.
+        StoreUnavailable: the store cannot be read and written, or an audit that has to be.
         PlatformError: the socket cannot be made, or another engine has it.
     """
     stop = stop or asyncio.Event()
     books = Bookkeeping(store or MemoryLedger())
+    auditing = None if trail is None else Auditing(trail)
     with _only_engine(settings.run_dir), _stopped_by_signals(stop):
         try:
             await books.open()
+            if auditing is not None:
+                await auditing.open()
             capabilities = await _unless(stop, _opened(backend))
             if capabilities is None:
                 return
             settle_garbage()
-            executions = Executions(settings, backend, offer, books)
+            executions = Executions(settings, backend, offer, books, auditing=auditing)
             handler = CallHandler(
                 executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
             )
@@ -82,7 +89,7 @@ async def run_engine(
                     task.cancel()
                 await executions.stop()
         finally:
-            if not await _closes(backend, books):
+            if not await _closes(backend, books, auditing):
                 give_up()
 
 
@@ -103,15 +110,18 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
     return None
 
 
-async def _closes(backend: Backend, books: Bookkeeping) -> bool:
-    """Whether what was used is written, and all given back that it has of the host, in time."""
-    closing = asyncio.create_task(books.close())
+async def _closes(backend: Backend, books: Bookkeeping, auditing: Auditing | None) -> bool:
+    """Whether what was used and run is written, and all given back of the host, in time."""
+    closing = {"books": asyncio.create_task(books.close())}
+    if auditing is not None:
+        closing["audit"] = asyncio.create_task(auditing.close())
     try:
         async with asyncio.timeout(BACKEND_STOP_S):
             await backend.close()
-            await closing
+            for task in closing.values():
+                await task
     except TimeoutError:
-        late = "walls" if closing.done() else "books"
+        late = " and ".join([name for name, task in closing.items() if not task.done()]) or "walls"
         _LOG.error("the %s did not end in time; what is left ends with the engine", late)
         return False
     return True

@@ -14,6 +14,7 @@ from functools import partial
 from vibecell.config import Settings
 from vibecell.engine.admission import Admission
 from vibecell.engine.allowances import Allowances, Claim
+from vibecell.engine.auditing import Auditing
 from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.event_log import EventLog
 from vibecell.engine.execution import Execution
@@ -50,6 +51,7 @@ class Executions:
         offer: what can be run.
         books: of what was used, open already; ``None``: kept by this object alone.
         witnesses: are told of each that has ended.
+        auditing: is told likewise, and may have nothing begin that it could not write.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class Executions:
         offer: Offer,
         books: Bookkeeping | None = None,
         witnesses: Sequence[Witness] = (),
+        auditing: Auditing | None = None,
     ) -> None:
         books = books or Bookkeeping(MemoryLedger())
         self._backend = backend
-        self._witnesses = witnesses
+        self._auditing = auditing
+        self._witnesses = witnesses if auditing is None else (auditing, *witnesses)
         self._offer = offer
         self._ceiling = settings.ceiling
         self._warm_memory_bytes = settings.limits.memory_bytes
@@ -96,6 +100,7 @@ class Executions:
             "begun": self._begun,
             "event_log_bytes": self._keeping.used_bytes,
             **self._backend.counts(),
+            **({} if self._auditing is None else self._auditing.counts()),
         }
 
     def admit(
@@ -116,7 +121,8 @@ class Executions:
             Conflict: the key came with another request before.
             CapacityError: the queue is full, a limit of the caller's own is used up, or the
                 engine is stopping.
-            StoreUnavailable: his use of a day is bounded and cannot be written down.
+            StoreUnavailable: his use of a day is bounded and cannot be written down, or it
+                could not be audited as it has to be.
         """
         owner, key = account.owner, idempotency_key
         fingerprint = b"" if key is None else hashlib.sha256(same_bytes(request)).digest()
@@ -124,6 +130,8 @@ class Executions:
             return known, True
         if self._stopping:
             raise ShuttingDown(STOP_MESSAGE)
+        if self._auditing is not None:
+            self._auditing.require_possible()
         request.limits.require_within(self._ceiling)
         if self._allowances.live(Owner(owner.key)) >= self._max_per_owner:
             raise QueueFull(

@@ -24,6 +24,8 @@ problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
 timing.py           the Server-Timing header, both ways
 metrics.py          what is counted
+credential_audit.py what happens to credentials, on its way to where it is audited
+dead_keys.py        how often keys are told of that have died and are shown all the same
 key_watch.py        has a gateway know of keys what the store says
 identity/           who is asking
 http/               the HTTP/1.1 server

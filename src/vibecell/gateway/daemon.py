@@ -17,11 +17,13 @@ from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.executor import Executor
 from vibecell.gateway.answer_steps import answer_chain
 from vibecell.gateway.app import create_app
+from vibecell.gateway.credential_audit import CredentialAudit
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.key_watch import KeyWatch
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.model.errors import PlatformError
+from vibecell.sharing.audit_trail import AuditTrail
 from vibecell.sharing.key_ring import KeyRing
 from vibecell.sharing.key_source import KeySource
 
@@ -34,6 +36,7 @@ def run_gateway(
     executor: Executor,
     policy: Policy | None = None,
     keys: KeySource | None = None,
+    trail: AuditTrail | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop within ``GATEWAY_STOP_S``.
 
@@ -45,6 +48,8 @@ def run_gateway(
         policy: other rules than the settings mean, for tests.
         keys: of a store, beside those of the settings; one that cannot be read lets nobody in
             until it can be.
+        trail: of what happens to credentials here, open already where it is required; ``None``:
+            nothing is audited.
 
     Raises:
         PlatformError: sockets are not cooperative.
@@ -53,7 +58,8 @@ def run_gateway(
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
     ring = KeyRing(policy.api_keys, policy.anonymous, is_unread=keys is not None)
-    gateway = Gateway(executor, policy, ring)
+    audit = CredentialAudit(trail)
+    gateway = Gateway(executor, policy, ring, audit)
     chain = answer_chain(gateway)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
@@ -69,6 +75,7 @@ def run_gateway(
     if watch is not None:
         watch.look()  # before anybody asks
         watch.start()
+    audit.start()
     server.start()
     try:
         server.stopped.wait()
@@ -76,6 +83,7 @@ def run_gateway(
         giving_back.kill()
         if watch is not None:
             watch.stop()
+        audit.stop()
         for watcher in watchers:
             watcher.cancel()
     _log.info("the gateway has stopped")

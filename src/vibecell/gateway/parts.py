@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from flask import request
 
 from vibecell.executor import Executor
+from vibecell.gateway.credential_audit import CredentialAudit
 from vibecell.gateway.cross_origin import CrossOrigin
 from vibecell.gateway.http.connection import Connection
 from vibecell.gateway.identity.authenticator import Authenticator
@@ -26,7 +27,8 @@ from vibecell.gateway.public_address import PublicAddress
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.inbox import Room
 from vibecell.gateway.watchers import Watchers
-from vibecell.model.caller import Account, Caller, Owner
+from vibecell.model.caller import Account, Caller, CredentialKind, Owner
+from vibecell.model.errors import ExpiredCredential, RevokedCredential
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.model.provenance import Provenance
@@ -41,15 +43,25 @@ class Gateway:
         executor: whom to ask.
         policy: its rules.
         keys: those there are; ``None``: the policy's alone.
+        audit: of what happens to credentials; ``None``: nowhere.
     """
 
-    def __init__(self, executor: Executor, policy: Policy, keys: KeyRing | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        policy: Policy,
+        keys: KeyRing | None = None,
+        audit: CredentialAudit | None = None,
+    ) -> None:
         self.executor = executor
         self.policy = policy
         self.address = PublicAddress(policy.public_url)
         self.keys = keys or KeyRing(policy.api_keys, policy.anonymous)
         providers = ProviderTokens(policy.identity_providers, Courier(policy.courier_socket))
-        self.authenticator = Authenticator(policy, self.keys, MemoryTickets(), providers)
+        self.audit = audit or CredentialAudit(None)
+        self.authenticator = Authenticator(
+            policy, self.keys, MemoryTickets(), providers, note_dead=self._note_dead
+        )
         self.cross_origin = CrossOrigin(
             policy.allowed_origins, self.address.origin, self.keys.lists_origin
         )
@@ -118,7 +130,15 @@ class Gateway:
 
     def provenance(self, connection: Connection, caller: Caller) -> Provenance:
         """From where the request under way on a connection begins an execution."""
-        return Provenance(connection.request_id, connection.client[:64], caller.kind)
+        return _provenance(connection, caller.kind)
+
+    def _note_dead(
+        self,
+        error: ExpiredCredential | RevokedCredential,
+        kind: CredentialKind,
+        connection: Connection,
+    ) -> None:
+        self.audit.refused(error, _provenance(connection, kind))
 
     def remember_page(self, execution_id: str, asked: ExecutionRequest, caller: Caller) -> None:
         """Note the files of an execution that was just begun, if it is a page."""
@@ -127,3 +147,7 @@ class Gateway:
             entry = asked.entrypoint or language.entrypoint
             files = {f.path: f.content for f in asked.files}
             self.page_files.remember(execution_id, entry, files, caller.origins)
+
+
+def _provenance(connection: Connection, kind: CredentialKind) -> Provenance:
+    return Provenance(connection.request_id, connection.client[:64], kind)

@@ -101,11 +101,27 @@ class WrongCredential(Unauthenticated):
 
 
 class ExpiredCredential(Unauthenticated):
-    """Its time is over; told only to who holds the whole of it."""
+    """Its time is over; told only to who holds the whole of it.
+
+    Attributes:
+        key_id: of the key that has died; ``None`` where its token's own time is over.
+    """
+
+    def __init__(self, message: str, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 class RevokedCredential(Unauthenticated):
-    """It was revoked; told only to who holds the whole of it."""
+    """It was revoked; told only to who holds the whole of it.
+
+    Attributes:
+        key_id: of the key that has died.
+    """
+
+    def __init__(self, message: str, key_id: str | None = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
 
 
 class CapacityError(VibecellError):

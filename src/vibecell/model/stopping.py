@@ -45,6 +45,8 @@ CUT_STOP_S = 1.0
 GATEWAY_STOP_S = ANSWERS_STOP_S + CUT_STOP_S
 # Then it notes when keys were last used, if the disk takes that: within the margin.
 KEYS_STOP_S = MARGIN_S / 2
+# … and has audited the rest, likewise.
+AUDIT_STOP_S = MARGIN_S / 4
 
 # A courier: what it fetches is dropped.
 COURIER_STOP_S = 1.0

@@ -1,9 +1,9 @@
 """Who may come, whose turn it is, and what each has used.
 
 Owns keys, the server's secrets that they are hashed by, the order in which owners have turns, what
-was used of a day, and the stores that hold these. Refuses to know requests (``gateway``) and what
-is executed (``engine``);
-whatever waits for a disk is called in a thread by whoever has a loop.
+was used of a day, who did what, and the stores that hold these. Refuses to know requests
+(``gateway``) and what is executed (``engine``); whatever waits for a disk is called in a thread by
+whoever has a loop.
 
 keys.py               what a key is, its text, and what is kept of it
 server_secrets.py     what keys are hashed by and tokens signed with
@@ -20,5 +20,9 @@ held.py               what a key and its users hold at once of a key's places
 ledger.py             what each owner has used of a day (pure); the port: what keeps sums promises
 memory_ledger.py      an adapter: for as long as the process lives
 sqlite_ledger.py      an adapter: in a file
-sqlite_files.py       how both files are opened, and what is taken for damage
+audit.py              what is audited; the port: what keeps an audit promises
+audit_trail.py        acts on their way to where they are kept, by whoever writes
+memory_audit.py       an adapter: for as long as the process lives
+sqlite_audit.py       an adapter: in a file that only grows, but for pruning
+sqlite_files.py       how these files are opened, and what is taken for damage
 """

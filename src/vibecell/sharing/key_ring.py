@@ -168,7 +168,8 @@ class KeyRing:
         now = self._clock()
         key = self._alive(record.key, now)
         if found.valid_until is not None and now >= found.valid_until:
-            raise ExpiredCredential("the key was replaced by another, and its grace is over")
+            told = "the key was replaced by another, and its grace is over"
+            raise ExpiredCredential(told, key.id)
         self._note_use(record, found, presented, now)
         return key
 
@@ -215,11 +216,11 @@ class KeyRing:
 
     def _alive(self, key: Key, now: float) -> Key:
         if key.revoked_at is not None:
-            raise RevokedCredential("the key was revoked")
+            raise RevokedCredential("the key was revoked", key.id)
         if key.id in self._damaged:
-            raise RevokedCredential(f"the key is none: {DAMAGED}")
+            raise RevokedCredential(f"the key is none: {DAMAGED}", key.id)
         if key.has_expired(now):
-            raise ExpiredCredential("the key has expired")
+            raise ExpiredCredential("the key has expired", key.id)
         return key
 
     def _note_use(self, record: KeyRecord, found: HashedSecret, presented: str, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from vibecell.gateway.current_request import json_body
+from vibecell.gateway.current_request import client_connection, json_body
 from vibecell.gateway.json_bodies import json_response
 from vibecell.gateway.parts import Gateway
 from vibecell.wire.derivations import (
@@ -22,7 +22,10 @@ def blueprint(gateway: Gateway) -> Blueprint:
         caller = gateway.caller()
         with gateway.quota.calling(caller.owner):
             wanted = decode_token_request(json_body(gateway.policy.body_bytes))
+            gateway.audit.require_possible()
             made = gateway.authenticator.tokens.mint(caller, wanted)
+        came_from = gateway.provenance(client_connection(), caller)
+        gateway.audit.token_issued(caller, came_from, wanted.user, made.scopes, made.expires_at)
         return json_response(encode_token(made.text, made.expires_at), 201)
 
     @routes.post("/v1/tickets")

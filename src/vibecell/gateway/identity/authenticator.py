@@ -21,7 +21,7 @@ from vibecell.gateway.host_names import check_host
 from vibecell.gateway.http.connection import Connection, network_of
 from vibecell.gateway.identity.narrowing import ANONYMOUS, Derived, anonymous_caller, caller_of_key
 from vibecell.gateway.identity.permissions import Operation, require_permitted, require_scope
-from vibecell.gateway.identity.presented import Presented, presented_by
+from vibecell.gateway.identity.presented import Kind, Presented, presented_by
 from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.identity.tickets import Ticket, Tickets, TicketStore
 from vibecell.gateway.identity.tokens import Minted, ReadToken, Tokens
@@ -34,12 +34,15 @@ from vibecell.model.errors import (
     LimitReached,
     MalformedCredential,
     MissingCredential,
+    RevokedCredential,
     StoreUnavailable,
     WrongCredential,
 )
 from vibecell.sharing.key_ring import KeyRing
 
 _NEEDED = "a credential is required: Authorization: Bearer <key or token>"
+#: Is called with what is wrong with a credential that had been good, its kind, and who showed it.
+NoteDead = Callable[[ExpiredCredential | RevokedCredential, Kind, Connection], None]
 
 
 class Authenticator:
@@ -51,6 +54,7 @@ class Authenticator:
         tickets: those that wait.
         providers: whose tokens are good here, too.
         clock: seconds since 1970.
+        note_dead: is told of each credential that had been good, and where it came from.
 
     Attributes:
         tokens: makes and reads them.
@@ -63,8 +67,10 @@ class Authenticator:
         tickets: TicketStore,
         providers: ProviderTokens,
         clock: Callable[[], float] = time.time,
+        note_dead: NoteDead = lambda error, kind, connection: None,
     ) -> None:
         self._keys, self._clock = keys, clock
+        self._note_dead = note_dead
         self._local_names_only = policy.local_names_only
         self.tokens = Tokens(keys)
         self._providers = providers
@@ -133,6 +139,19 @@ class Authenticator:
             raise
 
     def _known(
+        self,
+        presented: Presented,
+        environ: Mapping[str, Any],
+        connection: Connection,
+        operation: Operation,
+    ) -> Caller:
+        try:
+            return self._alive(presented, environ, connection, operation)
+        except (ExpiredCredential, RevokedCredential) as error:
+            self._note_dead(error, presented.kind, connection)
+            raise
+
+    def _alive(
         self,
         presented: Presented,
         environ: Mapping[str, Any],

@@ -78,10 +78,12 @@ class Minted:
     Attributes:
         text: what is to be shown; in no ``repr``.
         expires_at: in seconds since 1970.
+        scopes: what a token is good for, sorted; nothing of a ticket.
     """
 
     text: str = field(repr=False)
     expires_at: float
+    scopes: tuple[Scope, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,14 @@ class Tokens:
         expires_at = now + wanted.expires_in_s
         if key.expires_at is not None:
             expires_at = min(expires_at, int(key.expires_at))
+        sorted_scopes = tuple(sorted(scopes))
         claims = _Claims(
             ISSUER, AUDIENCE, now, now, expires_at,
-            wanted.user, key.id, tuple(sorted(scopes)), _Limits.of(wanted.limits),
+            wanted.user, key.id, sorted_scopes, _Limits.of(wanted.limits),
         )  # fmt: skip
         secret = self._keys.signing_secrets[0]
         text = jwt.encode(msgspec.to_builtins(claims), secret, algorithm=ALGORITHM)
-        return Minted(text, expires_at)
+        return Minted(text, expires_at, sorted_scopes)
 
     def read(self, text: str) -> ReadToken:
         """What a token says.
