@@ -29,7 +29,7 @@ from vibecell.gateway.watchers import Watchers
 from vibecell.model.caller import Account, Caller, Owner
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
-from vibecell.model.provenance import Provenance
+from vibecell.model.provenance import MAX_ADDRESS_CHARACTERS, Provenance
 from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.requests import decode_execute, to_execution_request
 
@@ -118,7 +118,8 @@ class Gateway:
 
     def provenance(self, connection: Connection, caller: Caller) -> Provenance:
         """From where the request under way on a connection begins an execution."""
-        return Provenance(connection.request_id, connection.client[:64], caller.kind)
+        address = connection.client[:MAX_ADDRESS_CHARACTERS]
+        return Provenance(connection.request_id, address, caller.kind)
 
     def remember_page(self, execution_id: str, asked: ExecutionRequest, caller: Caller) -> None:
         """Note the files of an execution that was just begun, if it is a page."""
