@@ -36,6 +36,16 @@ class BodyRooms:
         """Make room for so many bytes more of a body; returns by whom they are held.
 
         Raises:
+            LimitReached, QueueFull: as ``require_room``.
+        """
+        holder = self.require_room(connection, size_bytes)
+        self._held.add(holder, size_bytes)
+        return holder
+
+    def require_room(self, connection: Connection, size_bytes: int) -> Owner:
+        """Whether there is room for so many bytes more now; returns by whom they would be held.
+
+        Raises:
             LimitReached: with them he, his key or his address would hold too many.
             QueueFull: he holds none, and finds no room.
         """
@@ -46,7 +56,6 @@ class BodyRooms:
             raise self._too_many("address" if holder.key == _NOBODY else "key", of_key)
         if holder.user is not None and of_user + size_bytes > for_user:
             raise self._too_many("address" if holder.key == _NOBODY else "user", of_user)
-        self._held.add(holder, size_bytes)
         return holder
 
     def give_back(self, holder: Owner, size_bytes: int) -> None:
