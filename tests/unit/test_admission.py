@@ -298,6 +298,36 @@ def test_a_long_queue_is_told_in_slices_between_which_others_have_the_loop() -> 
     run(scenario)
 
 
+def test_one_who_cannot_be_told_once_does_not_end_the_telling() -> None:
+    class Failing(Told):
+        failed = 0
+
+        def __call__(self, position: int, wait_ms: int | None) -> None:
+            if not self.failed:
+                self.failed += 1
+                raise RuntimeError("he cannot be told now")
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        admission, failing, last = Admission(1, 10_000), Failing(), Told()
+        first = admission.admit(user("key", ""), Told())
+        for number in range(TOLD_AT_ONCE + 50):
+            admission.admit(user(f"key {number}", ""), Told())
+        admission.admit(user("failing", ""), failing)
+        admission.admit(user("last", ""), last)
+        until = loop.time() + 30
+        while not failing.failed and loop.time() < until:
+            await asyncio.sleep(0.01)
+        assert failing.failed
+        first.release()  # everybody comes one place nearer
+        while not last.positions and loop.time() < until:
+            await asyncio.sleep(0.01)
+        assert last.positions
+
+    run(scenario)
+
+
 def test_a_newcomer_s_position_is_that_of_his_turn() -> None:
     async def scenario() -> None:
         admission = Admission(1, 100)

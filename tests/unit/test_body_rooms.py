@@ -191,6 +191,31 @@ def test_bodies_of_one_key_leave_room_to_another_key(
     assert Sender(served, ONE, chunked).go_on().startswith("HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [f"Content-Length: {len(BODY)}", "Transfer-Encoding: chunked"],
+    ids=["length", "chunks"],
+)
+def test_who_asks_before_he_sends_is_refused_before_he_sends(
+    serve: Callable[..., Served], framing: str
+) -> None:
+    served = serve(discard_s=0.2)
+    head = (
+        "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {ONE}\r\nExpect: 100-continue\r\n{framing}\r\n\r\n"
+    ).encode()
+    with served.open() as asking:
+        asking.sendall(head)
+        assert asking.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert held(served, 0)
+    slow = [Sender(served, ONE) for _ in range(8)]
+    assert held(served, 8 * BODY_BYTES)
+    with served.open() as asking:
+        asking.sendall(head)
+        assert asking.recv(100).startswith(b"HTTP/1.1 429 ")
+    assert all(sender.go_on().startswith("HTTP/1.1 200") for sender in slow)
+
+
 def test_what_is_left_of_a_refused_body_is_never_read_as_a_request(
     serve: Callable[..., Served],
 ) -> None:

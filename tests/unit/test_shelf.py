@@ -72,6 +72,14 @@ from urllib import parse
 import urllib
 print(parse is urllib.parse)
 """,
+    "whose_the_functions_that_import_are": """
+import importlib._bootstrap as machinery
+for name in ("_find_and_load", "_find_and_load_unlocked", "_load_unlocked", "_new_module"):
+    function = getattr(machinery, name)
+    print(name, function.__module__, function.__qualname__, function.__code__.co_filename)
+import _imp
+print(_imp.create_dynamic.__qualname__, type(_imp.create_dynamic).__name__)
+""",
     "own_modules_on_an_added_path": """
 import os, sys
 os.mkdir("src")

@@ -41,3 +41,4 @@ def test_a_listener_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (path / "in the way").mkdir(parents=True)
     with pytest.raises(PlatformError, match="make the engine's socket"):
         private_listener(path, os.getuid(), "engine")
+    assert [each.name for each in tmp_path.iterdir()] == ["some.sock"], "half of one is left"

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from owners import ME
 from vibecell.config import Settings
 from vibecell.engine.executions import Executions
-from vibecell.engine.witnesses import Ended, Source
+from vibecell.engine.witnesses import Ended, Source, Witness
 from vibecell.languages.catalogue import catalogue, describe
 from vibecell.model.execution import ExecutionRequest, SourceFile
 from vibecell.model.language import Offer
@@ -35,9 +36,11 @@ class _Failing:
         raise RuntimeError("a disk is full")
 
 
-def _told(tmp_path: Path, *requests: tuple[ExecutionRequest, Provenance]) -> list[Ended]:
-    noting = _Noting()
-
+def _run(
+    tmp_path: Path,
+    witnesses: Sequence[Witness],
+    *requests: tuple[ExecutionRequest, Provenance],
+) -> None:
     async def scenario() -> None:
         settings = Settings(run_dir=tmp_path, state_dir=tmp_path, backend="fake")
         descriptions = describe()
@@ -45,7 +48,7 @@ def _told(tmp_path: Path, *requests: tuple[ExecutionRequest, Provenance]) -> lis
         backend = FakeBackend()
         await backend.open()
         offer = Offer(catalogue(descriptions, versions).languages)
-        executions = Executions(settings, backend, offer, witnesses=(_Failing(), noting))
+        executions = Executions(settings, backend, offer, witnesses=witnesses)
         for request, provenance in requests:
             key = "key" if provenance is ASKED else None
             kept, _ = executions.admit(request, ME, key, provenance)
@@ -54,6 +57,11 @@ def _told(tmp_path: Path, *requests: tuple[ExecutionRequest, Provenance]) -> lis
         await backend.close()
 
     asyncio.run(scenario())
+
+
+def _told(tmp_path: Path, *requests: tuple[ExecutionRequest, Provenance]) -> list[Ended]:
+    noting = _Noting()
+    _run(tmp_path, (_Failing(), noting), *requests)
     return noting.told
 
 
@@ -69,6 +77,18 @@ def test_an_end_is_told_with_whose_it_was_and_from_where_it_was_asked(
     times = [ended.moments_ns[name] for name in order]
     assert times == sorted(times)
     assert "a disk is full" in caplog.text, "a witness that fails is told of, and stops nobody"
+
+
+def test_no_source_is_read_through_where_nobody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[ExecutionRequest] = []
+    whole = Source.of
+    monkeypatch.setattr(Source, "of", lambda request: read.append(request) or whole(request))
+    _run(tmp_path, (), (REQUEST, ASKED))
+    assert not read
+    _run(tmp_path, (_Noting(),), (REQUEST, ASKED))
+    assert read == [REQUEST]
 
 
 def test_what_names_an_execution_again_ends_nothing(tmp_path: Path) -> None:

@@ -284,14 +284,18 @@ class Shelf:
 
 
 def _as(original: Any, function: Any) -> FunctionType:
-    """A function under the name, file and globals of one of the interpreter's."""
+    """A function under the name, module, file and globals of one of the interpreter's."""
     code = function.__code__.replace(
         co_filename=original.__code__.co_filename,
         co_firstlineno=original.__code__.co_firstlineno,
         co_name=original.__name__,
         co_qualname=original.__qualname__,
     )
-    return FunctionType(code, original.__globals__, original.__name__, None, function.__closure__)
+    globals_, name = original.__globals__, original.__name__
+    made = FunctionType(code, globals_, name, None, function.__closure__)
+    # the module has got another name since the original was made
+    made.__module__ = original.__module__
+    return made
 
 
 def _search() -> tuple[Any, ...]:

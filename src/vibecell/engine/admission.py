@@ -278,6 +278,7 @@ class Admission:
 
         Who has left meanwhile is told nothing, and who is next has been told already.
         """
+        self._telling = None  # whatever becomes of this slice, it is over
         began_s = time.monotonic()
         for _ in range(min(len(left), TOLD_AT_ONCE)):
             position, number = left.popleft()
@@ -289,7 +290,6 @@ class Admission:
             loop = asyncio.get_running_loop()
             self._telling = loop.call_soon(self._tell_slice, left, worked_s)
             return
-        self._telling = None
         self._tell_again_at_s = now_s + max(POSITION_INTERVAL_S, _TELLING_SHARE * worked_s)
 
     def _tell_at(self, number: int, position: int) -> None:

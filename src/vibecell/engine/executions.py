@@ -216,25 +216,28 @@ class Executions:
         self._keeping.begun(kept, fingerprint)
         task = asyncio.create_task(execution.run(ticket, self._backend))
         self._tasks.add(task)
-        task.add_done_callback(
-            partial(self._ended, kept, claim, plan, Source.of(request), provenance)
-        )
+        task.add_done_callback(partial(self._ended, kept, claim))
+        if self._witnesses:  # a source of megabytes is not read through for nobody
+            source = Source.of(request)
+            task.add_done_callback(partial(self._tell, execution, kept, plan, source, provenance))
         return kept
 
-    def _ended(
+    def _ended(self, kept: Kept, claim: Claim, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        claim.release()
+        self._keeping.ended(kept)
+
+    def _tell(
         self,
+        execution: Execution,
         kept: Kept,
-        claim: Claim,
         plan: Plan,
         source: Source,
         provenance: Provenance,
-        task: "asyncio.Task[None]",
+        _task: "asyncio.Task[None]",
     ) -> None:
-        self._tasks.discard(task)
-        claim.release()
-        result = kept.live.result if kept.live is not None else None
-        self._keeping.ended(kept)
-        if result is None:
+        """Called behind ``_ended``; of one that was cut off there is nothing to be told."""
+        if execution.result is None:
             return
         place = None if plan.profile is None else plan.profile.place
         ended = Ended(
@@ -246,6 +249,6 @@ class Executions:
             place,
             kept.begun_at_us,
             kept.marks.taken_ns,
-            result,
+            execution.result,
         )
         tell(self._witnesses, ended)

@@ -31,7 +31,7 @@ from vibecell.model.caller import Account, Caller, CredentialKind, Owner
 from vibecell.model.errors import ExpiredCredential, RevokedCredential
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
-from vibecell.model.provenance import Provenance
+from vibecell.model.provenance import MAX_ADDRESS_CHARACTERS, Provenance
 from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.requests import decode_execute, to_execution_request
 
@@ -150,4 +150,4 @@ class Gateway:
 
 
 def _provenance(connection: Connection, kind: CredentialKind) -> Provenance:
-    return Provenance(connection.request_id, connection.client[:64], kind)
+    return Provenance(connection.request_id, connection.client[:MAX_ADDRESS_CHARACTERS], kind)

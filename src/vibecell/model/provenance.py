@@ -18,8 +18,10 @@ MAX_REQUEST_ID_CHARACTERS = 128
 _REQUEST_ID = rf"[!#-\[\]-~]{{1,{MAX_REQUEST_ID_CHARACTERS}}}"
 REQUEST_ID = re.compile(rf"{_REQUEST_ID}\Z")
 RequestId = Annotated[str, Meta(pattern=f"^{_REQUEST_ID}{END}")]
+#: Of IPv6 with the name of an interface behind it, which is longest.
+MAX_ADDRESS_CHARACTERS = 64
 #: As text, of IPv4 or IPv6, or what stands for a Unix socket.
-Address = Annotated[str, Meta(max_length=64)]
+Address = Annotated[str, Meta(max_length=MAX_ADDRESS_CHARACTERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Provenance:
 
     Attributes:
         request_id: as the client called it, or we did.
-        address: for whom it was asked, as bounds by address count it.
+        address: for whom it was asked: he alone, though bounds count a network of IPv6 as one.
         credential: what was shown.
     """
 

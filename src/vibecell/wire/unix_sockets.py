@@ -6,6 +6,7 @@ kernel says; refuses to judge who that may be.
 Source: unix(7), "struct ucred", SO_PEERCRED, SO_PASSCRED
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -52,7 +53,7 @@ def private_listener(path: Path, uid: int, whose: str) -> socket.socket:
         whose: it is, for the error.
 
     Raises:
-        PlatformError: it cannot be made.
+        PlatformError: it cannot be made; nothing of it is left.
     """
     making = path.with_name(f".{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -66,5 +67,7 @@ def private_listener(path: Path, uid: int, whose: str) -> socket.socket:
         making.rename(path)
     except OSError as error:
         listener.close()
+        with contextlib.suppress(OSError):  # what kept it from being made is told, not this
+            making.unlink(missing_ok=True)
         raise PlatformError(f"make the {whose}'s socket", str(error)) from error
     return listener

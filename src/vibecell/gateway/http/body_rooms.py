@@ -38,6 +38,18 @@ class BodyRooms:
         """Make room for so many bytes more of a body; returns by whom they are held.
 
         Raises:
+            LimitReached, QueueFull: as ``require_room``.
+        """
+        holder = self.require_room(connection, size_bytes)
+        self._held.add(holder, size_bytes)
+        if holder.user is not None:
+            self._of_users.add(holder, size_bytes)
+        return holder
+
+    def require_room(self, connection: Connection, size_bytes: int) -> Owner:
+        """Make sure of room for so many bytes more now; returns by whom they would be held.
+
+        Raises:
             LimitReached: with them he, his key or his address would hold too many.
             QueueFull: he holds none, and finds no room.
         """
@@ -52,8 +64,6 @@ class BodyRooms:
             for_users = room(for_key, of_key - of_users)
             if of_user + size_bytes > room(for_users, of_users - of_user):
                 raise self._too_many("address" if holder.key == _NOBODY else "user", of_user)
-            self._of_users.add(holder, size_bytes)
-        self._held.add(holder, size_bytes)
         return holder
 
     def give_back(self, holder: Owner, size_bytes: int) -> None:

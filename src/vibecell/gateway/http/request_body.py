@@ -103,6 +103,8 @@ class Body:
         if self._expected:
             self._expected = False
             if not self.complete:
+                # who asks before he sends is not told to send what is refused at once
+                self._rooms.require_room(self._connection, max(self._left, 1))
                 self._connection.send_all(_CONTINUE)
         wanted = -1 if size is None else size
         pieces: list[bytes] = []
