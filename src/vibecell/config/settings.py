@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from vibecell.config.rules import MaybeEmpty, Rule, above, at_least, at_most, broken
@@ -23,6 +23,8 @@ from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
 from vibecell.model.loopback import is_loopback
 
+LogFormat = Literal["json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 BACKENDS = ("bubblewrap", "docker", "fake")
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_BASE_IMAGE = "python:3-slim"  # what runtime images of containers are built on
@@ -159,6 +161,9 @@ class Settings:
         keep_usage: keep what each key and user has used of a day in ``state_dir``, so that a new
             engine knows it.
         trace: note when each step of an execution was done, for ``vibecell trace``.
+        log_format: of what the service says on its standard streams; ``None``: ``text`` where
+            that is a terminal, else ``json``.
+        log_level: the least of what is logged.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.
     """
@@ -202,6 +207,8 @@ class Settings:
     event_log_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
     keep_usage: bool = True
     trace: bool = False
+    log_format: LogFormat | None = None
+    log_level: LogLevel = "info"
     require_cgroups: bool | None = None
 
     def __post_init__(self) -> None:

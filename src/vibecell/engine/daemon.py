@@ -20,6 +20,7 @@ from vibecell.config import Settings
 from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.call_handler import CallHandler
+from vibecell.engine.execution_log import ExecutionLog
 from vibecell.engine.executions import Executions
 from vibecell.engine.link_streams import BACKLOG, leave, start_listening
 from vibecell.model.capabilities import Capabilities
@@ -71,7 +72,7 @@ async def run_engine(
             if capabilities is None:
                 return
             settle_garbage()
-            executions = Executions(settings, backend, offer, books)
+            executions = Executions(settings, backend, offer, books, (ExecutionLog(),))
             handler = CallHandler(
                 executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
             )

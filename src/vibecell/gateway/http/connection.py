@@ -78,7 +78,10 @@ class Connection:
         marks: of the request under way, where requests are traced.
         owner: who asks the request under way, once that is known.
         account: of whoever asks it; begins_for: to which it begins an execution; refused_by: the
-            bound that refused it. Each for the answer chain, ``None`` where there is none.
+            bound that refused it; problem: the type of what was told of a refusal; execution_id:
+            of what it has begun; close_code: with which its WebSocket ended. Each for the answer
+            chain and the log, ``None`` where there is none.
+        sent_bytes: in answer to it so far.
         share: what all connections of the peer take together.
 
     Args:
@@ -111,6 +114,10 @@ class Connection:
         self.account: Account | None = None
         self.begins_for: Account | None = None
         self.refused_by: Any = None
+        self.problem: str | None = None
+        self.execution_id: str | None = None
+        self.close_code: int | None = None
+        self.sent_bytes = 0
         self._request_id: str | None = None
         self._owner_before = False
         self._trace = trace
@@ -155,6 +162,8 @@ class Connection:
         # behind a proxy the next one may be anybody's
         self._owner_before, self.owner = self.known and not self.is_proxied, None
         self.account = self.begins_for = self.refused_by = None
+        self.problem = self.execution_id = self.close_code = None
+        self.sent_bytes = 0
         self._request_id = None
         self.client = self.peer
         self.scheme = self.host = self.origin = self.caller_origins = None
@@ -211,6 +220,7 @@ class Connection:
                 self._note(Ending.RESET, error)
                 raise
             else:
+                self.sent_bytes += sent_bytes
                 view = view[sent_bytes:]
                 self.take_turn(sent_bytes)
 
