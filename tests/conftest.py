@@ -33,7 +33,7 @@ hypothesis.settings.load_profile("patient")
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
-_ADDRESS = re.compile(r"ready after .*: (http://\S+)")
+_ADDRESS = re.compile(r"ready after .*: (http://[^\s\"]+)")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,6 +103,8 @@ def _served(run_dir: Path, variables: Mapping[str, str]) -> Iterator[Service]:
         lacking("bubblewrap")
     command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
     environ = {**os.environ, "VIBECELL_RUN_DIR": str(run_dir), "PYTHONUNBUFFERED": "1"}
+    # what goes wrong, where whoever reads a failed test finds it
+    environ |= {"VIBECELL_LOG_LEVEL": "warning", "VIBECELL_LOG_FORMAT": "text"}
     environ = {**environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src"), **variables}
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
     try:

@@ -29,7 +29,7 @@ from host import host_mounts
 SOURCES = Path(__file__).parents[2] / "src"
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
-_ADDRESS = re.compile(r"ready after .*: (http://\S+)")
+_ADDRESS = re.compile(r"ready after .*: (http://[^\s\"]+)")
 LOCK = "engine.lock"
 _UID_RANGE = 1024 * 1024
 T = TypeVar("T")
@@ -216,6 +216,7 @@ def serving(
         os.chmod(name, 0o711)
         environ = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUNBUFFERED": "1"}
         environ |= {"VIBECELL_RUN_DIR": name, "VIBECELL_UID_BASE": str(uid_base)}
+        environ |= {"VIBECELL_LOG_LEVEL": "warning", "VIBECELL_LOG_FORMAT": "text"}
         environ |= {f"VIBECELL_{k.upper()}": v for k, v in settings.items()}
         command = [sys.executable, "-m", "vibecell.cli.main", "serve", "--port", "0"]
         mounts_before = host_mounts()

@@ -1,7 +1,6 @@
 """What a service says to a person can neither end it nor hold it up."""
 
 import contextlib
-import logging
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vibecell.cli.complaints import Complaints, say
+from vibecell.cli.complaints import say
 from vibecell.gateway.daemon import LoggedLines
 
 
@@ -76,18 +75,6 @@ def test_a_reader_who_is_slow_is_waited_for_where_that_is_wanted() -> None:
         began_s = time.monotonic()
         say("a line", writing, patience_s=0.2)
         assert time.monotonic() - began_s >= 0.2
-
-
-def test_what_is_logged_is_said(capfd: pytest.CaptureFixture[str]) -> None:
-    handler = Complaints()
-    handler.setFormatter(logging.Formatter("vibecell engine: %(message)s"))
-    log = logging.Logger("here")
-    log.addHandler(handler)
-    log.warning("%d cells", 3)
-    log.warning("%d cells", "three")
-    one, other = capfd.readouterr().err.splitlines()
-    assert one == "vibecell engine: 3 cells"
-    assert other.startswith("here: a message could not be made: TypeError")
 
 
 def test_nothing_takes_the_place_of_a_stream_that_was_closed() -> None:

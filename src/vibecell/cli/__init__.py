@@ -6,6 +6,7 @@ serve.py        vibecell serve: the whole service
 supervisor.py   keeps engine, gateway and courier alive
 children.py     the two processes, seen from both sides
 complaints.py   lines for a person, which hold up nobody
+log_lines.py    the log of each process: its lines, for programs or for people
 privileges.py   how a process becomes a user without rights
 gateway_user.py the same for what the gateway's user alone may read: keys, and the audit of them
 key_words.py    vibecell keys: made, listed, revoked, rotated

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from vibecell.cli.complaints import Complaints, complain
+from vibecell.cli.log_lines import log_to
 from vibecell.cli.privileges import CODE, become, die_with_parent
 from vibecell.cli.supervisor import LONG_PAUSES_S, Child
 from vibecell.config import Settings, pack, unpack
@@ -27,6 +27,7 @@ from vibecell.model.stopping import COURIER_KILL_S, ENGINE_KILL_S, GATEWAY_KILL_
 
 Role = Literal["engine", "gateway", "courier"]
 EXIT_FAILED = 1
+_LOG = logging.getLogger(__name__)
 _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
 
 
@@ -121,11 +122,9 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
     die_with_parent()
     if os.getppid() != parent:
         return EXIT_FAILED  # the supervisor died before we asked to die with it
-    logging.basicConfig(
-        handlers=[Complaints()], level=logging.WARNING, format=f"vibecell {role}: %(message)s"
-    )
     with os.fdopen(settings_fd, "rb") as pipe:
         settings = unpack(pipe.read(), Settings)
+    log_to(role, settings.log_format or "json", settings.log_level)
     try:
         if role == "engine":
             _engine(settings)
@@ -135,7 +134,7 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
         serve = _gateway if role == "gateway" else _courier
         serve(settings, socket.socket(fileno=listener_fd))
     except VibecellError as error:
-        complain(str(error))
+        _LOG.critical("%s", error)
         return EXIT_FAILED
     return 0
 

@@ -3,12 +3,13 @@
 Owns that saying something neither ends nor holds up who says it: a terminal or a
 log may be gone, full or stopped, and the service goes on. What finds no room at this
 moment is lost. Refuses to buffer: nothing is left that a later flush could fail on; and to
-pass on what a terminal obeys: some of what is said was written by others.
+pass on what a terminal obeys: some of what is said was written by others. Whole lines of a log,
+and which of them were lost, are ``log_lines.py``'s.
 """
 
 import contextlib
-import logging
 import os
+import stat
 
 # Taken before gevent, in the gateway, puts a poll in its place that waits for the loop.
 from select import PIPE_BUF, POLLOUT, poll
@@ -30,7 +31,7 @@ def say(line: str, descriptor: int = STDERR, patience_s: float = 0.0) -> None:
     """
     data = f"{harmless(line)}\n".encode(errors="backslashreplace")
     with contextlib.suppress(OSError):  # whoever read it has left, or the disk is full
-        while data and _has_room(descriptor, patience_s):
+        while data and has_room(descriptor, patience_s):
             data = data[os.write(descriptor, data[:PIPE_BUF]) :]
 
 
@@ -56,7 +57,8 @@ def complain(line: str, patience_s: float = 0.0) -> None:
     say(f"vibecell: {line}", patience_s=patience_s)
 
 
-def _has_room(descriptor: int, patience_s: float) -> bool:
+def has_room(descriptor: int, patience_s: float = 0.0) -> bool:
+    """Whether ``PIPE_BUF`` bytes can be written at once, or a failure be heard of."""
     poller = poll()
     poller.register(descriptor, POLLOUT)
     return any(events & POLLOUT for _, events in poller.poll(patience_s * 1000))
@@ -75,13 +77,19 @@ def hold_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-class Complaints(logging.Handler):
-    """What is logged, said."""
+def own_end(descriptor: int) -> int:
+    """A descriptor of what is behind another one, which never waits, where that can be had.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say it; one that cannot be put into words is said to be so."""
-        try:
-            line = self.format(record)
-        except Exception as error:
-            line = f"{record.name}: a message could not be made: {error!r}"
-        say(line)
+    Several processes may write to one pipe: between one's look for room and its writing another
+    may take that. As we do not set flags that whoever started us would have as well, only a
+    pipe is opened once more.
+
+    Source: proc(5), /proc/pid/fd; pipe(7), PIPE_BUF with O_NONBLOCK
+    """
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            return os.open(f"/proc/self/fd/{descriptor}", flags)
+    except OSError:
+        return descriptor  # nobody reads it, or it was closed: what is written is lost
+    return descriptor

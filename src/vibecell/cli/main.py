@@ -148,6 +148,9 @@ def _parser(given: frozenset[str]) -> argparse.ArgumentParser:
     serve = words.add_parser("serve", parents=[isolating], help="start the service")
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port (default 8000; 0: any free one)")
+    serve.add_argument(
+        "--log-format", metavar="json|text", help="default: text on a terminal, else json"
+    )
 
     run = words.add_parser("run", parents=[isolating], help="run a program; exit as it does")
     run.add_argument("--language", "-l", help=_LANGUAGE_HELP)

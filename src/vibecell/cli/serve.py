@@ -6,29 +6,53 @@ what protects the host and where to go. Refuses to serve before all of it works.
 
 import contextlib
 import http.client
+import logging
+import os
 import socket
 import time
 from dataclasses import replace
 
 from vibecell.cli import children
-from vibecell.cli.complaints import STDOUT, complain, hold_standard_streams, say
+from vibecell.cli.complaints import STDERR, STDOUT, hold_standard_streams, say
 from vibecell.cli.composition.audits import engine_audit
 from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.composition.ledgers import ledger_store
 from vibecell.cli.gateway_user import has_stored_keys
+from vibecell.cli.log_lines import Lines, LogLines, log_to
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
-from vibecell.config import Settings, require_closed_door
+from vibecell.config import LogFormat, Settings, require_closed_door
 from vibecell.engine.bookkeeping import require_usable
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
+from vibecell.model.log_event import LogEvent
 from vibecell.sharing.audit_trail import require_writable
 from vibecell.wire.unix_sockets import private_listener
 
 START_DEADLINE_S = 60.0
 _BACKLOG = 512
+_LOG = logging.getLogger(__name__)
+_PROCESS = "supervisor"
+
+
+class ReadyLine(LogEvent, tag="ready", frozen=True, kw_only=True):
+    """The service is ready; on standard output, where everything else is on standard error.
+
+    Attributes:
+        url: where to go.
+        took_ms: since it was started.
+        backend: what protects the host; …
+        layers: … and by which means, as `vibecell doctor` tells them.
+        message: the same for people.
+    """
+
+    url: str
+    took_ms: int
+    backend: str
+    layers: tuple[str, ...]
+    message: str
 
 
 def serve(settings: Settings) -> int:
@@ -42,7 +66,9 @@ def serve(settings: Settings) -> int:
     began_s = time.monotonic()
     status = 0
     hold_standard_streams()
-    supervisor = Supervisor(complain)
+    settings = replace(settings, log_format=settings.log_format or _fitting())
+    log_to(_PROCESS, settings.log_format or "json", settings.log_level)
+    supervisor = Supervisor(lambda text: _LOG.error("%s", text))
     with supervisor.signals(), contextlib.ExitStack() as ending:
         listener = ending.enter_context(_listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
@@ -62,10 +88,10 @@ def serve(settings: Settings) -> int:
             _start(supervisor, settings, listener, began_s)
             supervisor.run()
         except StartFailed as error:
-            complain(f"not serving: {error}")
+            _LOG.critical("not serving: %s", error)
             status = children.EXIT_FAILED
         except GaveUp as error:
-            complain(f"serving no more: {error}")
+            _LOG.critical("serving no more: %s", error)
             status = children.EXIT_FAILED
         except Stopped:
             pass  # during the start: a stop like another
@@ -128,8 +154,25 @@ def _gateway_answers(settings: Settings) -> bool:
 
 def _report(settings: Settings, client: Executor, took_s: float) -> None:
     capabilities = client.health().capabilities
-    lines = [f"What protects this host (backend {capabilities.backend}):"]
-    lines += [f"  {line}" for line in layer_lines(capabilities.layers)]
+    layers = tuple(layer_lines(capabilities.layers))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    lines.append(f"Vibecell is ready after {took_s:.1f} s: http://{host}:{settings.port}")
-    say("\n".join(lines), STDOUT)
+    url = f"http://{host}:{settings.port}"
+    message = f"Vibecell is ready after {took_s:.1f} s: {url}"
+    if settings.log_format == "text":
+        protection = f"What protects this host (backend {capabilities.backend}):"
+        say("\n".join((protection, *(f"  {line}" for line in layers), message)), STDOUT)
+        return
+    told = ReadyLine(
+        url=url,
+        took_ms=round(took_s * 1000),
+        backend=capabilities.backend,
+        layers=layers,
+        message=message,
+    )
+    record = logging.makeLogRecord({"levelno": logging.INFO, "levelname": "INFO", "event": told})
+    LogLines(_PROCESS, "json", Lines(STDOUT)).emit(record)
+
+
+def _fitting() -> LogFormat:
+    """The form of lines for whoever reads them."""
+    return "text" if os.isatty(STDERR) else "json"

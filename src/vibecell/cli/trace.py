@@ -162,6 +162,8 @@ def _service(settings: Settings, url: str | None) -> Iterator[tuple[_Address, Tr
             port=address[1],
             run_dir=Path(place),
             trace=True,
+            log_format=settings.log_format or "text",
+            log_level="warning",
             api_keys=(),
             anonymous="loopback",  # whatever keys there are: it is our own
         )

@@ -8,6 +8,8 @@ from vibecell.config.reading import PREFIX, load
 from vibecell.config.settings import (
     DEFAULT_BASE_IMAGE,
     ConfigError,
+    LogFormat,
+    LogLevel,
     Place,
     Settings,
     require_closed_door,
@@ -17,6 +19,8 @@ __all__ = [
     "DEFAULT_BASE_IMAGE",
     "PREFIX",
     "ConfigError",
+    "LogFormat",
+    "LogLevel",
     "Place",
     "Settings",
     "load",

@@ -23,6 +23,8 @@ from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
 from vibecell.model.loopback import is_loopback
 
+LogFormat = Literal["json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 BACKENDS = ("bubblewrap", "docker", "fake")
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_BASE_IMAGE = "python:3-slim"  # what runtime images of containers are built on
@@ -163,6 +165,9 @@ class Settings:
         audit_bytes: of each of its two files.
         audit_required: do nothing that could not be audited.
         trace: note when each step of an execution was done, for ``vibecell trace``.
+        log_format: of what the service says on its standard streams; ``None``: ``text`` where
+            that is a terminal, else ``json``.
+        log_level: the least of what is logged.
         require_cgroups: ``True`` refuses to start without them, ``False``
             never uses them, ``None`` uses them where the host lets us.
     """
@@ -210,6 +215,8 @@ class Settings:
     audit_bytes: Annotated[int, at_least(MIB)] = 256 * MIB
     audit_required: bool = False
     trace: bool = False
+    log_format: LogFormat | None = None
+    log_level: LogLevel = "info"
     require_cgroups: bool | None = None
 
     def __post_init__(self) -> None:

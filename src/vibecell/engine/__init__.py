@@ -28,6 +28,7 @@ usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)
 witnesses.py    who is told of executions that have ended, and what
 auditing.py     one of them: what was executed, on its way to where it is audited
+execution_log.py  a line of the log for each that has ended
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """

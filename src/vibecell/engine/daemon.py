@@ -20,6 +20,7 @@ from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.engine.auditing import Auditing
 from vibecell.engine.bookkeeping import Bookkeeping
 from vibecell.engine.call_handler import CallHandler
+from vibecell.engine.execution_log import ExecutionLog
 from vibecell.engine.executions import Executions
 from vibecell.engine.link_streams import leave, start_listening
 from vibecell.model.capabilities import Capabilities
@@ -77,7 +78,9 @@ async def run_engine(
             if capabilities is None:
                 return
             settle_garbage()
-            executions = Executions(settings, backend, offer, books, auditing=auditing)
+            executions = Executions(
+                settings, backend, offer, books, (ExecutionLog(),), auditing=auditing
+            )
             handler = CallHandler(
                 executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
             )

@@ -22,6 +22,7 @@ current_request.py  what endpoints ask of Flask's request
 json_bodies.py      JSON in bodies of requests and answers
 problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
+request_log.py      a line of the log for each request
 timing.py           the Server-Timing header, both ways
 metrics.py          what is counted
 credential_audit.py what happens to credentials, on its way to where it is audited

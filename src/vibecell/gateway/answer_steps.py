@@ -2,8 +2,8 @@
 
 Owns the steps of the chain (``http/answer_chain.py``): header fields that all
 answers have, the request's name, the times of a traced request, which page may read it,
-what is left of rates, counting, holding back who is refused too often. Refuses to know how an
-answer came about.
+what is left of rates, counting, a line of the log, holding back who is refused too often.
+Refuses to know how an answer came about.
 """
 
 import time
@@ -13,6 +13,7 @@ from vibecell.gateway.http.answer_chain import Answer, AnswerChain
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.rate_fields import tell_rates
 from vibecell.gateway.refusals import OF_ADDRESS, Refusals
+from vibecell.gateway.request_log import log_end, log_upgrade
 from vibecell.gateway.timing import NAME, server_timing
 
 _SWITCHING_PROTOCOLS = 101
@@ -30,8 +31,8 @@ def answer_chain(gateway: Gateway) -> AnswerChain:
     refusals = Refusals(gateway.policy.refused_per_minute)
     told = tell_rates(gateway.quota)
     let_read = gateway.cross_origin.let_read
-    steps = (tell_request_id, keep_from_harm, tell_times, told, let_read, count)
-    return AnswerChain(steps, refusals.wait_s, OF_ADDRESS)
+    steps = (tell_request_id, keep_from_harm, tell_times, told, let_read, count, log_upgrade)
+    return AnswerChain(steps, refusals.wait_s, OF_ADDRESS, log_end)
 
 
 def tell_request_id(answer: Answer) -> None:

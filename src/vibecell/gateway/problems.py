@@ -12,6 +12,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
@@ -107,16 +108,33 @@ class Problem:
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
+    def type(self) -> str:
+        """Which problem it is. Source: RFC 9457 section 3.1.1."""
+        return str(self.body["type"])
+
+    @property
     def close_code(self) -> int:
         """The WebSocket close code that says the same."""
         return 4000 + self.status
 
     def response(self) -> Response:
         """The HTTP response, but for what all answers have."""
-        response = Response(compact_json(self.body), self.status, mimetype=MEDIA_TYPE)
+        response = _Told(compact_json(self.body), self.status, mimetype=MEDIA_TYPE)
+        response.problem = self.type
         for name, value in self.headers:
             response.headers[name] = value
         return response
+
+
+class _Told(Response):
+    """An answer that notes on its connection which problem it tells, as it is sent."""
+
+    problem: str
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """See ``Response``."""
+        environ["vibecell.handler"].connection.problem = self.problem
+        return super().__call__(environ, start_response)
 
 
 def error_response(error: Exception) -> Response:

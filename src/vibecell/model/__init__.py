@@ -14,6 +14,7 @@ errors.py        what can go wrong, as a tree
 capabilities.py  what a deployment enforces on its host
 caller.py        who asks, for whom, and what both may
 access.py        how much a gateway grants its clients
+log_event.py     lines of the log that have fields of their own
 provenance.py    from where an execution was asked for
 names.py         how ids are spelt, and how a text ends
 origins.py       origins of pages, as lists of them name them

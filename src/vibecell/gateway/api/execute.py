@@ -74,6 +74,7 @@ def _result(
 ) -> Result | None:
     provenance = gateway.provenance(connection, caller)
     with gateway.executor.submit_and_wait(asked, account, key, provenance) as pending:
+        connection.execution_id = pending.id
         gateway.remember_page(pending.id, asked, caller)
         try:
             return wait_for_result(pending, connection.peer_has_left)

@@ -68,6 +68,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
             gateway.quota.count_begun(account, connection)
             submitted = (asked, account, key, gateway.provenance(connection, caller))
             execution_id = _begun(gateway, wait_s, caller, submitted)
+            connection.execution_id = execution_id
             state = gateway.executor.inspect(execution_id, caller.owner)
         shown = encode_execution(_shown(state, described), asked.encoding)
         status = 200 if wait_s is not None and state.result is not None else 202

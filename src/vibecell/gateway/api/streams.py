@@ -90,6 +90,7 @@ class _Accepted:
         self._server.upgraded.discard(self._websocket)
         self._gateway.metrics.websockets(-1)
         self._websocket.leave()
+        client_connection().close_code = self._websocket.first_code
 
 
 def _admitted(gateway: Gateway) -> Caller:
@@ -136,6 +137,7 @@ def _begin(gateway: Gateway, websocket: WebSocket, caller: Caller, connection: C
         provenance = gateway.provenance(connection, caller)
         following = gateway.executor.submit_and_follow(asked, account, provenance=provenance)
         with following as conversation:
+            connection.execution_id = conversation.id
             gateway.remember_page(conversation.id, asked, caller)
             Relay(gateway, websocket, conversation, caller).run(False)
 

@@ -53,6 +53,10 @@ def _never(answer: Answer) -> int:
     return 0
 
 
+def _unheard(answer: Answer) -> None:
+    """Nobody wants to hear of an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerChain:
     """Steps in the order in which answers pass them; each answer passes once.
@@ -63,11 +67,14 @@ class AnswerChain:
             client is told to wait instead, by 429 and the end of the connection;
             0 lets it pass.
         too_many: the body of a 429 of the server's own, beside when to come again.
+        is_over: told once of each request when nothing more will be sent in answer; one that got
+            none, because its client had left, has the status 0.
     """
 
     steps: tuple[Step, ...]
     held_back_s: Callable[[Answer], int] = _never
     too_many: Mapping[str, object] = field(default_factory=dict)
+    is_over: Step = _unheard
 
     def passed(self, answer: Answer) -> list[Field]:
         """The fields to be sent."""
@@ -84,6 +91,7 @@ class AnswerChain:
             after_s = dict(answer.fields).get("Retry-After", "1")
             answer.add_missing((("Retry-After", after_s),))
             told |= {**self.too_many, "retry_after_s": int(after_s)}
+        answer.connection.problem = str(told["type"])
         body = json.dumps(told).encode()
         if status is HTTPStatus.TOO_MANY_REQUESTS:
             answer.add_missing((("Retry-After", "1"),))

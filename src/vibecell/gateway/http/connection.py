@@ -77,6 +77,10 @@ class Connection:
         stall_s: seconds a send may go without progress.
         marks: of the request under way, where requests are traced.
         owner: who asks the request under way, once that is known.
+        problem: the type of what was told of a refusal; execution_id: of what it has begun;
+            close_code: with which its WebSocket ended. Each for the log, ``None`` where there is
+            none.
+        sent_bytes: in answer to it so far.
         notes: what those above note of it for their part of its answer, of a type of theirs
             (``quota.Notes``); ``None``: nothing yet.
         share: what all connections of the peer take together.
@@ -108,6 +112,10 @@ class Connection:
         self.stall_s = stall_s
         self.marks = SILENT
         self.owner: Owner | None = None
+        self.problem: str | None = None
+        self.execution_id: str | None = None
+        self.close_code: int | None = None
+        self.sent_bytes = 0
         self._request_id: str | None = None
         self.notes: Any = None
         self._owner_before = False
@@ -152,6 +160,8 @@ class Connection:
         """The first byte of a request is there."""
         # behind a proxy the next one may be anybody's
         self._owner_before, self.owner = self.known and not self.is_proxied, None
+        self.problem = self.execution_id = self.close_code = None
+        self.sent_bytes = 0
         self._request_id = None
         self.notes = None
         self.client = self.peer
@@ -209,6 +219,7 @@ class Connection:
                 self._note(Ending.RESET, error)
                 raise
             else:
+                self.sent_bytes += sent_bytes
                 view = view[sent_bytes:]
                 self.take_turn(sent_bytes)
 

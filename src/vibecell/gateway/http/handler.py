@@ -64,6 +64,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.connection = connection
         self.reader = RequestReader(self.connection)
         self.upgraded = False
+        self._answered: Answer | None = None
         super().__init__(
             connection.socket, address, server, rfile=io.BufferedReader(self.reader, 8192)
         )
@@ -225,7 +226,8 @@ class Handler(WSGIHandler):  # type: ignore[misc]
 
     def passed(self, status: int, fields: list[Field]) -> list[Field]:
         """The fields of an answer that is about to be sent; it passes the chain here, once."""
-        return self.server.chain.passed(self._answer(status, fields))
+        self._answered = self._answer(status, fields)
+        return self.server.chain.passed(self._answered)
 
     def _answer(self, status: int, fields: list[Field]) -> Answer:
         return Answer(self.command, self.route, status, fields, self._began_s, self.connection)
@@ -316,7 +318,10 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.response_length += len(data)
 
     def log_request(self) -> None:
-        """Nothing: whatever is answered has passed the chain."""
+        """The request that the application has seen is over."""
+        answer = self._answered or self._answer(0, [])
+        self._answered = None
+        self.server.chain.is_over(answer)
 
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
         """An exception left the application: log it, answer 500 if possible."""
@@ -339,7 +344,16 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         """Answer by itself, on a connection that ends with it."""
         self.headers_sent = True
         told = [("Retry-After", str(retry_after_s))] if retry_after_s else []
-        self.connection.send_all(self.server.chain.refusal(self._answer(status, told)))
+        answer = self._answer(status, told)
+        refusal = self.server.chain.refusal(answer)
+        if self.route != UNREAD:  # ``log_request`` comes after it
+            self._answered = answer
+            self.connection.send_all(refusal)
+            return
+        try:
+            self.connection.send_all(refusal)
+        finally:
+            self.server.chain.is_over(answer)
 
     def _handle_client_error(self, error: BaseException) -> tuple[str, bytes] | None:
         """Status and body, for ``handle``, which makes the body itself; ``None``: no answer."""

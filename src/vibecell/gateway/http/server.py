@@ -126,6 +126,8 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
             connection.send_all(self.chain.refusal(answer))
         except OSError as error:
             _log.debug("could not tell %s: %s", connection.peer, error)
+        finally:
+            self.chain.is_over(answer)
 
     def stop_gracefully(self) -> None:
         """Stop accepting, say goodbye on upgraded connections, end the rest.

@@ -49,6 +49,7 @@ _PARSED_BYTES = 1024
 
 GOING_AWAY = 1001
 UNSUPPORTED_DATA = 1003
+ABNORMAL_CLOSURE = 1006
 INVALID_DATA = 1007
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
@@ -241,6 +242,13 @@ class WebSocket:
 
     def _reader_is_done(self) -> bool:
         return self._reader is None or bool(self._reader.dead)
+
+    @property
+    def first_code(self) -> int:
+        """The code of whoever closed first; 1006 where nobody said one. Source: RFC 6455 7.4.1."""
+        said, heard = self._protocol.close_sent, self._protocol.close_rcvd
+        first = heard if self._protocol.close_rcvd_then_sent else said or heard
+        return ABNORMAL_CLOSURE if first is None else int(first.code)
 
     def go_away(self) -> None:
         """Close because the server stops (code 1001)."""
