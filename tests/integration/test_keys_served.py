@@ -116,6 +116,7 @@ def test_only_the_gateways_user_has_the_keys(deployment: Deployment) -> None:
         found = {path.name: path.stat() for path in (directory, *directory.iterdir())}
         assert {name: stat.S_IMODE(x.st_mode) for name, x in found.items()} == {
             "gateway": 0o700,
+            "audit": 0o700,
             **dict.fromkeys(
                 ("keys.sqlite3", "keys.sqlite3-shm", "keys.sqlite3-wal", "secret"), 0o600
             ),
@@ -137,7 +138,7 @@ def test_a_link_that_the_gateways_user_put_there_leads_root_nowhere(deployment: 
     directory = deployment.keys_file.parent
     victim = deployment.state / "roots-own"
     victim.touch(mode=0o600)
-    for path in directory.iterdir():
+    for path in filter(Path.is_file, directory.iterdir()):
         path.unlink()
     for name in ("keys.sqlite3", "secret"):
         (directory / name).symlink_to(victim)
@@ -221,7 +222,7 @@ def damaged(deployment: Deployment, damage: Callable[[Deployment], None]) -> Ite
         there = directory.stat()
         damage(deployment)
         yield
-        for path in kept.iterdir():
+        for path in filter(Path.is_file, kept.iterdir()):
             shutil.copy(path, directory / path.name)
             os.chown(directory / path.name, there.st_uid, there.st_gid)
 

@@ -15,7 +15,7 @@ LONG_WAY = "/execute/"  # Flask takes it for the same
 def answer(
     service: Service, kind: str, data: bytes, path: str = SHORT_WAY, **fields: str
 ) -> requests.Response:
-    headers = {"Content-Type": kind, **fields}
+    headers = {"Content-Type": kind, "X-Request-Id": "mine", **fields}
     return requests.post(f"{service.url}{path}", data=data, headers=headers, timeout=10)
 
 

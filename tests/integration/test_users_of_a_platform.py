@@ -30,7 +30,8 @@ class Platforms:
         if credential is not None:
             fields["Authorization"] = f"Bearer {credential}"
         url = self.service.url + path
-        return requests.request(method, url, json=body, headers=fields, timeout=20)
+        named = {"X-Request-Id": "mine", **fields}
+        return requests.request(method, url, json=body, headers=named, timeout=20)
 
     def token(self, user: str, key: str = SHOP, **wanted: Any) -> str:
         answer = self.ask("POST", "/v1/tokens", key, {"user": user, **wanted})
