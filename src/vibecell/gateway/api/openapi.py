@@ -122,7 +122,6 @@ def describe() -> JsonObject:
             "title": "Vibecell",
             "version": number,
             "description": _DESCRIPTION,
-            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "tags": [{"name": name, "description": said} for name, said in TAGS.items()],
         "paths": paths,
