@@ -167,3 +167,19 @@ def test_an_example_of_a_request_has_its_answer(name: str) -> None:
     if any(status == 204 for status, _ in answers(name)):
         return  # that has no content
     assert named <= told_names
+
+
+def test_what_is_sent_as_base64_is_described_as_text() -> None:
+    """Clients that are made of the description would send a file, which JSON has not."""
+    coded = [
+        kind
+        for schema in DOCUMENT["components"]["schemas"].values()
+        for name, member in schema.get("properties", {}).items()
+        if name.endswith("_base64")
+        for kind in member.get("anyOf", [member])
+        if kind["type"] == "string"
+    ]
+    assert len(coded) > 3
+    assert all("format" not in kind for kind in coded)
+    sent = DOCUMENT["components"]["schemas"]["ExecuteBody"]["properties"]["stdin_base64"]
+    assert {"type": "string", "contentEncoding": "base64"} in sent["anyOf"]
