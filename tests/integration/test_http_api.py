@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -371,10 +372,17 @@ class TestDocuments:
         assert "/execute" in described["paths"]
         docs = requests.get(f"{service.url}/docs", timeout=5)
         assert docs.headers["Content-Type"].startswith("text/html")
-        assert "unsafe-inline" not in docs.headers["Content-Security-Policy"]
+        assert "unsafe" not in docs.headers["Content-Security-Policy"]
         assert "//" not in docs.text.replace("<!doctype", "")
-        for name in ("docs.js", "docs.css"):
-            assert requests.get(f"{service.url}/docs/{name}", timeout=5).status_code == 200
+        named = re.findall(r'(?:src|href)="\./(docs/[^"]+)"', docs.text)
+        assert {name.rpartition(".")[2] for name in named} == {"js", "css", "svg"}
+        for name in named:
+            accepts = {"Accept-Encoding": "br"}
+            answer = requests.get(f"{service.url}/{name}", headers=accepts, timeout=5, stream=True)
+            with answer:
+                assert answer.status_code == 200
+                coded = answer.headers.get("Content-Encoding") == "br"
+                assert coded == ("library" in name or "/docs-" in name)
 
     @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/openapi.json", "/v1/languages"])
     def test_security_headers(self, service: Service, path: str) -> None:

@@ -161,11 +161,15 @@ def test_the_shapes_of_the_description_keep_their_names() -> None:
 
 def test_every_reference_of_the_description_resolves() -> None:
     described: dict[str, Any] = describe()
-    names = set(described["components"]["schemas"])
+    names = {
+        f"#/components/{kind}/{name}"
+        for kind, parts in described["components"].items()
+        for name in parts
+    }
 
     def references(node: Any) -> set[str]:
         if isinstance(node, dict):
-            here = {node["$ref"].rpartition("/")[2]} if "$ref" in node else set()
+            here = {node["$ref"]} if "$ref" in node else set()
             return here.union(*(references(x) for x in node.values()))
         if isinstance(node, list):
             return set().union(*(references(x) for x in node))

@@ -1,4 +1,4 @@
-"""The built page belongs to its sources and is small: a stale, edited or large build fails."""
+"""The built pages belong to their sources and are small: a stale, edited or large build fails."""
 
 import gzip
 import hashlib
@@ -12,9 +12,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 WEB = REPOSITORY / "web"
 DIST = REPOSITORY / "src/vibecell/gateway/playground/dist"
+DOCUMENTATION = REPOSITORY / "src/vibecell/gateway/documentation/dist"
+each_page = pytest.mark.parametrize("dist", [DIST, DOCUMENTATION], ids=["editor", "documentation"])
 #: the same list as in web/vite.config.js
 SOURCES = (
     ".npmrc",
+    "docs.html",
     "index.html",
     "package.json",
     "package-lock.json",
@@ -24,9 +27,8 @@ SOURCES = (
 )
 
 
-@pytest.fixture
-def record() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((DIST / "build.json").read_text())
+def _record(dist: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((dist / "build.json").read_text())
     return loaded
 
 
@@ -41,26 +43,32 @@ def _hashes(root: Path, names: tuple[str, ...]) -> dict[str, str]:
     return dict(sorted(hashes.items()))
 
 
-def test_was_built_from_the_sources_as_they_are(record: dict[str, Any]) -> None:
+@each_page
+def test_was_built_from_the_sources_as_they_are(dist: Path) -> None:
     lines = "".join(f"{path} {digest}\n" for path, digest in _hashes(WEB, SOURCES).items())
     now = hashlib.sha256(lines.encode()).hexdigest()
-    assert record["sources_sha256"] == now, "stale: run `npm ci && npm run build` in web/"
+    assert _record(dist)["sources_sha256"] == now, "stale: run `npm ci && npm run build` in web/"
 
 
-def test_holds_exactly_the_files_that_were_built(record: dict[str, Any]) -> None:
-    names = tuple(x.name for x in DIST.iterdir() if x.name != "build.json")
-    assert record["files"] == _hashes(DIST, names)
+@each_page
+def test_holds_exactly_the_files_that_were_built(dist: Path) -> None:
+    names = tuple(x.name for x in dist.iterdir() if x.name != "build.json")
+    assert _record(dist)["files"] == _hashes(dist, names)
 
 
-def test_needs_nothing_from_elsewhere_and_nothing_inline() -> None:
-    page = (DIST / "index.html").read_text()
+@each_page
+def test_needs_nothing_from_elsewhere_and_nothing_inline(dist: Path) -> None:
+    (entry,) = dist.glob("*.html")
+    page = entry.read_text()
     assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", page)
     assert not re.search(r"<script(?![^>]*\ssrc=)", page), "an inline script"
     assert "<style" not in page
     assert not re.search(r"\son\w+=", page), "an inline event handler"
-    for style in (DIST / "assets").glob("*.css"):
+    styles = list(dist.glob("*/*.css"))
+    assert styles
+    for style in styles:
         assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", style.read_text())
-    assert not list(DIST.rglob("*.map")), "a source map"
+    assert not list(dist.rglob("*.map")), "a source map"
 
 
 def _loaded_at_once(name: str) -> set[str]:
@@ -93,9 +101,24 @@ def test_the_first_paint_takes_60_kb_at_most() -> None:
         assert any(x.startswith(part) for x in later), f"{part} is not split off"
 
 
-def test_whatever_is_worth_it_lies_there_in_both_codings() -> None:
-    for path in (DIST / "assets").iterdir():
+@each_page
+def test_whatever_is_worth_it_lies_there_in_both_codings(dist: Path) -> None:
+    for path in dist.glob("*/*"):
         if path.suffix in (".js", ".css", ".txt") and path.stat().st_size >= 1024:
             coded = path.with_name(path.name + ".gz").read_bytes()
             assert gzip.decompress(coded) == path.read_bytes()
             assert path.with_name(path.name + ".br").stat().st_size < len(coded)
+
+
+def test_nothing_of_the_documentation_is_in_the_editors_page() -> None:
+    kept = {x.name for x in DIST.rglob("*")}
+    assert not {x for x in kept if x.startswith("swagger")}
+    assert "swagger" not in (DIST / "assets/licenses.txt").read_text()
+    owed = (DOCUMENTATION / "docs/licenses.txt").read_text()
+    assert re.search("^swagger-ui-dist [0-9.]+$", owed, re.MULTILINE)
+    assert "Apache License" in owed
+
+
+def test_no_package_runs_a_program_when_it_is_installed() -> None:
+    """One that Swagger UI depends on would tell a host elsewhere of this one."""
+    assert "ignore-scripts=true" in (WEB / ".npmrc").read_text().splitlines()

@@ -34,5 +34,5 @@ api/                the endpoints
 preamble/           what runs in a program's page before its own first line
 transports/         how events reach a client
 playground/         the page, as it was built from web/
-documentation/      the page at /docs
+documentation/      the page at /docs, as built
 """

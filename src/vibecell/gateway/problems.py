@@ -24,6 +24,8 @@ from vibecell.wire.views import JsonObject
 _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:vibecell:problem:"
+#: The type of what its status says whole. Source: RFC 9457 section 4.2.1
+BLANK = "about:blank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,8 @@ def problem_of(error: BaseException) -> Problem:
     """How an error is told to a client; logs those that are ours."""
     if isinstance(error, HTTPException):
         return _http_problem(error)
-    row = next((TABLE[t] for t in type(error).__mro__ if t in TABLE), _UNKNOWN)
-    body = _body(row.status, _TYPE_PREFIX + row.slug, row.title)
+    row = _row_of(type(error))
+    body = outline(type(error))
     if isinstance(error, errors.RequestError):
         body["detail"] = str(error)
         if isinstance(error, errors.InvalidRequest):
@@ -172,6 +174,23 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(row.status, body)
 
 
+def types() -> tuple[str, ...]:
+    """Every type of problem that there is."""
+    return (BLANK, *(_TYPE_PREFIX + row.slug for row in (*TABLE.values(), _UNKNOWN)))
+
+
+def outline(kind: type[BaseException] | HTTPStatus) -> JsonObject:
+    """What every problem of a kind says, whatever its circumstances."""
+    if isinstance(kind, HTTPStatus):
+        return {"type": BLANK, "title": kind.phrase, "status": int(kind)}
+    row = _row_of(kind)
+    return {"type": _TYPE_PREFIX + row.slug, "title": row.title, "status": int(row.status)}
+
+
+def _row_of(kind: type[BaseException]) -> Row:
+    return next((TABLE[t] for t in kind.__mro__ if t in TABLE), _UNKNOWN)
+
+
 def _challenge(error: errors.RequestError) -> tuple[tuple[str, str], ...]:
     if not isinstance(error, errors.Unauthenticated):
         return ()
@@ -187,7 +206,7 @@ def _come_again(status: HTTPStatus, body: JsonObject, after_s: int) -> Problem:
 
 def _http_problem(error: HTTPException) -> Problem:
     status = HTTPStatus(error.code or 500)
-    body = _body(status, "about:blank", status.phrase)
+    body = outline(status)
     if error.description and type(error).description != error.description:
         body["detail"] = error.description
     kept = ("allow", "retry-after", "www-authenticate")
@@ -208,7 +227,3 @@ def _closing(error: HTTPException) -> Response:
     response = problem_of(error).response()
     response.headers["Connection"] = "close"
     return response
-
-
-def _body(status: HTTPStatus, kind: str, title: str) -> JsonObject:
-    return {"type": kind, "title": title, "status": int(status)}

@@ -16,9 +16,12 @@ PLAYGROUND_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 
+#: Swagger UI evaluates nothing, and styles its elements by the object model only, which no policy
+#: forbids; the pictures in its style sheet are part of it.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "img-src 'self' data:; font-src 'self'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 
 #: A program's own page: an opaque origin (``sandbox`` without ``allow-same-origin``) that can load

@@ -243,7 +243,7 @@ def _bytes_fields(member: members.Member) -> dict[str, Any]:
     bounds = (meta.extra if meta is not None else None) or {}
     most = bounds.get("text_characters", MAX_TEXT_CHARACTERS)
     text = Annotated[str, Field(max_length=most)]
-    base64 = _field(member, None, json_schema_extra={"contentEncoding": "base64"})
+    base64 = _field(member, None)
     return {
         member.name: (text | None, _field(member, None)),
         f"{member.name}_base64": (Base64Bytes | None, base64),

@@ -9,7 +9,7 @@ import binascii
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from vibecell.model.errors import FieldProblem
 
@@ -49,7 +49,12 @@ def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-Base64Bytes = Annotated[bytes, BeforeValidator(decode_base64)]
+#: What is sent is text, whatever it stands for. Source: OpenAPI Specification 3.1.0, 4.7.14.2
+Base64Bytes = Annotated[
+    bytes,
+    BeforeValidator(decode_base64),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+]
 
 
 def problems_of(error: ValidationError) -> list[FieldProblem]:

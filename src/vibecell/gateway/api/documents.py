@@ -16,7 +16,7 @@ from vibecell.wire.json_text import compact_json
 
 HERE = Path(__file__).parent.parent
 PLAYGROUND = HERE / "playground" / "dist"
-DOCUMENTATION = HERE / "documentation"
+DOCUMENTATION = HERE / "documentation" / "dist"
 
 
 def blueprint(address: PublicAddress, playground: Path = PLAYGROUND) -> Blueprint:
@@ -36,7 +36,7 @@ def blueprint(address: PublicAddress, playground: Path = PLAYGROUND) -> Blueprin
 
     @routes.get("/docs/<name>")
     def docs_asset(name: str) -> Response:
-        return documentation.response(name, request, security_headers.DOCS_POLICY)
+        return documentation.response(f"docs/{name}", request, security_headers.DOCS_POLICY)
 
     @routes.get("/")
     def index() -> Response:

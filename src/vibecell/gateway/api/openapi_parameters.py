@@ -7,9 +7,11 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
+from vibecell.gateway.api.openapi_examples import WAITS
 from vibecell.model.caller import MAX_USER_CHARACTERS
 from vibecell.model.execution import State
 from vibecell.model.names import ExecutionId
+from vibecell.model.provenance import RequestId
 from vibecell.model.status import DEFAULT_LISTED, MAX_LISTED
 from vibecell.wire.bodies import judged_type
 from vibecell.wire.views import JsonObject
@@ -95,11 +97,18 @@ PREFER: JsonObject = {
     "in": "header",
     "description": "wait=N: answer with the result if it comes within N seconds (at most 60).",
     "schema": {"type": "string"},
-    "example": "wait=10",
+    "examples": WAITS,
 }
 LAST_EVENT: JsonObject = {
     "name": "Last-Event-ID",
     "in": "header",
     "description": "As `after`; sent by browsers that resume.",
     "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+}
+REQUEST_ID: JsonObject = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "description": "What the request is called wherever the service tells of it; by default a "
+    "name that is made, as instead of one that is not of this form.",
+    "schema": TypeAdapter(judged_type(RequestId)).json_schema(),
 }
