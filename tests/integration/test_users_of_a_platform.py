@@ -58,7 +58,12 @@ class Platforms:
 
     def open(self, path: str, credential: str, kind: str = "token") -> ClientConnection:
         offered: Any = ["vibecell.v1", f"vibecell.{kind}.{credential}"]
-        return connect(self.service.ws + path, proxy=None, subprotocols=offered)
+        return connect(
+            self.service.ws + path,
+            proxy=None,
+            subprotocols=offered,
+            additional_headers={"X-Request-Id": "mine"},
+        )
 
 
 @pytest.fixture(scope="module")

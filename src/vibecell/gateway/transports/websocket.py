@@ -96,6 +96,7 @@ class WebSocket:
     """A server's end of an open WebSocket; end with ``leave``.
 
     Attributes:
+        connection: on which it is; what is noted there is for the log.
         hold: of all that was received and is not used yet, whoever has it.
         is_going_away: it was closed because the server stops.
     """
@@ -107,7 +108,7 @@ class WebSocket:
         limits: WebSocketLimits,
         room: Room,
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._protocol = protocol
         self._limits = limits
         self._lock = RLock()
@@ -238,7 +239,7 @@ class WebSocket:
             if gevent.getcurrent() in (self._reader, self._pinger) or self._reader_is_done():
                 break
             gevent.sleep(0.01)
-        self._connection.abort()
+        self.connection.abort()
 
     def _reader_is_done(self) -> bool:
         return self._reader is None or bool(self._reader.dead)
@@ -272,9 +273,9 @@ class WebSocket:
             try:
                 for data in self._protocol.data_to_send():
                     if data:
-                        self._connection.send_all(data)
+                        self.connection.send_all(data)
                     else:  # SEND_EOF
-                        self._connection.abort_writing()
+                        self.connection.abort_writing()
             except OSError as error:
                 self._protocol.data_to_send()
                 self._is_broken = True
@@ -282,7 +283,7 @@ class WebSocket:
                     self._discards = True
                     self._inbox.end()
                 # wakes the reader, which still reads what had arrived
-                self._connection.abort()
+                self.connection.abort()
                 raise WebSocketClosed(str(error)) from error
 
     def _read(self, data: bytes) -> None:
@@ -290,12 +291,12 @@ class WebSocket:
             while self._protocol.state is not State.CLOSED:
                 if data:
                     self._take_in(data)
-                data = self._connection.receive(_CHUNK_BYTES, None)
+                data = self.connection.receive(_CHUNK_BYTES, None)
                 if not data:
                     break
                 self._heard_at = time.monotonic()
         except OSError as error:
-            _log.debug("websocket of %s ended: %s", self._connection.peer, error)
+            _log.debug("websocket of %s ended: %s", self.connection.peer, error)
         finally:
             # however the stream ended: without it the protocol would stay open
             self._protocol.receive_eof()
@@ -308,7 +309,7 @@ class WebSocket:
         for at in range(0, len(data), _PARSED_BYTES):
             self._protocol.receive_data(data[at : at + _PARSED_BYTES])
             self._handle_events()
-            self._connection.take_turn()
+            self.connection.take_turn()
         self._arriving.change(self._left_bytes())
         if self._protocol.state is not State.OPEN:
             self._inbox.end()
@@ -378,7 +379,7 @@ class WebSocket:
         try:
             if silent_s > 2 * every_s and not self._stuck:
                 self.fail(INTERNAL_ERROR, "no answer to ping")
-                self._connection.abort()
+                self.connection.abort()
                 return
             with self._lock:
                 if self.is_open:

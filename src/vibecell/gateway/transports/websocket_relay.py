@@ -11,7 +11,6 @@ import gevent
 from gevent.event import Event
 
 from vibecell.executor import Conversation
-from vibecell.gateway.current_request import client_connection
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.problems import problem_of
 from vibecell.gateway.transports.inbox import Inbox
@@ -149,7 +148,7 @@ class Relay:
 def refuse(websocket: WebSocket, error: Exception) -> None:
     """Tell the client why, and close; a refusal has a close code of its own."""
     problem = problem_of(error)
-    client_connection().problem = problem.type
+    websocket.connection.problem = problem.type
     try:
         websocket.send(_text({"type": "error", "problem": problem.body}))
     except WebSocketClosed:
