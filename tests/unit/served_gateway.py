@@ -16,11 +16,13 @@ from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
+from vibecell.model import families
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
+from vibecell.model.measures import Measured, gauge
 from vibecell.model.status import ExecutionState, Health, Standing
 from vibecell.model.verdicts import Verdict
 from vibecell.sharing.key_ring import KeyRing
@@ -74,6 +76,9 @@ class _Executor:
     def health(self) -> Health:
         return Health(True, Capabilities("fake", "shared", ()), {})
 
+    def measures(self) -> tuple[Measured, ...]:
+        return (gauge(families.READY, 1),)
+
     def submit_and_wait(self, *asked: object) -> _Followed:
         return _Followed()
 
@@ -111,7 +116,7 @@ class Served:
         chain = replace(made, steps=(*made.steps, _made_up))
         application = create_app(self.gateway)
         self.server = GatewayServer(listener, application, policy.server, policy, chain)
-        self.gateway.metrics.count_endings(self.server.endings)
+        self.gateway.metrics.watch(self.server.endings, self.server.traffic)
         self.server.start()
 
     def open(self) -> socket.socket:
@@ -141,7 +146,7 @@ class Served:
     def endings(self) -> dict[str, int]:
         """How many connections ended for each reason for which one did."""
         found = {}
-        for line in self.gateway.metrics.text(None, 0).decode().splitlines():
+        for line in self.gateway.metrics.text(self.gateway.executor, 0).decode().splitlines():
             if line.startswith("vibecell_connections_ended_total{"):
                 labels, _, count = line.partition("{")[2].rpartition("} ")
                 found[labels.partition("=")[2].strip('"')] = int(float(count))
@@ -150,7 +155,7 @@ class Served:
     def counted(self) -> Counter[tuple[str, str, str]]:
         """How many requests of each method, route and status."""
         found: Counter[tuple[str, str, str]] = Counter()
-        for line in self.gateway.metrics.text(None, 0).decode().splitlines():
+        for line in self.gateway.metrics.text(self.gateway.executor, 0).decode().splitlines():
             if line.startswith("vibecell_http_requests_total{"):
                 labels, _, count = line.partition("{")[2].rpartition("} ")
                 parts = dict(label.split("=") for label in labels.split(","))

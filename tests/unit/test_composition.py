@@ -62,8 +62,8 @@ from vibecell.config import Settings
 from vibecell.gateway import daemon
 
 gateway_user.become = lambda *_: None
-daemon.run_gateway = lambda _settings, _listener, executor, keys: print(type(executor).__name__)
-children._gateway(Settings(state_dir=Path(sys.argv[1]), run_dir=Path("/nowhere")), None)
+daemon.run_gateway = lambda _settings, _listener, executor, **_: print(type(executor).__name__)
+children._gateway(Settings(state_dir=Path(sys.argv[1]), run_dir=Path("/nowhere")), None, None, 0)
 foreign = ("vibecell.sandbox", "vibecell.languages")
 print(*(name for name in sys.modules if name.startswith(foreign)))
 """

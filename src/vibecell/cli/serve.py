@@ -6,7 +6,6 @@ what protects the host and where to go. Refuses to serve before all of it works.
 
 import contextlib
 import http.client
-import os
 import socket
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.composition.ledgers import ledger_store
 from vibecell.cli.gateway_user import has_stored_keys
+from vibecell.cli.listening import courier_listener, listen, metrics_listener
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
 from vibecell.config import Settings, require_closed_door
@@ -26,7 +26,6 @@ from vibecell.executor import Executor
 from vibecell.model.errors import PlatformError
 
 START_DEADLINE_S = 60.0
-_BACKLOG = 512
 
 
 def serve(settings: Settings) -> int:
@@ -45,6 +44,7 @@ def serve(settings: Settings) -> int:
         listener = ending.enter_context(_listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
         require_closed_door(settings, has_stored_keys(settings) or bool(settings.api_keys))
+        metrics = ending.enter_context(metrics_listener(settings))
         _make_run_dir(settings)
         require_free(settings.run_dir)
         require_usable(ledger_store(settings))
@@ -55,7 +55,7 @@ def serve(settings: Settings) -> int:
             ending.callback(settings.courier_socket.unlink, missing_ok=True)
             ending.callback(supervisor.stop)
             ending.callback(listener.close)  # first: who comes during the stop is refused
-            _start(supervisor, settings, listener, began_s)
+            _start(supervisor, settings, listener, metrics, began_s)
             supervisor.run()
         except StartFailed as error:
             complain(f"not serving: {error}")
@@ -69,12 +69,16 @@ def serve(settings: Settings) -> int:
 
 
 def _start(
-    supervisor: Supervisor, settings: Settings, listener: socket.socket, began_s: float
+    supervisor: Supervisor,
+    settings: Settings,
+    listener: socket.socket,
+    metrics: socket.socket | None,
+    began_s: float,
 ) -> None:
     supervisor.add(children.engine(settings))
-    supervisor.add(children.gateway(settings, listener))
+    supervisor.add(children.gateway(settings, listener, metrics))
     if settings.identity_providers:
-        supervisor.add(children.courier(settings, _courier_listener(settings)))
+        supervisor.add(children.courier(settings, courier_listener(settings)))
     client = executor(settings)
     with supervisor.interruptible():
         supervisor.wait_until(lambda: is_ready(client), START_DEADLINE_S)
@@ -94,39 +98,7 @@ def _make_run_dir(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     """Take the port, before anything else: it is the likeliest thing to fail."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        where = f"{settings.host}:{settings.port}"
-        raise PlatformError(
-            f"listen on {where}", f"{error.strerror}; choose another port with --port"
-        ) from error
-    return listener
-
-
-def _courier_listener(settings: Settings) -> socket.socket:
-    """A socket for the gateway's user; it stays where it is while couriers die and come."""
-    path = settings.courier_socket
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.unlink(missing_ok=True)
-        mask = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(mask)
-        if os.geteuid() == 0:
-            os.chown(path, settings.gateway_uid, 0)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise PlatformError("make the courier's socket", str(error)) from error
-    return listener
+    return listen(settings.host, settings.port, "; choose another port with --port")
 
 
 def _gateway_answers(settings: Settings) -> bool:

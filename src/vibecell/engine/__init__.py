@@ -25,6 +25,8 @@ keeping.py      their records: owners, idempotency keys, how long they are kept
 usage_telling.py  what a program uses, told while it runs
 verdict.py      what an end is called (pure)
 witnesses.py    who is told of executions that have ended, and what
+tallies.py      what is counted of them as they end
+measuring.py    all that is measured in this process, at one moment
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """

@@ -20,12 +20,15 @@ from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.parking import Parking
 from vibecell.engine.plan import Plan, make_plan
+from vibecell.engine.tallies import ExecutionTallies
 from vibecell.engine.traces import Traces
 from vibecell.engine.witnesses import Ended, Source, Witness, tell
+from vibecell.model import families
 from vibecell.model.caller import Account, Owner
-from vibecell.model.errors import QueueFull, ShuttingDown
+from vibecell.model.errors import QueueFull, ShuttingDown, VibecellError
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.measures import Measured, gauge
 from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import Listing, Selection
 from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
@@ -62,7 +65,8 @@ class Executions:
     ) -> None:
         books = books or Bookkeeping(MemoryLedger())
         self._backend = backend
-        self._witnesses = witnesses
+        self._tallies = ExecutionTallies()
+        self._witnesses = (self._tallies, *witnesses)
         self._offer = offer
         self._ceiling = settings.ceiling
         self._warm_memory_bytes = settings.limits.memory_bytes
@@ -98,6 +102,19 @@ class Executions:
             **self._backend.counts(),
         }
 
+    async def measured(self) -> tuple[Measured, ...]:
+        """What is counted of them and of their cells, for who operates the service."""
+        return (
+            gauge(families.RUNNING, self._admission.running),
+            gauge(families.QUEUED, self._admission.waiting),
+            gauge(families.PARKED, self._admission.parked),
+            gauge(families.KEPT, len(self._keeping)),
+            gauge(families.EVENT_LOG_BYTES, self._keeping.used_bytes),
+            gauge(families.BEGUN, self._begun),
+            *self._tallies.measured(),
+            *await self._backend.measured(),
+        )
+
     def admit(
         self,
         request: ExecutionRequest,
@@ -118,6 +135,19 @@ class Executions:
                 engine is stopping.
             StoreUnavailable: his use of a day is bounded and cannot be written down.
         """
+        try:
+            return self._admitted(request, account, idempotency_key, provenance)
+        except VibecellError as error:
+            self._tallies.refused(error)
+            raise
+
+    def _admitted(
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None,
+        provenance: Provenance,
+    ) -> tuple[Kept, bool]:
         owner, key = account.owner, idempotency_key
         fingerprint = b"" if key is None else hashlib.sha256(same_bytes(request)).digest()
         if key is not None and (known := self._keeping.named(owner, key, fingerprint)) is not None:

@@ -23,7 +23,9 @@ json_bodies.py      JSON in bodies of requests and answers
 problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
 timing.py           the Server-Timing header, both ways
-metrics.py          what is counted
+metrics.py          what is counted, and all that is told of it
+exposition.py       that as Prometheus reads it
+metrics_door.py     a listener of its own for it
 key_watch.py        has a gateway know of keys what the store says
 identity/           who is asking
 http/               the HTTP/1.1 server

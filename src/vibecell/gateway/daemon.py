@@ -4,10 +4,12 @@ Owns the signals and the order of the end; refuses to spawn processes, to bind
 addresses (its parent did) and to run without cooperative sockets.
 """
 
+import contextlib
 import io
 import logging
 import signal
 import socket
+from collections.abc import Iterator
 
 import gevent
 from gevent import monkey
@@ -15,10 +17,11 @@ from gevent import monkey
 from vibecell.config import Settings
 from vibecell.config.garbage import give_back, settle_garbage
 from vibecell.executor import Executor
-from vibecell.gateway.answer_steps import answer_chain
+from vibecell.gateway.answer_steps import answer_chain, metrics_chain
 from vibecell.gateway.app import create_app
 from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.key_watch import KeyWatch
+from vibecell.gateway.metrics_door import metrics_server
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
 from vibecell.model.errors import PlatformError
@@ -34,6 +37,8 @@ def run_gateway(
     executor: Executor,
     policy: Policy | None = None,
     keys: KeySource | None = None,
+    metrics_socket: socket.socket | None = None,
+    restarts: int = 0,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop within ``GATEWAY_STOP_S``.
 
@@ -45,6 +50,8 @@ def run_gateway(
         policy: other rules than the settings mean, for tests.
         keys: of a store, beside those of the settings; one that cannot be read lets nobody in
             until it can be.
+        metrics_socket: bound and listening, for metrics alone; ``None``: there is none.
+        restarts: how often a gateway was started again before, by who starts this one.
 
     Raises:
         PlatformError: sockets are not cooperative.
@@ -53,12 +60,12 @@ def run_gateway(
         raise PlatformError("start the gateway", "sockets are not cooperative")
     policy = policy or Policy.from_settings(settings)
     ring = KeyRing(policy.api_keys, policy.anonymous, is_unread=keys is not None)
-    gateway = Gateway(executor, policy, ring)
+    gateway = Gateway(executor, policy, ring, restarts)
     chain = answer_chain(gateway)
     server = GatewayServer(listener_socket, create_app(gateway), policy.server, policy, chain)
     server.trace = settings.trace
     gevent.get_hub().exception_stream = LoggedLines()
-    gateway.metrics.count_endings(server.endings)
+    gateway.metrics.watch(server.endings, server.traffic)
     watchers = [
         gevent.signal_handler(number, server.stop_gracefully)
         for number in (signal.SIGTERM, signal.SIGINT)
@@ -71,7 +78,8 @@ def run_gateway(
         watch.start()
     server.start()
     try:
-        server.stopped.wait()
+        with _metrics_served(gateway, metrics_socket):
+            server.stopped.wait()
     finally:
         giving_back.kill()
         if watch is not None:
@@ -79,6 +87,20 @@ def run_gateway(
         for watcher in watchers:
             watcher.cancel()
     _log.info("the gateway has stopped")
+
+
+@contextlib.contextmanager
+def _metrics_served(gateway: Gateway, listener: socket.socket | None) -> Iterator[None]:
+    """Meanwhile metrics are served on a listener of their own, if there is one."""
+    if listener is None:
+        yield
+        return
+    door = metrics_server(gateway, listener, metrics_chain())
+    door.start()
+    try:
+        yield
+    finally:
+        door.stop(timeout=0)  # who scrapes comes again
 
 
 class LoggedLines(io.TextIOBase):

@@ -226,7 +226,7 @@ def _state() -> JsonObject:
         },
         "/metrics": {
             "get": _operation(
-                "Metrics, for this machine or with the scope metrics",
+                "Metrics, with the scope metrics",
                 {200: _answer("Prometheus text.", {"type": "string"}, "text/plain")},
             )
         },

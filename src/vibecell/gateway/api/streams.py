@@ -6,6 +6,7 @@ plus its HTTP status. Up: ``{"type":"execute",…}`` once, then controls.
 """
 
 import contextlib
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -57,7 +58,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         connection = client_connection()
         gateway.quota.require_unrefused(caller.owner)
         with _Accepted(gateway, caller.owner) as websocket:
-            _guarded(websocket, lambda: _begin(gateway, websocket, caller, connection))
+            _guarded(gateway, websocket, lambda: _begin(gateway, websocket, caller, connection))
         return Response()
 
     @routes.get("/<execution_id>/stream")
@@ -74,7 +75,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
                 may_control = "control" in caller.scopes
                 relay = _Relay(gateway, websocket, conversation, caller, encoding, may_control)
                 work = partial(_followed, gateway, caller.account, connection, relay, ended)
-                _guarded(websocket, work)
+                _guarded(gateway, websocket, work)
         return Response()
 
     return routes
@@ -95,12 +96,13 @@ class _Accepted:
         except HandshakeRefused as refusal:
             raise _Refused(refusal) from refusal
         self._server.upgraded.add(self._websocket)
-        self._gateway.metrics.websockets(1)
+        self._gateway.metrics.websocket_opened()
+        self._began_s = time.monotonic()
         return self._websocket
 
     def __exit__(self, *error: object) -> None:
         self._server.upgraded.discard(self._websocket)
-        self._gateway.metrics.websockets(-1)
+        self._gateway.metrics.websocket_ended(time.monotonic() - self._began_s)
         self._websocket.leave()
 
 
@@ -111,19 +113,20 @@ def _admitted(gateway: Gateway) -> Caller:
     return caller
 
 
-def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
+def _guarded(gateway: Gateway, websocket: WebSocket, work: Callable[[], None]) -> None:
     try:
         work()
     except WebSocketClosed:
         return
     except Exception as error:
-        _refuse(websocket, error)
+        _refuse(gateway, websocket, error)
     else:
         websocket.close()
 
 
-def _refuse(websocket: WebSocket, error: Exception) -> None:
+def _refuse(gateway: Gateway, websocket: WebSocket, error: Exception) -> None:
     problem = problem_of(error)
+    gateway.metrics.refused(problem.kind)
     try:
         websocket.send(_text({"type": "error", "problem": problem.body}))
     except WebSocketClosed:
@@ -247,7 +250,7 @@ class _Relay:
         except WebSocketClosed:
             self._hang_up()
         except Exception as error:
-            _refuse(self._websocket, error)
+            _refuse(self._gateway, self._websocket, error)
             self._hang_up()
 
     def _hang_up(self) -> None:
