@@ -14,6 +14,7 @@ from vibecell.model import families
 from vibecell.model.errors import VibecellError
 from vibecell.model.execution import Result
 from vibecell.model.measures import OTHER, Measured, Tally, gauge, gauges
+from vibecell.model.verdicts import Verdict
 
 _METHODS = frozenset(HTTPMethod)
 
@@ -30,7 +31,7 @@ class Metrics:
         self._requests = Tally(families.REQUESTS)
         self._seconds = Tally(families.REQUEST_SECONDS)
         self._problems = Tally(families.PROBLEMS)
-        self._results = Tally(families.RESULTS)
+        self._results = Tally(families.RESULTS, [(verdict.value,) for verdict in Verdict])
         self._websocket_seconds = Tally(families.WEBSOCKET_SECONDS)
         self._websockets = 0
         self._endings: Counter[Ending] = Counter()
