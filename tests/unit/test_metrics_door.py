@@ -182,3 +182,31 @@ def test_what_is_no_place_to_listen_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["127.0.0.1:9464", "[::1]:9464", "localhost:0", "/run/m.sock"])
 def test_a_place_to_listen_is_taken(text: str) -> None:
     assert Settings(metrics_listen=text).metrics_listen == text
+
+
+def test_whatever_clients_send_there_are_no_more_series() -> None:
+    served = Served()
+
+    def series() -> set[bytes]:
+        text = served.gateway.metrics.text(served.gateway.executor, 0)
+        return {line.rpartition(b" ")[0] for line in text.splitlines() if b"#" not in line[:1]}
+
+    def sent(word: str) -> None:
+        for asked in (
+            f"{word} / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            f"GET /{word} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            f"GET /v1/executions/{word} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            f"GET / HTTP/1.1\r\nHost: {word}.example\r\n\r\n",
+            f"GET /docs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {word}\r\n\r\n",
+            f"GET /v1/languages HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {word}\r\n\r\n",
+        ):
+            served.told(asked.encode())
+
+    try:
+        sent("FIRST")
+        before = series()
+        for number in range(10):
+            sent(f"OTHER{number}")
+        assert series() == before
+    finally:
+        served.end()
