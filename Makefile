@@ -112,7 +112,7 @@ $(STAMPS)/image: $(STAMPS)/run $(STAMPS)/bubblewrap \
 
 $(STAMPS)/test-programs: | $(STAMPS)
 	@.ci/install-packages node:nodejs npm:npm chromium:chromium column:bsdextrautils file:file \
-		git:git less:less make:make nginx:nginx-light perl:perl-base strings:binutils unzip:unzip xxd:xxd zip:zip
+		git:git less:less make:make nginx:nginx-light perl:perl-base promtool:prometheus strings:binutils unzip:unzip xxd:xxd zip:zip
 	@touch $@
 
 $(STAMPS)/docker: .ci/install-docker | $(STAMPS)

@@ -14,7 +14,24 @@ from bench.contender import Contender
 REST_DEADLINE_S = 60.0
 _POLL_S = 0.05
 _GATEWAY = re.compile(r"^(vibecell_websockets|vibecell_open_requests) (\S+)$", re.MULTILINE)
-_COUNT = re.compile(r'^vibecell_engine\{count="([^"]+)"\} (\S+)$', re.MULTILINE)
+_COUNT = re.compile(
+    r"^vibecell_(executions_running|queue_depth|executions_parked|executions_kept"
+    r"|executions_begun_total) (\S+)$",
+    re.MULTILINE,
+)
+_NAMES = {
+    "executions_running": "running",
+    "queue_depth": "queued",
+    "executions_parked": "parked",
+    "executions_kept": "kept",
+    "executions_begun_total": "begun",
+}
+_CELLS = re.compile(
+    r'^vibecell_pool_(cells|target_cells|waiting)\{place="([^"]+)",profile="([^"]+)"'
+    r'(?:,state="([^"]+)")?\} (\S+)$',
+    re.MULTILINE,
+)
+_DEFAULT_PLACE = "(default)"
 # of a profile, in the default place or in another; the last part of a count is left off
 _POOL = re.compile(r"(?:[a-z0-9-]+\.)?pool\.[^.]+")
 
@@ -32,8 +49,17 @@ def metrics(service: Contender) -> str:
 
 
 def counts_in(text: str) -> dict[str, int]:
-    """The engine's counts, by name, in the text of ``/metrics``."""
-    return {name: int(float(value)) for name, value in _COUNT.findall(text)}
+    """The engine's counts, by name, in the text of ``/metrics``.
+
+    Those of a pool are ``pool.PROFILE.WHAT``; of another place than the default one
+    ``PLACE.pool.PROFILE.WHAT``.
+    """
+    found = {_NAMES[name]: int(float(value)) for name, value in _COUNT.findall(text)}
+    for family, place, profile, state, value in _CELLS.findall(text):
+        what = state or family.removesuffix("_cells")
+        before = "" if place == _DEFAULT_PLACE else f"{place}."
+        found[f"{before}pool.{profile}.{what}"] = int(float(value))
+    return found
 
 
 def is_at_rest(found: Mapping[str, int], in_use: int = 0) -> bool:

@@ -26,6 +26,7 @@ from vibecell.model.caller import Account, Owner
 from vibecell.model.events import Control, NumberedEvent
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
+from vibecell.model.measures import Measured
 from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 
@@ -199,4 +200,8 @@ class Executor(Protocol):
 
     def health(self) -> Health:
         """How the executor is."""
+        ...
+
+    def measures(self) -> tuple[Measured, ...]:
+        """What is measured of it, in families of ``model/families.py``, each once."""
         ...

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import requests
 
 from bench.leftovers import cgroups_of as cgroups_of
+from bench.rest import counts_in
 from host import host_mounts
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -102,8 +103,7 @@ class LiveService:
     def count(self, name: str) -> int:
         """One of the engine's counts, as ``/metrics`` has it."""
         text = requests.get(f"{self.url}/metrics", timeout=10).text
-        found = re.search(rf'^vibecell_engine{{count="{re.escape(name)}"}} (\S+)$', text, re.M)
-        return int(float(found[1])) if found else 0
+        return counts_in(text).get(name, 0)
 
     def children(self, pid: int, name: str | None = None) -> list[Seen]:
         """Direct children, of one name if it is given."""

@@ -136,7 +136,7 @@ class TestExecute:
 def running(service: Service) -> int:
     text = requests.get(f"{service.url}/metrics", timeout=10).text
     for line in text.splitlines():
-        if line.startswith('vibecell_engine{count="running"}'):
+        if line.startswith("vibecell_executions_running "):
             return int(float(line.rsplit(" ", 1)[1]))
     return 0
 

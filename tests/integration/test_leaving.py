@@ -129,9 +129,9 @@ def begun(client: Client, **fields: str) -> str:
 
 def posted(client: Client, path: str, **fields: str) -> str:
     key = f"leaving-{os.getpid()}-{next(_KEYS)}"
-    before = count(client.service, 'vibecell_engine{count="begun"}')
+    before = count(client.service, "vibecell_executions_begun_total")
     client.ask("POST", path, client.body, Idempotency_Key=key, **fields)
-    until(lambda: count(client.service, 'vibecell_engine{count="begun"}') > before)
+    until(lambda: count(client.service, "vibecell_executions_begun_total") > before)
     return begun(client, **{"Idempotency-Key": key})  # which names the same one
 
 
@@ -366,7 +366,7 @@ def test_a_reset_around_the_handshake_leaves_nothing_behind(
         is_killed(client)
     until(lambda: count(served, "vibecell_websockets") == 0)
     until(lambda: count(served, "vibecell_open_requests") == 0)
-    until(lambda: count(served, 'vibecell_engine{count="running"}') == 0)
+    until(lambda: count(served, "vibecell_executions_running") == 0)
     assert served.is_unharmed()
 
 
@@ -394,7 +394,7 @@ def test_an_engine_that_is_lost_is_told_to_who_has_not_left(
     websocket(client)
     engine.kill()
     client.hear(b'"type":"finished".*"verdict":"internal_error"')
-    until(lambda: count(served, 'vibecell_executions_total{verdict="internal_error"}') == 1)
+    until(lambda: count(served, 'vibecell_results_told_total{verdict="internal_error"}') == 1)
 
 
 def test_an_end_that_the_gateway_made_itself_is_counted_as_none(
@@ -405,5 +405,4 @@ def test_an_end_that_the_gateway_made_itself_is_counted_as_none(
         websocket(client)
         way(client)
     until(lambda: count(served, "vibecell_websockets") == 0)
-    text = requests.get(f"{served.url}/metrics", timeout=10).text
-    assert 'verdict="internal_error"' not in text
+    assert count(served, 'vibecell_results_told_total{verdict="internal_error"}') == 0

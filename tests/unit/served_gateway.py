@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,11 +18,13 @@ from vibecell.gateway.http.server import GatewayServer
 from vibecell.gateway.http.serving import ServerLimits
 from vibecell.gateway.parts import Gateway
 from vibecell.gateway.policy import Policy
+from vibecell.model import families
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import UnknownExecution
 from vibecell.model.events import Finished, NumberedEvent
 from vibecell.model.execution import Result
 from vibecell.model.language import Language, Offer
+from vibecell.model.measures import Measured, gauge
 from vibecell.model.status import ExecutionState, Health, Standing
 from vibecell.model.verdicts import Verdict
 from vibecell.sharing.key_ring import KeyRing
@@ -75,6 +78,9 @@ class _Executor:
     def health(self) -> Health:
         return Health(True, Capabilities("fake", "shared", ()), {})
 
+    def measures(self) -> tuple[Measured, ...]:
+        return (gauge(families.READY, 1),)
+
     def submit_and_wait(self, *asked: object) -> _Followed:
         return _Followed()
 
@@ -113,7 +119,7 @@ class Served:
         chain = replace(made, steps=(*made.steps, _made_up))
         application = create_app(self.gateway)
         self.server = GatewayServer(listener, application, policy.server, policy, chain)
-        self.gateway.metrics.count_endings(self.server.endings)
+        self.gateway.metrics.watch(self.server.endings, self.server.traffic)
         self.server.start()
 
     def open(self) -> socket.socket:
@@ -136,14 +142,14 @@ class Served:
             if b"Upgrade" not in data:
                 client.shutdown(socket.SHUT_WR)
             received: bytes = client.recv(65536)
-            while b"\r\n\r\n" not in received and (piece := client.recv(65536)):
+            while not _is_whole(received) and (piece := client.recv(65536)):
                 received += piece
         return received
 
     def endings(self) -> dict[str, int]:
         """How many connections ended for each reason for which one did."""
         found = {}
-        for line in self.gateway.metrics.text(None, 0).decode().splitlines():
+        for line in self.gateway.metrics.text(self.gateway.executor, 0).decode().splitlines():
             if line.startswith("vibecell_connections_ended_total{"):
                 labels, _, count = line.partition("{")[2].rpartition("} ")
                 found[labels.partition("=")[2].strip('"')] = int(float(count))
@@ -152,13 +158,20 @@ class Served:
     def counted(self) -> Counter[tuple[str, str, str]]:
         """How many requests of each method, route and status."""
         found: Counter[tuple[str, str, str]] = Counter()
-        for line in self.gateway.metrics.text(None, 0).decode().splitlines():
+        for line in self.gateway.metrics.text(self.gateway.executor, 0).decode().splitlines():
             if line.startswith("vibecell_http_requests_total{"):
                 labels, _, count = line.partition("{")[2].rpartition("} ")
                 parts = dict(label.split("=") for label in labels.split(","))
                 key = (parts["method"], parts["route"], parts["status"])
                 found[tuple(x.strip('"') for x in key)] += int(float(count))  # type: ignore[index]
         return found
+
+
+def _is_whole(received: bytes) -> bool:
+    """Whether all of a first answer is there."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: ([0-9]+)", head, re.IGNORECASE)
+    return bool(end) and (length is None or len(body) >= int(length[1]))
 
 
 def _made_up(answer: Answer) -> None:

@@ -29,15 +29,15 @@ from vibecell.sandbox.places import Places
 from .test_bench_numbers import MACHINE
 
 METRICS = """\
-# HELP vibecell_engine What the engine counts.
-# TYPE vibecell_engine gauge
-vibecell_engine{count="running"} 1.0
-vibecell_engine{count="pool.python-light.ready"} 2.0
-vibecell_engine{count="pool.python-light.making"} 0.0
-vibecell_engine{count="pool.python-light.target"} 2.0
-vibecell_engine{count="pool.python-light.waiting"} 0.0
-vibecell_engine{count="pool.python-light.in_use"} 0.0
-vibecell_engine{count="pool.python-light.ending"} 0.0
+# HELP vibecell_executions_running Executions that have a place
+# TYPE vibecell_executions_running gauge
+vibecell_executions_running 1.0
+vibecell_pool_cells{place="(default)",profile="python-light",state="ready"} 2.0
+vibecell_pool_cells{place="(default)",profile="python-light",state="making"} 0.0
+vibecell_pool_cells{place="(default)",profile="python-light",state="in_use"} 0.0
+vibecell_pool_cells{place="(default)",profile="python-light",state="ending"} 0.0
+vibecell_pool_target_cells{place="(default)",profile="python-light"} 2.0
+vibecell_pool_waiting{place="(default)",profile="python-light"} 0.0
 """
 POOLS = ("pool.python-light", "strict.pool.shell", "strict.pool.node", "pool.pool.node")
 REST = {

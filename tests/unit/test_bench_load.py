@@ -76,10 +76,10 @@ def test_what_a_service_has_open_is_read_from_its_metrics() -> None:
     text = """\
 vibecell_websockets 2.0
 vibecell_open_requests 0.0
-vibecell_engine{count="running"} 1.0
-vibecell_engine{count="queued"} 0.0
-vibecell_engine{count="kept"} 7.0
-vibecell_engine{count="pool.python.in_use"} 3.0
+vibecell_executions_running 1.0
+vibecell_queue_depth 0.0
+vibecell_executions_kept 7.0
+vibecell_pool_cells{place="(default)",profile="python",state="in_use"} 3.0
 """
     assert open_in(text) == {"vibecell_websockets": 2, "running": 1, "pool.python.in_use": 3}
 

@@ -95,3 +95,20 @@ def test_a_pipe_that_is_too_small_is_a_failure_and_no_wait(monkeypatch: pytest.M
     with pytest.raises(PlatformError, match="too small"):
         children.start("gateway", Settings(api_keys=keys))
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_each_child_is_told_how_often_one_was_started_before_it() -> None:
+    told: list[int] = []
+
+    def spawn(restarts: int) -> Any:
+        told.append(restarts)
+        if len(told) == 2:
+            raise OSError("no process is left")
+
+    spawned = children._counting(spawn)
+    spawned()
+    with pytest.raises(OSError, match="no process"):
+        spawned()
+    spawned()
+    spawned()
+    assert told == [0, 1, 1, 2]

@@ -63,7 +63,7 @@ from vibecell.gateway import daemon
 
 gateway_user.become = lambda *_: None
 daemon.run_gateway = lambda _settings, _listener, executor, **_: print(type(executor).__name__)
-children._gateway(Settings(state_dir=Path(sys.argv[1]), run_dir=Path("/nowhere")), None)
+children._gateway(Settings(state_dir=Path(sys.argv[1]), run_dir=Path("/nowhere")), None, None, 0)
 foreign = ("vibecell.sandbox", "vibecell.languages")
 print(*(name for name in sys.modules if name.startswith(foreign)))
 """

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Iterator
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -17,6 +16,7 @@ from vibecell.gateway.api.openapi import describe
 from vibecell.gateway.app import create_app
 from vibecell.gateway.identity.permissions import NEEDS
 from vibecell.model.caller import SCOPES, Scope
+from vibecell.sharing.key_ring import KeyRing
 from vibecell.wire.derivations import TokenRequest
 
 Operation = tuple[str, str]
@@ -231,32 +231,47 @@ def test_the_description_says_of_each_operation_what_it_needs() -> None:
         assert {"401", "403"} <= operation["responses"].keys()
 
 
-def test_metrics_need_a_scope_of_their_own_from_elsewhere(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = SimpleNamespace(is_local=False, origin=None)
-    monkeypatch.setattr("vibecell.gateway.api.health.client_connection", lambda: elsewhere)
+def test_metrics_need_a_scope_of_their_own(platform: Platform) -> None:
     assert platform.told(METRICS)[0] == 401
     assert platform.told(METRICS, bearer(platform.token("read")))[0] == 403
     assert platform.told(METRICS, bearer(platform.token("metrics")))[0] == 200
 
 
-@pytest.mark.parametrize("origins", [(), ("*",)])
-def test_metrics_of_this_machine_are_for_no_page_that_a_browser_shows_here(
-    origins: tuple[str, ...],
+@pytest.mark.parametrize("anonymous", ["auto", "loopback"])
+def test_once_there_is_a_key_metrics_are_not_for_whoever_shares_the_machine(
+    anonymous: Any,
 ) -> None:
     owners = KeyOwners()
     key = bearer(owners.create(frozenset(SCOPES)).text)
-    served = Served(keys=owners.ring, allowed_origins=origins)
+    ring = KeyRing((), anonymous, view=owners._view())
+    served = Served(keys=ring)
     try:
-        for host, field, status in (
-            ("localhost", "Accept: */*", 200),
-            ("localhost", "Origin: https://elsewhere.example", 401),
-            ("rebound.example", "Accept: */*", 401),
-            ("rebound.example", key, 200),
+        for field, status in (("Accept: */*", 401), (key, 200)):
+            asked = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n"
+            assert int(served.told(asked.encode()).split()[1]) == status
+    finally:
+        served.end()
+
+
+@pytest.mark.parametrize("origins", [(), ("*",)])
+def test_without_keys_metrics_are_for_programs_of_this_machine_and_for_no_page_or_proxy(
+    origins: tuple[str, ...],
+) -> None:
+    served = Served(allowed_origins=origins)
+    try:
+        for host, field, let_in in (
+            ("localhost", "Accept: */*", True),
+            ("localhost", "Origin: https://elsewhere.example", False),
+            ("localhost", "Sec-Fetch-Site: cross-site", False),
+            ("rebound.example", "Accept: */*", False),
+            ("localhost", "X-Forwarded-For: 192.0.2.1", False),
+            ("localhost", "Forwarded: for=127.0.0.1", False),
+            ("localhost", "Via: 1.1 proxy", False),
         ):
             asked = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n{field}\r\n\r\n"
-            assert int(served.told(asked.encode()).split()[1]) == status
+            told = served.told(asked.encode())
+            assert (int(told.split()[1]) == 200) == let_in
+            assert (b"vibecell_ready" in told) == let_in
     finally:
         served.end()
 

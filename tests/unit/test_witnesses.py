@@ -79,18 +79,6 @@ def test_an_end_is_told_with_whose_it_was_and_from_where_it_was_asked(
     assert "a disk is full" in caplog.text, "a witness that fails is told of, and stops nobody"
 
 
-def test_no_source_is_read_through_where_nobody_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[ExecutionRequest] = []
-    whole = Source.of
-    monkeypatch.setattr(Source, "of", lambda request: read.append(request) or whole(request))
-    _run(tmp_path, (), (REQUEST, ASKED))
-    assert not read
-    _run(tmp_path, (_Noting(),), (REQUEST, ASKED))
-    assert read == [REQUEST]
-
-
 def test_what_names_an_execution_again_ends_nothing(tmp_path: Path) -> None:
     assert len(_told(tmp_path, (REQUEST, ASKED), (REQUEST, ASKED))) == 1
 

@@ -5,6 +5,7 @@ composition/    the one place that names concrete classes
 serve.py        vibecell serve: the whole service
 supervisor.py   keeps engine, gateway and courier alive
 children.py     the two processes, seen from both sides
+listening.py    the sockets that they listen on
 complaints.py   lines for a person, which hold up nobody
 log_lines.py    the log of each process: its lines, for programs or for people
 privileges.py   how a process becomes a user without rights

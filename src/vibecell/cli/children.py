@@ -13,9 +13,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Literal
 
 from vibecell.cli.log_lines import log_to
@@ -33,12 +34,22 @@ _MAX_SETTINGS_BYTES = 60_000  # fits a pipe, so that writing never waits
 
 def engine(settings: Settings) -> Child:
     """The engine's process, to be kept alive."""
-    return Child("engine", lambda: start("engine", settings), ENGINE_KILL_S)
+    spawn = _counting(lambda restarts: start("engine", settings, restarts=restarts))
+    return Child("engine", spawn, ENGINE_KILL_S)
 
 
-def gateway(settings: Settings, listener: socket.socket) -> Child:
-    """The gateway's process, to be kept alive on a socket that is bound and listening."""
-    return Child("gateway", lambda: start("gateway", settings, listener), GATEWAY_KILL_S)
+def gateway(
+    settings: Settings, listener: socket.socket, metrics: socket.socket | None = None
+) -> Child:
+    """The gateway's process, to be kept alive on sockets that are bound and listening.
+
+    Args:
+        metrics: for metrics alone; ``None``: there is none.
+    """
+    spawn = _counting(
+        lambda restarts: start("gateway", settings, listener, restarts=restarts, metrics=metrics)
+    )
+    return Child("gateway", spawn, GATEWAY_KILL_S)
 
 
 def courier(settings: Settings, listener: socket.socket) -> Child:
@@ -48,13 +59,34 @@ def courier(settings: Settings, listener: socket.socket) -> Child:
     return Child("courier", spawn, COURIER_KILL_S, LONG_PAUSES_S, is_needed=False)
 
 
+def _counting(
+    spawn: Callable[[int], subprocess.Popen[bytes]],
+) -> Callable[[], subprocess.Popen[bytes]]:
+    """A spawn that is told how often it has succeeded before."""
+    numbers = count()
+    waiting = [next(numbers)]
+
+    def spawned() -> subprocess.Popen[bytes]:
+        process = spawn(waiting[0])
+        waiting[0] = next(numbers)  # one that could not be started was no start
+        return process
+
+    return spawned
+
+
 def start(
-    role: Role, settings: Settings, listener: socket.socket | None = None
+    role: Role,
+    settings: Settings,
+    listener: socket.socket | None = None,
+    restarts: int = 0,
+    metrics: socket.socket | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start one child.
 
     Args:
         listener: for all but the engine: bound and listening.
+        restarts: how often such a child was started before; it tells that on.
+        metrics: for the gateway: a further one, for metrics alone.
 
     Raises:
         PlatformError: it cannot be started.
@@ -68,11 +100,14 @@ def start(
     if len(data) > _MAX_SETTINGS_BYTES:
         raise PlatformError("start a child process", "the settings are too long")
     command = [sys.executable, "-P", "-m", "vibecell.cli.main", "internal", role]
-    command += ["--parent", str(os.getpid())]
+    command += ["--parent", str(os.getpid()), "--restarts", str(restarts)]
     passed = []
     if listener is not None:
         passed.append(listener.fileno())
         command += ["--listener-fd", str(listener.fileno())]
+    if metrics is not None:
+        passed.append(metrics.fileno())
+        command += ["--metrics-fd", str(metrics.fileno())]
     try:
         with _pipe_holding(data) as reading:
             return subprocess.Popen(
@@ -117,7 +152,14 @@ def _environment() -> dict[str, str]:
     }
 
 
-def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> int:
+def live(
+    role: Role,
+    parent: int,
+    settings_fd: int,
+    listener_fd: int | None,
+    metrics_fd: int | None = None,
+    restarts: int = 0,
+) -> int:
     """Be a child, until told to stop; return the exit status."""
     die_with_parent()
     if os.getppid() != parent:
@@ -127,19 +169,23 @@ def live(role: Role, parent: int, settings_fd: int, listener_fd: int | None) -> 
     log_to(role, settings.log_format or "json", settings.log_level)
     try:
         if role == "engine":
-            _engine(settings)
+            _engine(settings, restarts)
             return 0
         if listener_fd is None:
             raise PlatformError(f"start the {role}", "no listener was passed")
-        serve = _gateway if role == "gateway" else _courier
-        serve(settings, socket.socket(fileno=listener_fd))
+        listener = socket.socket(fileno=listener_fd)
+        if role == "gateway":
+            metrics = None if metrics_fd is None else socket.socket(fileno=metrics_fd)
+            _gateway(settings, listener, metrics, restarts)
+        else:
+            _courier(settings, listener)
     except VibecellError as error:
         _LOG.critical("%s", error)
         return EXIT_FAILED
     return 0
 
 
-def _engine(settings: Settings) -> None:
+def _engine(settings: Settings, restarts: int) -> None:
     from vibecell.cli.composition.audits import engine_audit, trail_to
     from vibecell.cli.composition.deployment import deploy
     from vibecell.cli.composition.ledgers import ledger_store
@@ -149,10 +195,16 @@ def _engine(settings: Settings) -> None:
     backend, offer = deployment.backend(), deployment.offer
     store, give_up = ledger_store(settings), lambda: os._exit(EXIT_FAILED)
     trail = trail_to(engine_audit(settings), settings)
-    asyncio.run(run_engine(settings, backend, offer, give_up=give_up, store=store, trail=trail))
+    asyncio.run(
+        run_engine(
+            settings, backend, offer, give_up=give_up, store=store, trail=trail, restarts=restarts
+        )
+    )
 
 
-def _gateway(settings: Settings, listener: socket.socket) -> None:
+def _gateway(
+    settings: Settings, listener: socket.socket, metrics: socket.socket | None, restarts: int
+) -> None:
     from vibecell.cli.composition.audits import gateway_audit, trail_to
     from vibecell.cli.composition.executors import executor
     from vibecell.cli.gateway_user import become_gateway
@@ -163,7 +215,15 @@ def _gateway(settings: Settings, listener: socket.socket) -> None:
     trail = trail_to(gateway_audit(settings), settings)
     if trail is not None and settings.audit_required:
         trail.open()
-    run_gateway(settings, listener, executor(settings), keys=keys.source(), trail=trail)
+    run_gateway(
+        settings,
+        listener,
+        executor(settings),
+        keys=keys.source(),
+        trail=trail,
+        metrics_socket=metrics,
+        restarts=restarts,
+    )
 
 
 def _courier(settings: Settings, listener: socket.socket) -> None:

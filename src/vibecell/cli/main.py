@@ -67,7 +67,14 @@ def _dispatch(options: argparse.Namespace) -> int:
             monkey.patch_all()
         from vibecell.cli import children
 
-        return children.live(options.role, options.parent, options.settings_fd, options.listener_fd)
+        return children.live(
+            options.role,
+            options.parent,
+            options.settings_fd,
+            options.listener_fd,
+            options.metrics_fd,
+            options.restarts,
+        )
     settings = load(_environ(options))
     # last, because what the system keeps up to date comes first
     beside_us = Path(sys.executable).parent
@@ -178,6 +185,8 @@ def _parser(given: frozenset[str]) -> argparse.ArgumentParser:
     internal.add_argument("--parent", type=int, required=True)
     internal.add_argument("--settings-fd", type=int, required=True)
     internal.add_argument("--listener-fd", type=int)
+    internal.add_argument("--metrics-fd", type=int)
+    internal.add_argument("--restarts", type=int, default=0)
     return parser
 
 

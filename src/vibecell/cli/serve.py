@@ -19,6 +19,7 @@ from vibecell.cli.composition.deployment import deploy
 from vibecell.cli.composition.executors import executor, is_ready
 from vibecell.cli.composition.ledgers import ledger_store
 from vibecell.cli.gateway_user import has_stored_keys
+from vibecell.cli.listening import listen, metrics_listener
 from vibecell.cli.log_lines import Lines, LogLines, log_to
 from vibecell.cli.report import layer_lines
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
@@ -32,7 +33,6 @@ from vibecell.sharing.audit_trail import require_writable
 from vibecell.wire.unix_sockets import private_listener
 
 START_DEADLINE_S = 60.0
-_BACKLOG = 512
 _LOG = logging.getLogger(__name__)
 _PROCESS = "supervisor"
 
@@ -73,6 +73,7 @@ def serve(settings: Settings) -> int:
         listener = ending.enter_context(_listen(settings))
         settings = replace(settings, port=listener.getsockname()[1])
         require_closed_door(settings, has_stored_keys(settings) or bool(settings.api_keys))
+        metrics = ending.enter_context(metrics_listener(settings))
         _make_run_dir(settings)
         require_free(settings.run_dir)
         require_usable(ledger_store(settings))
@@ -85,7 +86,7 @@ def serve(settings: Settings) -> int:
             ending.callback(settings.courier_socket.unlink, missing_ok=True)
             ending.callback(supervisor.stop)
             ending.callback(listener.close)  # first: who comes during the stop is refused
-            _start(supervisor, settings, listener, began_s)
+            _start(supervisor, settings, listener, metrics, began_s)
             supervisor.run()
         except StartFailed as error:
             _LOG.critical("not serving: %s", error)
@@ -99,10 +100,14 @@ def serve(settings: Settings) -> int:
 
 
 def _start(
-    supervisor: Supervisor, settings: Settings, listener: socket.socket, began_s: float
+    supervisor: Supervisor,
+    settings: Settings,
+    listener: socket.socket,
+    metrics: socket.socket | None,
+    began_s: float,
 ) -> None:
     supervisor.add(children.engine(settings))
-    supervisor.add(children.gateway(settings, listener))
+    supervisor.add(children.gateway(settings, listener, metrics))
     if settings.identity_providers:
         # it stays where it is while couriers die and come
         asked = private_listener(settings.courier_socket, settings.gateway_uid, "courier")
@@ -126,19 +131,7 @@ def _make_run_dir(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     """Take the port, before anything else: it is the likeliest thing to fail."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        where = f"{settings.host}:{settings.port}"
-        raise PlatformError(
-            f"listen on {where}", f"{error.strerror}; choose another port with --port"
-        ) from error
-    return listener
+    return listen(settings.host, settings.port, "; choose another port with --port")
 
 
 def _gateway_answers(settings: Settings) -> bool:

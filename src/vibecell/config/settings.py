@@ -21,6 +21,7 @@ from vibecell.model.capabilities import Wall
 from vibecell.model.errors import InvalidRequest, VibecellError
 from vibecell.model.identity_provider import IdentityProvider
 from vibecell.model.limits import DEFAULT_CEILING, DEFAULT_LIMITS, MIB, Limits
+from vibecell.model.listening_places import MAX_SOCKET_PATH_BYTES, is_listening_place
 from vibecell.model.loopback import is_loopback
 
 LogFormat = Literal["json", "text"]
@@ -64,6 +65,11 @@ _SERVER_SECRETS = Rule(
     lambda texts: len(texts) <= MAX_SERVER_SECRETS and all(map(is_server_secret, texts)),
     f"at most {MAX_SERVER_SECRETS}, and each must have at least {MIN_SERVER_SECRET_CHARACTERS} "
     "printable ASCII characters and no blank",
+)
+_METRICS_LISTEN = Rule(
+    lambda text: is_listening_place(text),
+    "must be host:port (127.0.0.1:9464, [::1]:9464), or an absolute path of at most "
+    f"{MAX_SOCKET_PATH_BYTES} bytes",
 )
 _GATEWAY_UID = Rule(lambda uid: uid != NOBODY, f"must not be {NOBODY}, which is not its alone")
 
@@ -150,6 +156,8 @@ class Settings:
             Without any the service has its own, in ``state_dir``.
         server_secret_file: has them, a line each.
         anonymous: who is served without a key.
+        metrics_listen: where metrics are read, and nothing else: ``host:port``, or the absolute
+            path of a Unix socket. ``None``: nowhere but where the gateway listens.
         cell_cpus: processors one cell may use.
         uid_base: first of the host uids that cells run under, where root.
         gateway_uid: user the gateway runs as, where root.
@@ -202,6 +210,7 @@ class Settings:
     server_secrets: Annotated[tuple[str, ...], _SERVER_SECRETS] = field(default=(), repr=False)
     server_secret_file: Path | None = None
     anonymous: Anonymous = "auto"
+    metrics_listen: Annotated[str, _METRICS_LISTEN] | None = None
     cell_cpus: Annotated[float, _CELL_CPUS] = 1.0
     uid_base: Annotated[int, at_least(100_000), at_most(HIGHEST_UID - UIDS)] = 1_900_000_000
     gateway_uid: Annotated[int, at_least(1), at_most(HIGHEST_UID), _GATEWAY_UID] = 1_899_999_999

@@ -29,6 +29,8 @@ verdict.py      what an end is called (pure)
 witnesses.py    who is told of executions that have ended, and what
 auditing.py     one of them: what was executed, on its way to where it is audited
 execution_log.py  a line of the log for each that has ended
+tallies.py      what is counted of them as they end
+measuring.py    all that is measured in this process, at one moment
 traces.py       the moments of the latest executions, while tracing is on
 client/         the port ``vibecell.executor`` over the socket, for other processes
 """

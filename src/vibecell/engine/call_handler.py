@@ -15,6 +15,7 @@ from vibecell.engine.executions import Executions
 from vibecell.engine.followers import Followers, has_left, last_message
 from vibecell.engine.keeping import Kept
 from vibecell.engine.link_streams import read_message
+from vibecell.engine.measuring import Measuring
 from vibecell.engine.whole_result import whole_message
 from vibecell.model.caller import Owner
 from vibecell.model.capabilities import Capabilities
@@ -46,6 +47,7 @@ class CallHandler:
         offer: what can be run.
         capabilities: what was measured at start.
         max_followers: connections that follow an execution at once, of all users of a key.
+        restarts: see ``Measuring``.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class CallHandler:
         offer: Offer,
         capabilities: Capabilities,
         max_followers: int,
+        restarts: int = 0,
     ) -> None:
         self._executions = executions
         self._offer = offer
         self._capabilities = capabilities
         self._followers = Followers(max_followers)
+        self._measuring = Measuring(executions, capabilities, restarts)
         self._between_calls: set[asyncio.StreamWriter] = set()
 
     def hang_up(self) -> None:
@@ -178,6 +182,9 @@ class CallHandler:
                 return wire.OfferReply(self._offer), None, 0
             case wire.HealthCall():
                 return wire.HealthReply(self._health()), None, 0
+            case wire.MeasuresCall():
+                found = await self._measuring.measured(self._is_ready)
+                return wire.MeasuresReply(found), None, 0
             case wire.TracesCall():
                 traces = self._executions.traces
                 return wire.TracesReply(traces.on, traces.shown()), None, 0
@@ -192,9 +199,12 @@ class CallHandler:
         except TimeoutError as error:
             raise Conflict("the program is not reading its input") from error
 
+    @property
+    def _is_ready(self) -> bool:
+        return not self._executions.stopping and not self._capabilities.missing
+
     def _health(self) -> Health:
-        ready = not self._executions.stopping and not self._capabilities.missing
-        return Health(ready, self._capabilities, self._executions.counts())
+        return Health(self._is_ready, self._capabilities, self._executions.counts())
 
 
 async def _follow(

@@ -48,6 +48,7 @@ async def run_engine(
     give_up: Callable[[], None] = lambda: None,
     store: LedgerStore | None = None,
     trail: AuditTrail | None = None,
+    restarts: int = 0,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then finish all and clean up.
 
@@ -60,6 +61,7 @@ async def run_engine(
             thread that waits for a Docker engine or a disk that is frozen ends with nothing less.
         store: where what was used is kept, not yet open; ``None``: nowhere.
         trail: of what was executed, not yet open; ``None``: nothing is audited.
+        restarts: how often an engine was started again before, by who starts this one.
 
     Raises:
         SandboxFailure: a required layer is missing; names all of them.
@@ -81,9 +83,8 @@ async def run_engine(
             executions = Executions(
                 settings, backend, offer, books, (ExecutionLog(),), auditing=auditing
             )
-            handler = CallHandler(
-                executions, offer, capabilities, FOLLOWERS_PER_PLACE * settings.gateway.concurrent
-            )
+            most = FOLLOWERS_PER_PLACE * settings.gateway.concurrent
+            handler = CallHandler(executions, offer, capabilities, most, restarts)
             async with _listening(settings, handler):
                 works = (executions.sweep_for_ever(), _give_back_for_ever())
                 tending = [asyncio.create_task(work) for work in works]

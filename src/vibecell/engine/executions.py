@@ -21,12 +21,15 @@ from vibecell.engine.execution import Execution
 from vibecell.engine.keeping import Keeping, Kept
 from vibecell.engine.parking import Parking
 from vibecell.engine.plan import Plan, make_plan
+from vibecell.engine.tallies import ExecutionTallies
 from vibecell.engine.traces import Traces
 from vibecell.engine.witnesses import Ended, Source, Witness, tell
+from vibecell.model import families
 from vibecell.model.caller import Account, Owner
-from vibecell.model.errors import QueueFull, ShuttingDown
+from vibecell.model.errors import QueueFull, ShuttingDown, VibecellError
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
+from vibecell.model.measures import Measured, gauge
 from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import Listing, Selection
 from vibecell.model.stopping import CUT_OFF_S, EXECUTIONS_STOP_S
@@ -66,7 +69,9 @@ class Executions:
         books = books or Bookkeeping(MemoryLedger())
         self._backend = backend
         self._auditing = auditing
-        self._witnesses = witnesses if auditing is None else (auditing, *witnesses)
+        self._tallies = ExecutionTallies()
+        audits = () if auditing is None else (auditing,)
+        self._witnesses: tuple[Witness, ...] = (self._tallies, *audits, *witnesses)
         self._offer = offer
         self._ceiling = settings.ceiling
         self._warm_memory_bytes = settings.limits.memory_bytes
@@ -103,6 +108,19 @@ class Executions:
             **({} if self._auditing is None else self._auditing.counts()),
         }
 
+    async def measured(self) -> tuple[Measured, ...]:
+        """What is counted of them and of their cells, for who operates the service."""
+        return (
+            gauge(families.RUNNING, self._admission.running),
+            gauge(families.QUEUED, self._admission.waiting),
+            gauge(families.PARKED, self._admission.parked),
+            gauge(families.KEPT, len(self._keeping)),
+            gauge(families.EVENT_LOG_BYTES, self._keeping.used_bytes),
+            gauge(families.BEGUN, self._begun),
+            *self._tallies.measured(),
+            *await self._backend.measured(),
+        )
+
     def admit(
         self,
         request: ExecutionRequest,
@@ -124,6 +142,19 @@ class Executions:
             StoreUnavailable: his use of a day is bounded and cannot be written down, or it
                 could not be audited as it has to be.
         """
+        try:
+            return self._admitted(request, account, idempotency_key, provenance)
+        except VibecellError as error:
+            self._tallies.refused(error)
+            raise
+
+    def _admitted(
+        self,
+        request: ExecutionRequest,
+        account: Account,
+        idempotency_key: str | None,
+        provenance: Provenance,
+    ) -> tuple[Kept, bool]:
         owner, key = account.owner, idempotency_key
         fingerprint = b"" if key is None else hashlib.sha256(same_bytes(request)).digest()
         if key is not None and (known := self._keeping.named(owner, key, fingerprint)) is not None:
@@ -214,12 +245,11 @@ class Executions:
             plan.language,
         )
         self._keeping.begun(kept, fingerprint)
+        source = Source.of(request)
         task = asyncio.create_task(execution.run(ticket, self._backend))
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, kept, claim))
-        if self._witnesses:  # a source of megabytes is not read through for nobody
-            source = Source.of(request)
-            task.add_done_callback(partial(self._tell, execution, kept, plan, source, provenance))
+        task.add_done_callback(partial(self._tell, execution, kept, plan, source, provenance))
         return kept
 
     def _ended(self, kept: Kept, claim: Claim, task: "asyncio.Task[None]") -> None:

@@ -24,9 +24,11 @@ problems.py         errors as problem+json
 security_headers.py what keeps a browser from doing harm
 request_log.py      a line of the log for each request
 timing.py           the Server-Timing header, both ways
-metrics.py          what is counted
 credential_audit.py what happens to credentials, on its way to where it is audited
 dead_keys.py        how often keys are told of that have died and are shown all the same
+metrics.py          what is counted, and all that is told of it
+exposition.py       that as Prometheus reads it
+metrics_door.py     a listener of its own for it
 key_watch.py        has a gateway know of keys what the store says
 identity/           who is asking
 http/               the HTTP/1.1 server

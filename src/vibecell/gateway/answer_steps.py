@@ -35,6 +35,11 @@ def answer_chain(gateway: Gateway) -> AnswerChain:
     return AnswerChain(steps, refusals.wait_s, OF_ADDRESS, log_end)
 
 
+def metrics_chain() -> AnswerChain:
+    """The chain of a listener of metrics: who reads them changes none of them."""
+    return AnswerChain((tell_request_id, keep_from_harm))
+
+
 def tell_request_id(answer: Answer) -> None:
     """The name by which the request is found in logs, whoever gave it."""
     answer.fields.append((REQUEST_ID_FIELD, answer.connection.request_id))

@@ -21,7 +21,6 @@ from vibecell.gateway.api import (
 )
 from vibecell.gateway.host_names import check_host
 from vibecell.gateway.parts import Gateway
-from vibecell.gateway.problems import error_response
 from vibecell.gateway.shortcut import Shortcut
 
 
@@ -43,7 +42,7 @@ def create_app(gateway: Gateway) -> Flask:
     app.url_map.merge_slashes = False
     app.before_request(lambda: _note_route_and_check_host(gateway))
     app.before_request(lambda: _preflight(gateway))
-    app.register_error_handler(Exception, error_response)
+    app.register_error_handler(Exception, gateway.refusal)
     for blueprint in (
         execute.blueprint(gateway),
         executions.blueprint(gateway),

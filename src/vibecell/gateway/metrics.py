@@ -1,134 +1,89 @@
-"""What is counted.
+"""What is counted here, and all that is told to who operates the service.
 
-Owns the gateway's own registry of metrics; refuses labels that a client could
-multiply without bound: routes are rules, methods and languages are known ones.
-Counts that grow with every request are plain numbers, made into metrics when
-somebody asks for them.
+Owns the gateway's own numbers, and asking the executor for its; refuses labels that a client
+could multiply without bound: routes are rules, methods and problems are known ones.
 """
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from http import HTTPMethod
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
-
-from vibecell.gateway.http.connection import Ending
+from vibecell.executor import Executor
+from vibecell.gateway.exposition import exposition
+from vibecell.gateway.http.connection import Ending, Traffic
+from vibecell.model import families
+from vibecell.model.errors import VibecellError
 from vibecell.model.execution import Result
-from vibecell.model.status import Health
+from vibecell.model.measures import OTHER, Measured, Tally, gauge, gauges
+from vibecell.model.verdicts import Verdict
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_METHODS = {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}
-_BOUNDS = (*(str(float(x)) for x in _SECONDS), "+Inf")
-
-
-class _Durations:
-    """A histogram: how many fell into which bucket, and their sum."""
-
-    __slots__ = ("counts", "sum_s")
-
-    def __init__(self) -> None:
-        self.counts = [0] * len(_BOUNDS)
-        self.sum_s = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(_SECONDS, seconds)] += 1
-        self.sum_s += seconds
-
-    def buckets(self) -> list[tuple[str, float]]:
-        shown, total = [], 0
-        for bound, count in zip(_BOUNDS, self.counts, strict=True):
-            total += count
-            shown.append((bound, float(total)))
-        return shown
-
-
-class _PerRequest(Collector):
-    """The counts that grow with every request."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.seconds: dict[str, _Durations] = {}
-        self.verdicts: Counter[str] = Counter()
-        self.endings: Counter[Ending] = Counter()
-
-    def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """See ``Collector.collect``."""
-        requests = CounterMetricFamily(
-            "vibecell_http_requests",
-            "HTTP requests answered",
-            labels=("method", "route", "status"),
-        )
-        for (method, route, status), count in self.requests.items():
-            requests.add_metric((method, route, str(status)), count)
-        seconds = HistogramMetricFamily(
-            "vibecell_http_request_seconds", "Time to the response's header", labels=("route",)
-        )
-        for route, durations in self.seconds.items():
-            seconds.add_metric((route,), durations.buckets(), durations.sum_s)
-        verdicts = CounterMetricFamily(
-            "vibecell_executions", "Executions seen to finish, by verdict", labels=("verdict",)
-        )
-        for verdict, count in self.verdicts.items():
-            verdicts.add_metric((verdict,), count)
-        endings = CounterMetricFamily(
-            "vibecell_connections_ended",
-            "Connections that ended by no request's wish, by reason",
-            labels=("reason",),
-        )
-        for reason in Ending:
-            endings.add_metric((reason.value,), self.endings[reason])
-        yield endings
-        yield requests
-        yield seconds
-        yield verdicts
+_METHODS = frozenset(HTTPMethod)
 
 
 class Metrics:
-    """Counters of one gateway."""
+    """Those of one gateway.
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._counts = _PerRequest()
-        self._registry.register(self._counts)
-        self._websockets = Gauge("vibecell_websockets", "Open WebSockets", registry=self._registry)
-        self._open = Gauge(
-            "vibecell_open_requests", "Requests and streams being served", registry=self._registry
-        )
-        self._ready = Gauge(
-            "vibecell_ready", "Whether the engine is ready", registry=self._registry
-        )
-        self._engine = Gauge(
-            "vibecell_engine", "Counts of the engine", ("count",), registry=self._registry
-        )
+    Args:
+        restarts: how often a gateway was started again before this one, as who starts them says.
+    """
+
+    def __init__(self, restarts: int = 0) -> None:
+        self._restarts = restarts
+        self._requests = Tally(families.REQUESTS)
+        self._seconds = Tally(families.REQUEST_SECONDS)
+        self._problems = Tally(families.PROBLEMS)
+        self._results = Tally(families.RESULTS, [(verdict.value,) for verdict in Verdict])
+        self._websocket_seconds = Tally(families.WEBSOCKET_SECONDS)
+        self._websockets = 0
+        self._endings: Counter[Ending] = Counter()
+        self._traffic = Traffic()
 
     def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """An HTTP request was answered; ``route`` is its rule."""
-        known = method if method in _METHODS else "other"
         rule = route or "none"
-        self._counts.requests[known, rule, status] += 1
-        durations = self._counts.seconds.get(rule)
-        if durations is None:
-            durations = self._counts.seconds[rule] = _Durations()
-        durations.observe(seconds)
+        self._requests.add(method if method in _METHODS else OTHER, rule, str(status))
+        self._seconds.observe(seconds, rule)
 
-    def count_endings(self, endings: Counter[Ending]) -> None:
-        """From now on, show these counts of a server."""
-        self._counts.endings = endings
+    def refused(self, kind: str) -> None:
+        """A client was told a problem of this kind (``problems.Problem.kind``)."""
+        self._problems.add(kind)
+
+    def watch(self, endings: Counter[Ending], traffic: Traffic) -> None:
+        """From now on, show what a server counts."""
+        self._endings, self._traffic = endings, traffic
 
     def finished(self, result: Result) -> None:
-        """An execution was seen to finish."""
-        self._counts.verdicts[result.verdict.value] += 1
+        """A client was told a result."""
+        self._results.add(result.verdict.value)
 
-    def websockets(self, change: int) -> None:
-        """A WebSocket was opened (1) or closed (-1)."""
-        self._websockets.inc(change)
+    def websocket_opened(self) -> None:
+        """A WebSocket was opened."""
+        self._websockets += 1
 
-    def text(self, health: Health | None, open_requests: int) -> bytes:
-        """The exposition, with the engine's counts as of now."""
-        self._ready.set(1 if health is not None and health.ready else 0)
-        self._open.set(open_requests)
-        for name, value in (health.counts if health is not None else {}).items():
-            self._engine.labels(name).set(value)
-        return generate_latest(self._registry)
+    def websocket_ended(self, seconds: float) -> None:
+        """One has ended, after so long."""
+        self._websockets -= 1
+        self._websocket_seconds.observe(seconds)
+
+    def text(self, executor: Executor, open_requests: int) -> bytes:
+        """The exposition, with what the executor has to tell: it is asked once."""
+        try:
+            return exposition((*executor.measures(), *self._measured(open_requests)))
+        except VibecellError:  # whatever the reason, it is not ready
+            return exposition((gauge(families.READY, 0), *self._measured(open_requests)))
+
+    def _measured(self, open_requests: int) -> tuple[Measured, ...]:
+        ended = (((reason.value,), self._endings[reason]) for reason in Ending)
+        return (
+            gauge(families.GATEWAY_RESTARTS, self._restarts),
+            self._requests.measured(),
+            self._seconds.measured(),
+            self._problems.measured(),
+            self._results.measured(),
+            gauge(families.CONNECTIONS, self._traffic.connections),
+            gauges(families.CONNECTIONS_ENDED, ended),
+            gauge(families.RECEIVED_BYTES, self._traffic.received_bytes),
+            gauge(families.SENT_BYTES, self._traffic.sent_bytes),
+            gauge(families.OPEN_REQUESTS, open_requests),
+            gauge(families.WEBSOCKETS, self._websockets),
+            self._websocket_seconds.measured(),
+        )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-from flask import request
+from flask import Response, request
 
 from vibecell.executor import Executor
 from vibecell.gateway.credential_audit import CredentialAudit
@@ -23,6 +23,7 @@ from vibecell.gateway.identity.provider_tokens import ProviderTokens
 from vibecell.gateway.metrics import Metrics
 from vibecell.gateway.page_files import PageFiles
 from vibecell.gateway.policy import Policy
+from vibecell.gateway.problems import http_problem_of
 from vibecell.gateway.public_address import PublicAddress
 from vibecell.gateway.quota import Quota
 from vibecell.gateway.transports.inbox import Room
@@ -44,6 +45,7 @@ class Gateway:
         policy: its rules.
         keys: those there are; ``None``: the policy's alone.
         audit: of what happens to credentials; ``None``: nowhere.
+        restarts: see ``Metrics``.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Gateway:
         policy: Policy,
         keys: KeyRing | None = None,
         audit: CredentialAudit | None = None,
+        restarts: int = 0,
     ) -> None:
         self.executor = executor
         self.policy = policy
@@ -68,7 +71,7 @@ class Gateway:
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
-        self.metrics = Metrics()
+        self.metrics = Metrics(restarts)
         self._rooms: WeakValueDictionary[Owner, Room] = WeakValueDictionary()
         self._rooms_of_keys: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._offer = Offer(())
@@ -97,6 +100,12 @@ class Gateway:
         environ["vibecell.handler"].connection.caller_origins = caller.origins
         self.cross_origin.require(environ, caller)
         return caller
+
+    def refusal(self, error: Exception) -> Response:
+        """The response that tells an error, whatever raised it; it is counted."""
+        problem = http_problem_of(error)
+        self.metrics.refused(problem.kind)
+        return problem.response()
 
     def room(self, owner: Owner) -> Room:
         """What this owner's WebSockets may hold together, as long as there is one of them.

@@ -32,6 +32,8 @@ class Policy(Access):
         local_names_only: serve whoever shows no credential only by a ``Host`` that names
             this machine, so that a foreign page cannot reach a gateway by rebinding
             its own name to a loopback address.
+        anonymous_metrics: who shows no credential may read metrics, as long as there is no key:
+            not where they have a listener of their own.
         body_bytes: of one request body.
         owner_input_bytes: of messages that one owner's WebSockets have received
             and nobody has used yet.
@@ -54,6 +56,7 @@ class Policy(Access):
     limits: Limits = DEFAULT_LIMITS
     ceiling: Limits = DEFAULT_CEILING
     local_names_only: bool = True
+    anonymous_metrics: bool = True
     body_bytes: int = 2 * 1024 * 1024
     owner_input_bytes: int = 32 * 1024 * 1024
     key_input_bytes: int = 128 * 1024 * 1024
@@ -80,6 +83,7 @@ class Policy(Access):
             anonymous=settings.anonymous,
             identity_providers=settings.identity_providers,
             courier_socket=settings.courier_socket,
+            anonymous_metrics=settings.metrics_listen is None,
             body_bytes=settings.body_limit_bytes,
             record_ttl_s=settings.result_ttl_s + settings.ceiling.wall_time_ms / 1000,
         )

@@ -10,7 +10,7 @@ are for private use: ours are 4000 plus the status).
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -115,6 +115,13 @@ class Problem:
         return str(self.body["type"])
 
     @property
+    def kind(self) -> str:
+        """The word for it in what is counted: one of few, none of a client's."""
+        if self.type.startswith(_TYPE_PREFIX):
+            return self.type.removeprefix(_TYPE_PREFIX)
+        return f"http-{self.status}"
+
+    @property
     def close_code(self) -> int:
         """The WebSocket close code that says the same."""
         return 4000 + self.status
@@ -139,15 +146,15 @@ class _Told(Response):
         return super().__call__(environ, start_response)
 
 
-def error_response(error: Exception) -> Response:
-    """The HTTP response that tells an error, whatever raised it."""
+def http_problem_of(error: Exception) -> Problem:
+    """How an error is told in an HTTP response, whatever raised it."""
     if isinstance(error, TimeoutError):
         # the body's deadline, kept by the server
         return _closing(_http(408, "the body came too slowly"))
     if isinstance(error, OSError):
         # the body broke off, or is framed wrongly; what follows cannot be trusted
         return _closing(_http(400, "the body is incomplete"))
-    return problem_of(error).response()
+    return problem_of(error)
 
 
 def problem_of(error: BaseException) -> Problem:
@@ -223,7 +230,10 @@ def _http(code: int, description: str) -> HTTPException:
     return error
 
 
-def _closing(error: HTTPException) -> Response:
-    response = problem_of(error).response()
-    response.headers["Connection"] = "close"
-    return response
+def _closing(error: HTTPException) -> Problem:
+    problem = problem_of(error)
+    return replace(problem, headers=(*problem.headers, ("Connection", "close")))
+
+
+def _body(status: HTTPStatus, kind: str, title: str) -> JsonObject:
+    return {"type": kind, "title": title, "status": int(status)}

@@ -13,7 +13,6 @@ from vibecell.gateway.api import execute
 from vibecell.gateway.host_names import check_host
 from vibecell.gateway.json_bodies import MEDIA_TYPE
 from vibecell.gateway.parts import Gateway
-from vibecell.gateway.problems import error_response
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -41,6 +40,6 @@ class Shortcut:
             check_host(host, self._gateway.local_names_only)
             body = execute.answer(self._gateway, environ)
         except Exception as error:
-            return error_response(error)(environ, start_response)
+            return self._gateway.refusal(error)(environ, start_response)
         handler.reply([("Content-Type", MEDIA_TYPE)], body)
         return ()

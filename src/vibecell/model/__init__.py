@@ -19,7 +19,10 @@ provenance.py    from where an execution was asked for
 names.py         how ids are spelt, and how a text ends
 origins.py       origins of pages, as lists of them name them
 identity_provider.py  whose users are served as well
+listening_places.py  where something listens, as a setting says it
 loopback.py      which addresses only this machine can reach
 stopping.py      how long a service that is told to stop may take
+measures.py      what can be measured, and the numbers of it
+families.py      which families of measures there are
 marks.py         the moments of one execution, while it is traced
 """

@@ -22,6 +22,7 @@ from vibecell.model.execution import Interactive, OmittedFile, OutputFile, Sourc
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
 from vibecell.model.marks import SILENT, Marks
+from vibecell.model.measures import Measured
 
 TellPosition = Callable[[int], None]
 """Told the place in a queue, 0 is next."""
@@ -289,6 +290,10 @@ class Backend(Protocol):
 
     def counts(self) -> dict[str, int]:
         """What there is at this moment, by name: ``pool.<profile>.ready`` and more."""
+        ...
+
+    async def measured(self) -> tuple[Measured, ...]:
+        """What is counted of its cells, and of the host, in families of ``model/families.py``."""
         ...
 
     async def close(self) -> None:

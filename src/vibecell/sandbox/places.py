@@ -13,6 +13,7 @@ from dataclasses import replace
 from vibecell.model.capabilities import Capabilities
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
+from vibecell.model.measures import Measured
 from vibecell.sandbox.backend import Backend, Cell, TellPosition
 from vibecell.sandbox.host.shares import Host
 
@@ -73,6 +74,11 @@ class Places:
             for place, backend in self._backends.items()
             for name, value in backend.counts().items()
         }
+
+    async def measured(self) -> tuple[Measured, ...]:
+        """See ``backend.Backend.measured``: of all places, and of the host once."""
+        found = [each for backend in self._backends.values() for each in await backend.measured()]
+        return (*found, *await self._host.measured())
 
     async def close(self) -> None:
         """See ``backend.Backend.close``."""

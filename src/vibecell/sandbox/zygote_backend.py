@@ -23,6 +23,7 @@ from vibecell.config import Settings
 from vibecell.model.capabilities import Capabilities, Layer, Wall
 from vibecell.model.errors import SandboxFailure
 from vibecell.model.language import WarmProfile
+from vibecell.model.measures import Measured
 from vibecell.sandbox import probe
 from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
@@ -32,6 +33,7 @@ from vibecell.sandbox.host.identity import release_unborn
 from vibecell.sandbox.host.shares import Host
 from vibecell.sandbox.outer_walls import Walls
 from vibecell.sandbox.warming.fresh_cells import FreshCells
+from vibecell.sandbox.warming.pool_tallies import PoolTallies
 from vibecell.sandbox.warming.profile_cells import ProfileCells, Zygote
 
 log = logging.getLogger(__name__)
@@ -118,14 +120,16 @@ class ZygoteBackend:
 
     def _profile_cells(self, profile: WarmProfile) -> ProfileCells | FreshCells:
         make_zygote = partial(self._make_zygote, profile)
+        tallies = PoolTallies(profile)
         if self._wall == "fresh":
-            return FreshCells(make_zygote, self._host.refill, self._walls.patience)
+            return FreshCells(make_zygote, self._host.refill, self._walls.patience, tallies)
         return ProfileCells(
             make_zygote,
             self._host.refill,
             max_forks=self._settings.zygote_max_forks,
             max_age_s=self._settings.zygote_max_age_s,
             patience=self._walls.patience,
+            tallies=tallies,
         )
 
     async def _make_zygote(
@@ -183,6 +187,10 @@ class ZygoteBackend:
             for profile, cells in self._cells.items()
             for name, value in cells.counts().items()
         }
+
+    async def measured(self) -> tuple[Measured, ...]:
+        """See ``backend.Backend.measured``: of all its profiles."""
+        return tuple(each for cells in self._cells.values() for each in cells.measured())
 
     async def close(self) -> None:
         """See ``backend.Backend.close``."""

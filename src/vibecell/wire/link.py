@@ -28,6 +28,7 @@ from vibecell.model.events import MAX_INPUT_CHARACTERS, Control, Finished, Numbe
 from vibecell.model.execution import ExecutionRequest, Result
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
+from vibecell.model.measures import Measured
 from vibecell.model.names import ExecutionId
 from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
@@ -96,6 +97,10 @@ class HealthCall(_Call, frozen=True, tag="health"):
     """How are you?"""
 
 
+class MeasuresCall(_Call, frozen=True, tag="measures"):
+    """What is measured of you?"""
+
+
 class TracesCall(_Call, frozen=True, tag="traces"):
     """What was noted of the latest executions?"""
 
@@ -108,6 +113,7 @@ Call = (
     | ControlCall
     | OfferCall
     | HealthCall
+    | MeasuresCall
     | TracesCall
 )
 
@@ -150,6 +156,12 @@ class HealthReply(_Reply, frozen=True, tag="health"):
     health: Health
 
 
+class MeasuresReply(_Reply, frozen=True, tag="measures"):
+    """What is measured in the engine's process; each family once."""
+
+    measured: tuple[Measured, ...]
+
+
 class Trace(msgspec.Struct, frozen=True):
     """The moments of one execution, in nanoseconds of ``CLOCK_MONOTONIC``."""
 
@@ -180,6 +192,7 @@ Reply = (
     | DoneReply
     | OfferReply
     | HealthReply
+    | MeasuresReply
     | TracesReply
     | RefusedReply
 )

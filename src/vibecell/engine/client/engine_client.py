@@ -17,6 +17,7 @@ from vibecell.model.events import Control
 from vibecell.model.execution import ExecutionRequest
 from vibecell.model.language import Offer
 from vibecell.model.marks import Moment
+from vibecell.model.measures import Measured
 from vibecell.model.provenance import NO_REQUEST, Provenance
 from vibecell.model.status import ExecutionState, Health, Listing, Selection, Standing
 from vibecell.wire import link as wire
@@ -98,6 +99,10 @@ class EngineClient:
     def health(self) -> Health:
         """See ``Executor.health``."""
         return self._ask(wire.HealthCall(), wire.HealthReply).health
+
+    def measures(self) -> tuple[Measured, ...]:
+        """See ``Executor.measures``."""
+        return self._ask(wire.MeasuresCall(), wire.MeasuresReply).measured
 
     def traces(self) -> dict[str, dict[Moment, int]] | None:
         """What was noted of the latest executions, by id; ``None``: nothing is noted.

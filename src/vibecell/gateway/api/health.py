@@ -1,19 +1,18 @@
 """``/healthz``, ``/readyz`` and ``/metrics``: how the service is.
 
 ``/healthz`` says that this process answers, ``/readyz`` that the engine takes
-requests; neither needs a key or tells more. Metrics are for this machine, or
-for whoever has a key. A page in a browser of this machine is neither: it is told by its
-origin, or by the name that it had to be asked by to pass for one of ours.
+requests; neither needs a key or tells more. Metrics are for who has a credential with the scope
+``metrics``; as long as there is no key at all and no listener of their own, for programs of this
+machine, which may do everything then.
 """
 
 from flask import Blueprint, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST
 
-from vibecell.gateway.current_request import client_connection
-from vibecell.gateway.host_names import Misdirected, check_host
+from vibecell.gateway.exposition import MEDIA_TYPE
 from vibecell.gateway.json_bodies import json_response
+from vibecell.gateway.metrics_door import is_asked_directly
 from vibecell.gateway.parts import Gateway
-from vibecell.model.errors import VibecellError
+from vibecell.model.errors import MissingCredential, VibecellError
 from vibecell.model.status import Health
 
 
@@ -36,24 +35,28 @@ def blueprint(gateway: Gateway) -> Blueprint:
 
     @routes.get("/metrics")
     def metrics() -> Response:
-        if not _is_of_this_machine(gateway):
-            gateway.caller()
-        text = gateway.metrics.text(_health(gateway), gateway.quota.open)
-        return Response(text, content_type=CONTENT_TYPE_LATEST)
+        _require_reader(gateway)
+        text = gateway.metrics.text(gateway.executor, gateway.quota.open)
+        return Response(text, content_type=MEDIA_TYPE)
 
     return routes
 
 
-def _is_of_this_machine(gateway: Gateway) -> bool:
-    """Whether a program of this machine asks, and no page that a browser shows here."""
-    connection = client_connection()
-    if not connection.is_local or connection.origin is not None:
-        return False
-    try:
-        check_host(request.headers.get("Host", "localhost"), gateway.policy.local_names_only)
-    except Misdirected:
-        return False
-    return True
+def _require_reader(gateway: Gateway) -> None:
+    """Refuse who may not read the metrics here.
+
+    Raises:
+        HTTPException, RequestError, PlatformError: as ``Gateway.caller`` says.
+        MissingCredential: he showed no credential, and there are keys, or another listener is
+            for that, or it is not certain that a program of this machine asks.
+    """
+    caller = gateway.caller()
+    if caller.kind == "anonymous" and not (
+        gateway.policy.anonymous_metrics
+        and gateway.keys.anonymous_alone
+        and is_asked_directly(request.environ)
+    ):
+        raise MissingCredential("metrics need a credential that has the scope metrics")
 
 
 def _health(gateway: Gateway) -> Health | None:

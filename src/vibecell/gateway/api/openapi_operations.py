@@ -292,7 +292,7 @@ _STATE = {
     "GET /metrics": Operation(
         "getMetrics",
         "state",
-        "Metrics, for this machine or with the scope metrics",
+        "Metrics, with the scope metrics",
         "In the text format of Prometheus.",
         {
             200: answer(

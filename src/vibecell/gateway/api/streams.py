@@ -5,6 +5,7 @@ events; a refusal is ``{"type":"error","problem":{…}}`` and a close code of 40
 plus its HTTP status. Up: ``{"type":"execute",…}`` once, then controls.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -45,7 +46,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
         connection = client_connection()
         gateway.quota.require_unrefused(caller.owner)
         with _Accepted(gateway, caller.owner) as websocket:
-            _guarded(websocket, lambda: _begin(gateway, websocket, caller, connection))
+            _guarded(gateway, websocket, lambda: _begin(gateway, websocket, caller, connection))
         return Response()
 
     @routes.get("/<execution_id>/stream")
@@ -62,7 +63,7 @@ def blueprint(gateway: Gateway) -> Blueprint:
                 may_control = "control" in caller.scopes
                 relay = Relay(gateway, websocket, conversation, caller, encoding, may_control)
                 work = partial(_followed, gateway, caller.account, connection, relay, ended)
-                _guarded(websocket, work)
+                _guarded(gateway, websocket, work)
         return Response()
 
     return routes
@@ -83,12 +84,13 @@ class _Accepted:
         except HandshakeRefused as refusal:
             raise _Refused(refusal) from refusal
         self._server.upgraded.add(self._websocket)
-        self._gateway.metrics.websockets(1)
+        self._gateway.metrics.websocket_opened()
+        self._began_s = time.monotonic()
         return self._websocket
 
     def __exit__(self, *error: object) -> None:
         self._server.upgraded.discard(self._websocket)
-        self._gateway.metrics.websockets(-1)
+        self._gateway.metrics.websocket_ended(time.monotonic() - self._began_s)
         self._websocket.leave()
         client_connection().close_code = self._websocket.first_code
 
@@ -100,13 +102,13 @@ def _admitted(gateway: Gateway) -> Caller:
     return caller
 
 
-def _guarded(websocket: WebSocket, work: Callable[[], None]) -> None:
+def _guarded(gateway: Gateway, websocket: WebSocket, work: Callable[[], None]) -> None:
     try:
         work()
     except WebSocketClosed:
         return
     except Exception as error:
-        refuse(websocket, error)
+        refuse(gateway, websocket, error)
     else:
         websocket.close()
 

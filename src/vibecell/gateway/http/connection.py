@@ -17,6 +17,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
@@ -62,6 +63,15 @@ class Ending(StrEnum):
     ROOM = "room"
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What a server's connections have moved, and how many are open."""
+
+    connections: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
 class Connection:
     """A client's socket in non-blocking mode; gevent does the waiting.
 
@@ -88,6 +98,7 @@ class Connection:
     Args:
         share: of its peer; of its own, where none is given.
         endings: counts how connections ended, each once.
+        traffic: counts what is moved.
         is_proxied: as said.
     """
 
@@ -100,6 +111,7 @@ class Connection:
         share: Share | None = None,
         endings: Counter[Ending] | None = None,
         is_proxied: bool = False,
+        traffic: Traffic | None = None,
     ) -> None:
         sock.settimeout(0)
         self.socket = sock
@@ -123,6 +135,7 @@ class Connection:
         self.share = Share() if share is None else share
         self._turn = Turn(self.share)
         self._endings = endings
+        self._traffic = traffic or Traffic()
         self._ended = self._holds_input = False
 
     @property
@@ -186,6 +199,7 @@ class Connection:
                 self._note(Ending.RESET, error)
                 raise
             else:
+                self._traffic.received_bytes += len(data)
                 self._holds_input = True  # while others have their turn
                 self.take_turn(len(data))
                 self._holds_input = False
@@ -221,6 +235,7 @@ class Connection:
             else:
                 self.sent_bytes += sent_bytes
                 view = view[sent_bytes:]
+                self._traffic.sent_bytes += sent_bytes
                 self.take_turn(sent_bytes)
 
     def _wait_to_send(self) -> None:

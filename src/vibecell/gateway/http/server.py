@@ -22,7 +22,7 @@ from gevent.pywsgi import WSGIServer
 from vibecell.gateway.http.address_shares import AddressShares
 from vibecell.gateway.http.answer_chain import UNREAD, Answer, AnswerChain
 from vibecell.gateway.http.body_rooms import BodyRooms
-from vibecell.gateway.http.connection import Connection, Ending
+from vibecell.gateway.http.connection import Connection, Ending, Traffic
 from vibecell.gateway.http.forwarded import UNIX, TrustedProxies, plain_address
 from vibecell.gateway.http.handler import Handler
 from vibecell.gateway.http.idle_connections import IdleConnections
@@ -41,6 +41,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
     Attributes:
         stopped: set when the graceful stop is over.
         endings: how connections ended that neither side ended by a request.
+        traffic: what connections have moved, and how many are open.
     """
 
     handler_class = Handler
@@ -65,6 +66,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         self.upgraded: set[Closable] = set()
         self.idle = IdleConnections()
         self.endings: Counter[Ending] = Counter()
+        self.traffic = Traffic()
         self._free = max(1, access.connections // _ONE_FREE_IN)
         super().__init__(
             listener, application, spawn=Pool(access.connections), log=None, error_log=_log
@@ -82,8 +84,16 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
         is_proxied = peer in self.proxies
         share = self.shares.enter(peer, is_proxied)
         connection = Connection(
-            sock, peer, self.limits.stall_s, self.trace, share, self.endings, is_proxied
+            sock,
+            peer,
+            self.limits.stall_s,
+            self.trace,
+            share,
+            self.endings,
+            is_proxied,
+            self.traffic,
         )
+        self.traffic.connections += 1
         try:
             if self.shares.is_full(share) and not is_proxied:
                 self._turn_away(connection)
@@ -91,6 +101,7 @@ class GatewayServer(WSGIServer):  # type: ignore[misc]
                 self._keep_room()
                 self.handler_class(connection, address, self).handle()
         finally:
+            self.traffic.connections -= 1
             self.idle.ended(connection)
             self.shares.leave(peer, is_proxied)
 

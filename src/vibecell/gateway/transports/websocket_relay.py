@@ -102,7 +102,7 @@ class Relay:
         except WebSocketClosed:
             self._hang_up()
         except Exception as error:
-            refuse(self._websocket, error)
+            refuse(self._gateway, self._websocket, error)
             self._hang_up()
 
     def _hang_up(self) -> None:
@@ -145,9 +145,10 @@ class Relay:
             self._conversation.send(control)
 
 
-def refuse(websocket: WebSocket, error: Exception) -> None:
+def refuse(gateway: Gateway, websocket: WebSocket, error: Exception) -> None:
     """Tell the client why, and close; a refusal has a close code of its own."""
     problem = problem_of(error)
+    gateway.metrics.refused(problem.kind)
     websocket.connection.problem = problem.type
     try:
         websocket.send(_text({"type": "error", "problem": problem.body}))

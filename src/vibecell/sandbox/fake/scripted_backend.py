@@ -26,6 +26,7 @@ from vibecell.model.execution import (
 )
 from vibecell.model.language import WarmProfile
 from vibecell.model.limits import Limits
+from vibecell.model.measures import Measured
 from vibecell.sandbox.backend import (
     Collection,
     DisplayData,
@@ -384,6 +385,9 @@ class FakeBackend:
     def counts(self) -> dict[str, int]:
         """See ``Backend.counts``: nothing is kept warm."""
         return {}
+
+    async def measured(self) -> tuple[Measured, ...]:
+        return ()  # nothing is counted
 
     async def close(self) -> None:
         """See ``Backend.close``."""

@@ -14,9 +14,12 @@ import secrets
 from collections.abc import Callable
 
 from vibecell.config import Settings
+from vibecell.model import families
 from vibecell.model.capabilities import Wall
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.measures import Measured, gauges
 from vibecell.sandbox.host.demand import IdleBounds
+from vibecell.sandbox.host.host_figures import HostFigures
 from vibecell.sandbox.host.identity import CellIdentity
 from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.host.wall_bounds import WallBounds, wall_bounds
@@ -57,6 +60,15 @@ class Host:
         self.cgroups = cgroups if usable else None
         self._settings = settings
         self._shares: set[Share] = set()
+        self._figures = HostFigures(
+            {"state": settings.state_dir, "run": settings.run_dir},
+            self.cgroups.count if self.cgroups is not None else None,
+        )
+
+    async def measured(self) -> tuple[Measured, ...]:
+        """How the host is, and what is left of what it grants; raises nothing."""
+        free = [((), float(self._uids.free_blocks))] if self._uids is not None else []
+        return (*await self._figures.measured(), gauges(families.FREE_UID_BLOCKS, free))
 
     def reap_strays(self) -> None:
         """Clear away cgroups that a former life left; ours have other names, so it may wait."""

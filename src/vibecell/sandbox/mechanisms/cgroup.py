@@ -127,6 +127,15 @@ class CgroupManager:
             base = bases.get("pids") or bases[cgroup_layout.UNIFIED]
             write(base / self._own_parent / "pids.max", processes)
 
+    def count(self) -> int:
+        """How many cgroups there are that were made here; 0 where there can be none."""
+        if self._layout is None:
+            return 0
+        try:
+            return len(_children(self._layout.directories[0] / self._own_parent))
+        except OSError:
+            return 0  # one was removed while we looked, as all are at the end
+
     def reap_strays(self) -> int:
         """End and remove what engines that have died left behind.
 

@@ -87,6 +87,11 @@ class UidRange:
         self._taken: dict[int, UidBlock] = {}
         self._next = 0
 
+    @property
+    def free_blocks(self) -> int:
+        """How many can be taken."""
+        return MAX_BLOCKS - len(self._taken)
+
     def take_block(self) -> UidBlock:
         """The lowest free block, all its uids free.
 

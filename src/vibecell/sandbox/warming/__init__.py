@@ -5,6 +5,7 @@ Owns who gets which cell, and the succession of zygotes; refuses to decide how m
 
 profile_cells.py  cells of one profile behind a wall that they share
 fresh_cells.py    cells of one profile, each behind a wall of its own
+pool_tallies.py   what is counted of them
 pool.py           those that wait, and those who wait for them
 background.py     work behind everybody's back, until it has ended
 """

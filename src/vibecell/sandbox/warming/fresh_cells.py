@@ -8,8 +8,10 @@ that a tool which is slow at it is not asked for ever more of them.
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.measures import Measured
 from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.zygote_link import ZygoteLink
@@ -17,7 +19,8 @@ from vibecell.sandbox.host.identity import release_unborn
 from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.warming.background import Background
 from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, WarmPool
-from vibecell.sandbox.warming.profile_cells import MakeZygote, Zygote
+from vibecell.sandbox.warming.pool_tallies import PoolTallies
+from vibecell.sandbox.warming.profile_cells import MakeZygote, Zygote, counted
 
 MAX_ENDING = 16
 
@@ -31,6 +34,7 @@ class FreshCells:
         make_zygote: as in ``profile_cells``.
         refill: decides how many warm cells are kept, and when one is made.
         patience: as the pool has it.
+        tallies: told of cells and zygotes.
     """
 
     def __init__(
@@ -38,13 +42,15 @@ class FreshCells:
         make_zygote: MakeZygote,
         refill: Refill,
         patience: int,
+        tallies: PoolTallies | None = None,
     ) -> None:
-        self._make_zygote = make_zygote
+        self._tallies = tallies or PoolTallies()
+        self._make_zygote = counted(make_zygote, self._tallies)
         self._refill = refill
         self._standing: set[Zygote] = set()
         self._ending = Background()
         self._room = asyncio.Semaphore(MAX_ENDING)
-        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use)
+        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use, self._tallies)
         self._closed = False
 
     async def open(self) -> None:
@@ -62,6 +68,10 @@ class FreshCells:
     def counts(self) -> dict[str, int]:
         """What there is at this moment, by name; ``ending`` are walls being taken down."""
         return {**self._pool.counts(), "ending": len(self._ending)}
+
+    def measured(self) -> Iterator[Measured]:
+        """What is told of it to who operates it."""
+        return self._tallies.measured(self.counts())
 
     def _in_use(self) -> int:
         return max(0, len(self._standing) - self._pool.ready)
@@ -99,6 +109,7 @@ class FreshCells:
     def _zygote_ended(self, _link: ZygoteLink) -> None:
         if not self._closed:
             log.error("a zygote ended by itself; its cell ended with it")
+            self._tallies.zygote_lost()
             self._pool.discard_dead()
 
     async def close(self) -> None:

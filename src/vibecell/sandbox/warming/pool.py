@@ -17,6 +17,7 @@ from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.warming.background import Background
+from vibecell.sandbox.warming.pool_tallies import PoolTallies
 
 ACQUIRE_DEADLINE_S = 30.0
 RETRY_DELAY_S = 0.1
@@ -51,6 +52,7 @@ class WarmPool:
         refill: decides over this pool and others.
         patience: failures that somebody who waits must have seen to be told of them.
         in_use: how many cells were taken and are not destroyed yet.
+        tallies: told of what is taken and made.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class WarmPool:
         refill: Refill,
         patience: int,
         in_use: Callable[[], int] = lambda: 0,
+        tallies: PoolTallies | None = None,
     ) -> None:
         self._make = make
+        self._tallies = tallies or PoolTallies()
         self._patience = patience
         self._refill = refill
         self.in_use = in_use
@@ -129,8 +133,10 @@ class WarmPool:
             cell = self._ready.popleft()
             if cell.is_alive:
                 self._refill.later()
+                self._tallies.taken(was_ready=True)
                 return cell
             self._end(cell)
+        self._tallies.taken(was_ready=False)
         waiter = _Waiter(tell)
         self._waiters.append(waiter)
         self.fill()
@@ -192,9 +198,11 @@ class WarmPool:
         self._refill.soon()
 
     async def _make_one(self) -> None:
+        began_s = asyncio.get_running_loop().time()
         try:
             cell = await self._make()
         except Exception as error:
+            self._tallies.not_made()
             counts = self._pause is None  # those begun together fail together, once
             self._failures += counts
             if not isinstance(error, SandboxFailure):
@@ -208,6 +216,7 @@ class WarmPool:
             return
         self._failures = 0
         self._made_at_s = asyncio.get_running_loop().time()
+        self._tallies.made(self._made_at_s - began_s)
         self._offer(cell)
 
     def _pause_for(self, delay_s: float) -> None:

@@ -10,10 +10,11 @@ that has failed to make a cell forks no more: it may have been taken over.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from vibecell.model.errors import SandboxFailure
+from vibecell.model.measures import Measured
 from vibecell.sandbox.backend import TellPosition
 from vibecell.sandbox.framed.cell import FramedCell
 from vibecell.sandbox.framed.zygote_link import ZygoteLink
@@ -21,6 +22,7 @@ from vibecell.sandbox.host.identity import CellIdentity, release_unborn
 from vibecell.sandbox.host.refill import Refill
 from vibecell.sandbox.warming.background import Background
 from vibecell.sandbox.warming.pool import ACQUIRE_DEADLINE_S, WarmPool
+from vibecell.sandbox.warming.pool_tallies import PoolTallies
 
 SUCCESSION_RETRY_S = 1.0
 # Where no successor comes, a zygote is used no longer than this many times over.
@@ -47,6 +49,21 @@ MakeZygote = Callable[[Callable[[ZygoteLink], None]], Awaitable[Zygote]]
 """Builds an outer wall with a ready zygote; is given what to call when that ends by itself."""
 
 
+def counted(make_zygote: MakeZygote, tallies: PoolTallies) -> MakeZygote:
+    """The same, with how often it did, and how often it could not."""
+
+    async def make(on_end: Callable[[ZygoteLink], None]) -> Zygote:
+        try:
+            zygote = await make_zygote(on_end)
+        except Exception:
+            tallies.zygote_failed()
+            raise
+        tallies.zygote_started()
+        return zygote
+
+    return make
+
+
 class ProfileCells:
     """Everything warm of one profile.
 
@@ -55,6 +72,7 @@ class ProfileCells:
         refill: decides how many warm cells are kept, and when one is made.
         max_forks, max_age_s: when a zygote is replaced.
         patience: as the pool has it.
+        tallies: told of cells and zygotes.
     """
 
     def __init__(
@@ -64,8 +82,10 @@ class ProfileCells:
         max_forks: int,
         max_age_s: float,
         patience: int,
+        tallies: PoolTallies | None = None,
     ) -> None:
-        self._make_zygote = make_zygote
+        self._tallies = tallies or PoolTallies()
+        self._make_zygote = counted(make_zygote, self._tallies)
         self._max_forks = max_forks
         self._max_age_s = max_age_s
         self._zygote: Zygote | None = None
@@ -75,7 +95,7 @@ class ProfileCells:
         self._refill = refill
         self._succeeding: asyncio.Task[None] | None = None
         self._succeed_from_s = 0.0
-        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use)
+        self._pool = WarmPool(self._make_cell, refill, patience, self._in_use, self._tallies)
         self._closed = False
 
     async def open(self) -> None:
@@ -98,6 +118,10 @@ class ProfileCells:
     def counts(self) -> dict[str, int]:
         """What there is at this moment, by name."""
         return self._pool.counts()
+
+    def measured(self) -> Iterator[Measured]:
+        """What is told of it to who operates it."""
+        return self._tallies.measured(self.counts())
 
     def _in_use(self) -> int:
         """Cells that were made, wait no longer, and are not destroyed yet."""
@@ -162,6 +186,7 @@ class ProfileCells:
         """Its link has; whether it has ended too, who may have been taken over, is seen to."""
         if not self._closed:
             log.error("a zygote ended by itself; its cells ended with it")
+            self._tallies.zygote_lost()
             if self._zygote is not None and self._zygote.link is link:
                 self._retire(self._zygote)
             self._pool.discard_dead()
@@ -176,6 +201,8 @@ class ProfileCells:
         except BaseException as error:
             self._background.run(release_unborn(identity))
             if isinstance(error, SandboxFailure):
+                if zygote.link.is_alive:  # else its end is counted
+                    self._tallies.zygote_lost()
                 self._retire(zygote)
             raise
         self._close_idle()
