@@ -124,7 +124,7 @@ def test_whoever_starts_the_service_has_the_patience_for_its_stop() -> None:
 
 
 def test_the_documents_tell_the_deadlines_as_they_are() -> None:
-    for path in (ROOT / "ARCHITECTURE.md", ROOT / "deploy" / "docker" / "README.md"):
+    for path in (ROOT / "ARCHITECTURE.md", ROOT / "deploy" / "systemd" / "README.md"):
         text = path.read_text()
         for length_s in (stopping.GATEWAY_KILL_S, stopping.ENGINE_KILL_S, stopping.SERVICE_STOP_S):
             assert f"{length_s:g} s" in text, f"{path.name} does not say {length_s:g} s"

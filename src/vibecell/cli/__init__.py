@@ -3,6 +3,7 @@
 main.py         the words of the command, and their options
 composition/    the one place that names concrete classes
 serve.py        vibecell serve: the whole service
+service_manager.py  what systemd is told, where it started us
 supervisor.py   keeps engine, gateway and courier alive
 children.py     the two processes, seen from both sides
 listening.py    the sockets that they listen on

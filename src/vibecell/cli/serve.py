@@ -22,17 +22,19 @@ from vibecell.cli.gateway_user import has_stored_keys
 from vibecell.cli.listening import listen, metrics_listener
 from vibecell.cli.log_lines import Lines, LogLines, log_to
 from vibecell.cli.report import layer_lines
+from vibecell.cli.service_manager import ServiceManager
 from vibecell.cli.supervisor import GaveUp, StartFailed, Stopped, Supervisor
 from vibecell.config import LogFormat, Settings, require_closed_door
 from vibecell.engine.bookkeeping import require_usable
 from vibecell.engine.daemon import require_free
 from vibecell.executor import Executor
-from vibecell.model.errors import PlatformError
+from vibecell.model.errors import PlatformError, VibecellError
 from vibecell.model.log_event import LogEvent
 from vibecell.sharing.audit_trail import require_writable
 from vibecell.wire.unix_sockets import private_listener
 
 START_DEADLINE_S = 60.0
+SERVING = "serving"
 _LOG = logging.getLogger(__name__)
 _PROCESS = "supervisor"
 
@@ -66,6 +68,7 @@ def serve(settings: Settings) -> int:
     began_s = time.monotonic()
     status = 0
     hold_standard_streams()
+    manager = ServiceManager.of(os.environ)
     settings = replace(settings, log_format=settings.log_format or _fitting())
     log_to(_PROCESS, settings.log_format or "json", settings.log_level)
     supervisor = Supervisor(lambda text: _LOG.error("%s", text))
@@ -86,8 +89,11 @@ def serve(settings: Settings) -> int:
             ending.callback(settings.courier_socket.unlink, missing_ok=True)
             ending.callback(supervisor.stop)
             ending.callback(listener.close)  # first: who comes during the stop is refused
+            ending.callback(manager.tell_stopping)
             _start(supervisor, settings, listener, metrics, began_s)
-            supervisor.run()
+            manager.tell_ready(SERVING)
+            with manager.told(lambda: _look(settings)):
+                supervisor.run()
         except StartFailed as error:
             _LOG.critical("not serving: %s", error)
             status = children.EXIT_FAILED
@@ -143,6 +149,17 @@ def _gateway_answers(settings: Settings) -> bool:
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
+
+
+def _look(settings: Settings) -> str | None:
+    """What a service manager is shown, where engine and gateway answer."""
+    try:
+        health = executor(settings).health()
+    except VibecellError:
+        return None
+    if not _gateway_answers(settings):
+        return None
+    return SERVING if health.ready else "not ready"
 
 
 def _report(settings: Settings, client: Executor, took_s: float) -> None:
