@@ -67,30 +67,27 @@ def begun(quota: Quota, account: Account, address: str = "192.0.2.1", times: int
     return told
 
 
-def test_a_key_with_very_many_users_has_no_other_s_rate_forgotten(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+A_DAY = Grant(Rate(1, 86_400))
+
+
+@pytest.mark.parametrize(
+    ("modest", "whose"),
+    [
+        (Account(Owner("modest"), key_grant=A_DAY), "k"),
+        (Account(Owner("modest", "ann"), user_grant=A_DAY), "u"),
+    ],
+    ids=["key", "user"],
+)
+def test_a_key_with_very_many_users_has_no_rate_of_another_forgotten(
+    modest: Account, whose: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = partial(RecentMoments, 10)  # names that are remembered of each
     monkeypatch.setattr("vibecell.gateway.quota.RecentMoments", few)
-    quota, a_day = Quota(Policy(), clock), Grant(Rate(1, 86_400))
-    modest = Account(Owner("modest"), key_grant=a_day)
-    assert begun(quota, modest, times=2) == "+k"
+    quota = Quota(Policy(), clock)
+    assert begun(quota, modest, times=2) == f"+{whose}"
     for number in range(30):
-        assert begun(quota, user(f"u{number}", own=a_day), f"198.51.100.{number}") == "+"
-    assert begun(quota, modest) == "k"
-
-
-def test_a_key_with_very_many_users_has_no_user_of_another_forgotten(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = partial(RecentMoments, 10)
-    monkeypatch.setattr("vibecell.gateway.quota.RecentMoments", few)
-    quota, a_day = Quota(Policy(), clock), Grant(Rate(1, 86_400))
-    ann = Account(Owner("modest", "ann"), user_grant=a_day)
-    assert begun(quota, ann, times=2) == "+u"
-    for number in range(30):
-        assert begun(quota, user(f"u{number}", own=a_day), f"198.51.100.{number}") == "+"
-    assert begun(quota, ann) == "u"
+        assert begun(quota, user(f"u{number}", own=A_DAY), f"198.51.100.{number}") == "+"
+    assert begun(quota, modest) == whose
 
 
 def test_who_is_refused_again_and_again_is_not_forgotten_for_many_users(
