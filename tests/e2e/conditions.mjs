@@ -497,6 +497,46 @@ display({"text/plain": "only <i>text</i>"})
     await page.locator("button.run:enabled").waitFor();
   },
 
+  async the_time_until_its_turn_counts_down() {
+    const sleeping = (seconds) => `import time\ntime.sleep(${seconds})\n`;
+    const first = await open({ code: sleeping(5) });
+    await first.locator("button.run").click(); // by its time the next one's is estimated
+    assert.equal((await verdict(first)).verdict, "accepted");
+    const page = await open({ code: "print('my turn')\n" });
+    const holder = await open({ code: sleeping(25) });
+    await holder.locator("button.run").click();
+    await until("the place is taken", async () => (await holder.locator(".strip .words").innerText()) === "Running");
+    // what is drawn, and what is said: all of it, as it changes
+    await page.evaluate(() => {
+      const shown = (window.shown = []);
+      const said = (window.said = []);
+      const elapsed = document.querySelector(".strip .elapsed");
+      const words = document.querySelector(".strip .verdict");
+      const strip = document.querySelector(".strip");
+      const waits = () => words.textContent.startsWith("Waiting");
+      new MutationObserver(() => waits() && said.push(words.textContent)).observe(words, { childList: true, characterData: true, subtree: true });
+      new MutationObserver(() => waits() && shown.push({ text: elapsed.textContent, height: strip.clientHeight, left: words.getBoundingClientRect().left })).observe(elapsed, { childList: true, characterData: true });
+      window.hushed = elapsed.closest("[aria-live], [role=status]") === null && elapsed.getAttribute("aria-hidden") === "true";
+    });
+    await page.locator("button.run").click();
+    const estimates = () => page.evaluate(() => window.shown.map(({ text }) => text).filter((text) => text !== ""));
+    await until("an estimate", async () => (await estimates()).length > 0);
+    await picture(page, "waiting");
+    await until("about 1 s", async () => (await estimates()).at(-1) === "about 1 s");
+    await untilScreen(page, "my turn");
+    const { shown, said, hushed } = await page.evaluate(() => ({ shown: window.shown, said: window.said, hushed: window.hushed }));
+    assert.ok(hushed, "what counts down is not read aloud");
+    const seconds = (await estimates()).map((text) => Number(/^about (\d+) s$/.exec(text)?.[1]));
+    assert.ok(new Set(seconds).size > 3, `it counts: ${seconds}`);
+    assert.ok(Math.min(...seconds) === 1, `never below a second: ${seconds}`);
+    const rises = seconds.filter((value, at) => at > 0 && value > seconds[at - 1]).length;
+    assert.ok(rises < said.length, `it goes up by news of the service alone: ${seconds}; ${said}`);
+    assert.ok(said.length < new Set(seconds).size, `it is not said each second: ${said}`);
+    assert.match(said[0], /^Waiting for a place, next in line.*about \d+ s/);
+    for (const what of ["height", "left"]) assert.equal(new Set(shown.map((each) => each[what])).size, 1, `nothing moves: ${JSON.stringify(shown)}`);
+    assert.equal((await verdict(page)).verdict, "accepted");
+  },
+
   async two_tabs_keep_their_own_programs() {
     const one = await open({ code: "" });
     const context = one.context();

@@ -99,3 +99,16 @@ def test_a_person_whose_service_dies_finds_that(
 ) -> None:
     pids = {role: mortal.role(role) for role in ("gateway", "engine")}
     _performed(scenario, mortal.url, tmp_path, **pids)
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[LiveService]:
+    """A service with one place, that nobody gives back: whoever comes second waits."""
+    with serving(uid_base=1_942_000_000, max_concurrent="1", max_parked="0") as service:
+        yield service
+
+
+def test_a_person_who_waits_finds_that_the_time_until_his_turn_counts_down(
+    narrow: LiveService, tmp_path: Path
+) -> None:
+    _performed("the_time_until_its_turn_counts_down", narrow.url, tmp_path)

@@ -7,7 +7,6 @@ import { appearance, type Appearance, explain, facts, formatMilliseconds, messag
 type Tone = Appearance["tone"] | "idle" | "running";
 
 export class Strip {
-  private began = 0;
   private ticking = 0;
 
   constructor(
@@ -23,24 +22,33 @@ export class Strip {
     this.set("idle", h("span", { class: "words" }, "Nothing has run yet"));
   }
 
-  progress(words: string): void {
-    this.set("running", h("span", { class: "pulse", "aria-hidden": "true" }), h("span", { class: "words" }, words));
+  /** `spoken`: what a screen reader is told beside the words. */
+  progress(words: string, spoken = ""): void {
+    this.set(
+      "running",
+      h("span", { class: "pulse", "aria-hidden": "true" }),
+      h("span", { class: "words" }, words),
+      spoken !== "" && h("span", { class: "visually-hidden" }, spoken),
+    );
   }
 
-  /** `waitMs`: how long until its turn, as far as the service knows. */
+  /**
+   * `waitMs`: how long until its turn, as far as the service knows. It is said once, with the place;
+   * what counts down stands where the time of a run does, which nothing reads aloud.
+   */
   waiting(position: number, waitMs: number | null): void {
     const where = position > 0 ? `${position} ahead` : "next in line";
-    const seconds = waitMs === null ? "" : `, about ${Math.max(1, Math.round(waitMs / 1000))} s`;
-    this.progress(`Waiting for a place, ${where}${seconds}`);
+    const turn = performance.now() + (waitMs ?? 0);
+    const left = () => `about ${Math.max(1, Math.round((turn - performance.now()) / 1000))} s`;
+    this.progress(`Waiting for a place, ${where}`, waitMs === null ? "" : `, ${left()}`);
+    this.stopClock();
+    if (waitMs !== null) this.tick(1000, left);
   }
 
   running(): void {
     this.progress("Running");
-    this.stopClock();
-    this.began = performance.now();
-    this.ticking = window.setInterval(() => {
-      this.elapsed.textContent = formatMilliseconds(Math.round((performance.now() - this.began) / 100) * 100);
-    }, 100);
+    const began = performance.now();
+    this.tick(100, () => formatMilliseconds(Math.round((performance.now() - began) / 100) * 100));
   }
 
   /** `why`: what this page knows of the end, beside what the result says. */
@@ -69,6 +77,13 @@ export class Strip {
       h("span", { class: "badge", "data-verdict": "refused" }, icon(REFUSED.icon), h("span", { class: "words" }, problem.title)),
       detail !== "" && h("p", { class: "message" }, detail),
     );
+  }
+
+  private tick(everyMs: number, words: () => string): void {
+    this.stopClock();
+    const show = () => (this.elapsed.textContent = words());
+    show();
+    this.ticking = window.setInterval(show, everyMs);
   }
 
   private stopClock(): void {
