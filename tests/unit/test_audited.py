@@ -216,6 +216,9 @@ def test_a_token_that_is_issued_is_audited_and_not_its_text(gateway: AuditedGate
     assert record.granted.expires_at_us is not None
     assert record.granted.expires_at_us - record.at_us <= 60_000_000
     assert answer["token"] not in repr(record) and made.text not in repr(record)
+    served = gateway.served
+    told = served.gateway.metrics.text(served.gateway.executor, 0).decode()
+    assert 'vibecell_audit_acts_total{outcome="written",process="gateway"} 1.0' in told
 
 
 @pytest.mark.parametrize("shown", ["key", "token"])

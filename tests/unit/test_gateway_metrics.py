@@ -9,7 +9,7 @@ from vibecell.model import families
 from vibecell.model.errors import EngineUnavailable, ProtocolViolation
 from vibecell.model.execution import Result
 from vibecell.model.families import FAMILIES
-from vibecell.model.measures import Measured, Series, Tally, gauge
+from vibecell.model.measures import Measured, Series, Tally, gauge, gauges
 from vibecell.model.verdicts import Verdict
 
 
@@ -109,3 +109,17 @@ def test_every_family_can_be_shown_and_read_and_has_one_fact_a_label() -> None:
         assert read[family.name].documentation == family.help
         assert len(set(family.labels)) == len(family.labels)
         assert list(family.bounds) == sorted(set(family.bounds))
+
+
+def test_what_both_processes_measure_is_one_family() -> None:
+    acts = gauges(families.AUDIT_ACTS, [(("engine", "written"), 3)])
+    mine = gauges(families.AUDIT_ACTS, [(("gateway", "lost"), 1)])
+    lines = shown(Metrics(audited=lambda: (mine,)), _Executor(acts))
+    assert [line for line in lines if line.startswith("# TYPE vibecell_audit_acts")] == [
+        "# TYPE vibecell_audit_acts_total counter"
+    ]
+    told = {line for line in lines if line.startswith("vibecell_audit_acts_total{")}
+    assert told == {
+        'vibecell_audit_acts_total{outcome="written",process="engine"} 3.0',
+        'vibecell_audit_acts_total{outcome="lost",process="gateway"} 1.0',
+    }

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from vibecell.engine.witnesses import Ended
+from vibecell.model.measures import Measured
 from vibecell.sharing.audit import AuditRecord, Executed
 from vibecell.sharing.audit_trail import WRITE_INTERVAL_S, AuditTrail
 
@@ -59,6 +60,10 @@ class Auditing:
     def counts(self) -> dict[str, int]:
         """What became of acts, by name."""
         return self._trail.counts()
+
+    def measured(self) -> tuple[Measured, ...]:
+        """The same, for who operates the service."""
+        return self._trail.measured("engine")
 
     async def open(self) -> None:
         """Write from now on.

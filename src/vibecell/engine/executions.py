@@ -118,6 +118,7 @@ class Executions:
             gauge(families.EVENT_LOG_BYTES, self._keeping.used_bytes),
             gauge(families.BEGUN, self._begun),
             *self._tallies.measured(),
+            *(() if self._auditing is None else self._auditing.measured()),
             *await self._backend.measured(),
         )
 

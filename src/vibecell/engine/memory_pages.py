@@ -9,8 +9,10 @@ for every owner who has just one. So pieces lie side by side as they come, and w
 not the page but the frames of it, of 4 KiB, on which nothing is left: of one owner's oldest among
 the others' just as of whatever ends its time. One piece pins the two frames at most on which it
 begins and ends, wherever its neighbours are; where all go in their order, no more is pinned than
-there is. A large piece has a page alone, which its readers may hold; a small one must be copied by
-who reads it, since its frames are empty as soon as it is forgotten.
+there is. At worst, where every neighbour of each small piece went before it, what is resident is
+six to seven times what the budget counts, until their time is over. A large piece has a page
+alone, which its readers may hold; a small one must be copied by who reads it, since its frames
+are empty as soon as it is forgotten.
 """
 
 import errno

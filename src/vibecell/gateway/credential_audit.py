@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadPool
 from vibecell.gateway.dead_keys import DeadKeys
 from vibecell.model.caller import Caller, Scope, User
 from vibecell.model.errors import ExpiredCredential, RevokedCredential
+from vibecell.model.measures import Measured
 from vibecell.model.provenance import Provenance
 from vibecell.model.stopping import AUDIT_STOP_S
 from vibecell.sharing.audit import US_PER_S, AuditRecord, Granted
@@ -37,9 +38,9 @@ class CredentialAudit:
         if self._trail is not None:
             self._trail.require_possible()
 
-    def counts(self) -> dict[str, int]:
-        """What became of acts, by name."""
-        return {} if self._trail is None else self._trail.counts()
+    def measured(self) -> tuple[Measured, ...]:
+        """What became of acts, for who operates the service."""
+        return () if self._trail is None else self._trail.measured("gateway")
 
     def token_issued(
         self,

@@ -5,6 +5,7 @@ could multiply without bound: routes are rules, methods and problems are known o
 """
 
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPMethod
 
 from vibecell.executor import Executor
@@ -13,7 +14,7 @@ from vibecell.gateway.http.connection import Ending, Traffic
 from vibecell.model import families
 from vibecell.model.errors import VibecellError
 from vibecell.model.execution import Result
-from vibecell.model.measures import OTHER, Measured, Tally, gauge, gauges
+from vibecell.model.measures import OTHER, Measured, Tally, gauge, gauges, merged
 from vibecell.model.verdicts import Verdict
 
 _METHODS = frozenset(HTTPMethod)
@@ -24,10 +25,15 @@ class Metrics:
 
     Args:
         restarts: how often a gateway was started again before this one, as who starts them says.
+        audited: asks what became of what this gateway was to audit.
     """
 
-    def __init__(self, restarts: int = 0) -> None:
-        self._restarts = restarts
+    def __init__(
+        self,
+        restarts: int = 0,
+        audited: Callable[[], tuple[Measured, ...]] = tuple,
+    ) -> None:
+        self._restarts, self._audited = restarts, audited
         self._requests = Tally(families.REQUESTS)
         self._seconds = Tally(families.REQUEST_SECONDS)
         self._problems = Tally(families.PROBLEMS)
@@ -67,7 +73,7 @@ class Metrics:
     def text(self, executor: Executor, open_requests: int) -> bytes:
         """The exposition, with what the executor has to tell: it is asked once."""
         try:
-            return exposition((*executor.measures(), *self._measured(open_requests)))
+            return exposition(merged((*executor.measures(), *self._measured(open_requests))))
         except VibecellError:  # whatever the reason, it is not ready
             return exposition((gauge(families.READY, 0), *self._measured(open_requests)))
 
@@ -86,4 +92,5 @@ class Metrics:
             gauge(families.OPEN_REQUESTS, open_requests),
             gauge(families.WEBSOCKETS, self._websockets),
             self._websocket_seconds.measured(),
+            *self._audited(),
         )

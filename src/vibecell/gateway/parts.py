@@ -71,7 +71,7 @@ class Gateway:
         self.quota = Quota(policy)
         self.watchers = Watchers(executor, policy.disconnect_grace_s)
         self.page_files = PageFiles(policy.record_ttl_s, policy.record_bytes)
-        self.metrics = Metrics(restarts)
+        self.metrics = Metrics(restarts, self.audit.measured)
         self._rooms: WeakValueDictionary[Owner, Room] = WeakValueDictionary()
         self._rooms_of_keys: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._offer = Offer(())

@@ -177,6 +177,19 @@ BUILD = _family(
     "gauge", "vibecell_build_info", "What serves; always 1", "version", "python", "backend"
 )
 
+
+# --- both, each of its own
+AUDIT_ACTS = _family(
+    "counter",
+    "vibecell_audit_acts",
+    "Acts that were to be audited, by what became of them",
+    "process",
+    "outcome",
+)
+AUDIT_WAITING = _family(
+    "gauge", "vibecell_audit_waiting", "Acts that wait to be written into the audit", "process"
+)
+
 # --- the gateway's
 GATEWAY_RESTARTS = _family(
     "counter", "vibecell_gateway_restarts", "How often the gateway was started again"

@@ -13,9 +13,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+from vibecell.model import families
 from vibecell.model.caller import DAY_S
 from vibecell.model.errors import StoreUnavailable, forget_frames
+from vibecell.model.measures import Measured, gauge, gauges
 from vibecell.sharing.audit import US_PER_S, AuditRecord, AuditStore
 
 WRITE_INTERVAL_S = 1.0
@@ -113,6 +116,14 @@ class AuditTrail:
             "audit_waiting": self._waiting,
             "audit_lost": self._lost,
         }
+
+    def measured(self, process: Literal["engine", "gateway"]) -> tuple[Measured, ...]:
+        """The same, for who operates the service."""
+        outcomes = (("written", self._written), ("lost", self._lost))
+        return (
+            gauges(families.AUDIT_ACTS, (((process, name), count) for name, count in outcomes)),
+            gauge(families.AUDIT_WAITING, self._waiting, process),
+        )
 
     def open(self) -> None:
         """Open the store, in a thread.
