@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.account import Account
@@ -31,6 +31,7 @@ class Contender:
         headers: that every request to it carries.
         account: of its own processes; the topmost is a ``reaper``.
         owners: header fields of each of whoever asks, if there are several.
+        metrics_headers: that a request for its metrics carries.
         helpers: likewise of what works for it and is not below it, a Docker engine.
     """
 
@@ -40,6 +41,7 @@ class Contender:
     account: Account
     helpers: tuple[Account, ...] = ()
     owners: tuple[Mapping[str, str], ...] = ()
+    metrics_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shown(self) -> tuple[Mapping[str, str], ...]:

@@ -44,7 +44,8 @@ def counts(service: Contender) -> dict[str, int]:
 def metrics(service: Contender) -> str:
     """The text of ``/metrics``."""
     host, port = service.address
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+    url, fields = f"http://{host}:{port}/metrics", dict(service.metrics_headers)
+    with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=10) as answer:
         return str(answer.read().decode())
 
 

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.case import Bench, BenchFailed
 from bench.load.doors import Visitor
@@ -57,7 +57,7 @@ class Owned:
 
 @contextlib.contextmanager
 def served_to(bench: Bench, owners: Sequence[str], **settings: str) -> Iterator[Owned]:
-    """A service of one's own, with a key for each owner.
+    """A service of one's own, with a key for each owner, and one for who reads its metrics.
 
     Args:
         settings: as ``running`` has them.
@@ -66,7 +66,12 @@ def served_to(bench: Bench, owners: Sequence[str], **settings: str) -> Iterator[
         BenchFailed: it does not start, or a key that was made is not honoured.
     """
     with running(bench, **settings) as service:
-        yield Owned(service, _made_keys(bench, service, owners))
+        made = service.command(
+            bench.interpreter, "keys", "create", "operator", "--json", "--scopes", "metrics"
+        )
+        fields = {"Authorization": f"Bearer {json.loads(made)['key']}"}
+        watched = replace(service, metrics_headers=fields)
+        yield Owned(watched, _made_keys(bench, watched, owners))
 
 
 def _made_keys(bench: Bench, service: VibecellContender, owners: Sequence[str]) -> dict[str, str]:

@@ -164,6 +164,28 @@ def test_nobody_else_may_look_into_it(folder: Path) -> None:
     store.close()
 
 
+def test_a_file_that_its_first_writer_has_not_filled_yet_has_nothing_to_be_read(
+    folder: Path,
+) -> None:
+    folder.mkdir(mode=0o700)
+    file = folder / FILE_NAME
+    file.touch(mode=0o600)
+    assert read(folder) == []
+    with sqlite3.connect(file) as begun:
+        begun.execute("PRAGMA journal_mode = WAL")
+    begun.close()
+    assert read(folder) == []
+
+
+def test_a_file_of_another_version_is_not_read(folder: Path) -> None:
+    opened(folder).close()
+    with sqlite3.connect(folder / FILE_NAME) as other:
+        other.execute("PRAGMA user_version = 0")
+    other.close()
+    with pytest.raises(StoreUnavailable):
+        read(folder)
+
+
 def test_a_reader_refuses_a_directory_that_is_not_its_own(filled: Path) -> None:
     filled.chmod(0o755)
     with pytest.raises(StoreUnavailable, match="mode 0700"):

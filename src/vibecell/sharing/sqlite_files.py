@@ -109,7 +109,7 @@ class PrivateFile:
         """Open it as it is, for reading alone, whoever else has it open.
 
         Returns:
-            whether there is one.
+            whether there is one, with anything in it.
         """
         with self._told("open"):
             try:
@@ -121,6 +121,9 @@ class PrivateFile:
                 raise OSError(f"{self._path}: is no file")
             self._begin(patience_s, "immutable" if _is_frozen(self._path) else "ro")
             with self._closed_by_errors() as connection:
+                if _is_empty(connection):  # its first writer is about to fill it
+                    self.close()
+                    return False
                 self._require_version(connection, (self._version,))
             return True
 
@@ -162,6 +165,8 @@ class PrivateFile:
         connection.execute("PRAGMA journal_mode = WAL")
         # of a power failure the last second may be lost, as of a crash
         connection.execute("PRAGMA synchronous = NORMAL")
+        # it is written to its end, and read seldom: pages kept of it would only be memory
+        connection.execute("PRAGMA cache_size = -256")
         require_undamaged(connection)
         with transaction(connection):
             self._require_version(connection, (0, self._version))
@@ -179,6 +184,13 @@ class PrivateFile:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"{verb} {self._called}", str(error)) from error
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever put into a file, as whoever writes to it finds it, too."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return bool(version == 0 and things == 0)
 
 
 def _identity(path: Path) -> tuple[int, int]:
