@@ -123,5 +123,7 @@ def test_less_memory_than_it_takes_to_begin_is_the_limits_verdict(
     live: LiveService, memory_bytes: int
 ) -> None:
     """And no failure of the platform's, which would begin it again in another cell."""
-    answer = live.run("print(bytearray(8_000_000)[0])", limits={"memory_bytes": memory_bytes})
+    # where memory is sampled, it has to be there when somebody looks
+    code = "import time\ndata = bytearray(8_000_000)\ntime.sleep(1)\nprint(data[0])"
+    answer = live.run(code, limits={"memory_bytes": memory_bytes})
     assert (answer["status"], answer["verdict"]) == (200, "memory_limit_exceeded"), answer

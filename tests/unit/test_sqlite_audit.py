@@ -164,7 +164,7 @@ def test_nobody_else_may_look_into_it(folder: Path) -> None:
     store.close()
 
 
-def test_a_file_that_its_first_writer_has_not_filled_yet_has_nothing_to_be_read(
+def test_a_file_that_nobody_has_filled_yet_has_nothing_to_be_read(
     folder: Path,
 ) -> None:
     folder.mkdir(mode=0o700)
