@@ -87,7 +87,8 @@ def test_who_did_what_is_told_while_the_service_runs_and_afterwards(deployment: 
         shop = deployment.keys("create", "shop")
         school = deployment.keys("create", "school", "--scopes", "execute,read")
         body = {"code": CODE, "stdin": IN_STDIN, "env": {"WORD": IN_ENV}, "user": "ann"}
-        assert until(lambda: listed(service, shop["key"]) == 200, WRITTEN_S)
+        for made in (shop, school):
+            assert until(lambda key=made["key"]: listed(service, key) == 200, WRITTEN_S)
         answer = ran(service, shop["key"], **body)
         assert all(word in answer.text for word in (IN_OUTPUT, IN_STDIN, IN_ENV))
         late = ran(service, school["key"], code="print(1 / 0)")
@@ -119,11 +120,12 @@ def test_who_did_what_is_told_while_the_service_runs_and_afterwards(deployment: 
     more = [x for x in stopped if x not in running]
     assert {x["act"] for x in more} <= {"credential_refused"}
     acts = [(x["act"], x["key"]) for x in stopped if x not in more]
-    assert acts == [
+    # an execution is audited when its cell is gone, which may be after its answer
+    assert sorted(acts) == sorted([
         ("key_created", shop["id"]), ("key_created", school["id"]), ("execution", shop["id"]),
         ("execution", school["id"]), ("token_issued", shop["id"]), ("key_revoked", school["id"]),
         ("credential_refused", school["id"]),
-    ]  # fmt: skip
+    ])  # fmt: skip
     assert {x["uid"] for x in stopped if x["act"].startswith("key_")} == {os.getuid()}
     assert [x["at"] for x in stopped] == sorted(x["at"] for x in stopped)
     assert deployment.audit("--until", began) == []
