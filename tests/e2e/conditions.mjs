@@ -151,8 +151,7 @@ raise RuntimeError("long " * 60)
       const strip = await page.locator(".strip .badge").boundingBox();
       assert.ok(strip && strip.y + strip.height <= height, `${width}x${height}: how it ended is on the screen: ${JSON.stringify(strip)}`);
       const row = page.locator(".xterm-rows > div").first();
-      const line = await row.boundingBox();
-      assert.ok(line && line.height > 8, `${width}x${height}: a line is drawn`);
+      await until(`a line drawn at ${width}x${height}`, async () => ((await row.boundingBox())?.height ?? 0) > 8);
       for (const control of ["button.run", "button.stop"]) {
         const place = await page.locator(control).boundingBox();
         assert.ok(place && place.x >= 0 && place.x + place.width <= width + 0.5, `${width}x${height}: ${control} is on the screen`);

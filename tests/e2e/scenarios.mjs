@@ -66,7 +66,7 @@ const scenarios = {
     assert.equal(end.verdict, "cancelled");
     assert.equal(end.words, "Stopped");
     await page.locator("button.run:enabled").waitFor();
-    assert.ok(await page.locator("button.stop").isDisabled());
+    await page.locator("button.stop:disabled").waitFor();
     assert.ok((await screen(page)).includes("going"), "output before the stop is kept");
   },
 
@@ -222,7 +222,7 @@ const scenarios = {
     const page = await open({ code: 'for n in range(70): open(f"{n}.txt", "w").write("x")\n' });
     await page.click("button.run");
     await page.locator(".files .left-out", { hasText: "6 more files were left out" }).waitFor();
-    assert.equal(await page.locator(".files a").count(), 64);
+    await until("64 links", async () => (await page.locator(".files a").count()) === 64);
     await page.screenshot({ path: join(folder, "left-out.png") });
   },
 
@@ -260,11 +260,11 @@ const scenarios = {
     const page = await open({ code: 'print("x" * 300)\n', ...PHONE });
     // Not innerWidth: a phone zooms out until what is too wide fits in it.
     const overflow = () => page.evaluate((width) => document.documentElement.scrollWidth - width, 390);
+    await page.locator(".cm-content").waitFor();
     assert.ok((await overflow()) <= 0, "the code view is too wide");
-    assert.ok(await page.locator(".cm-content").isVisible());
     await page.click("button.run");
     assert.equal((await verdict(page)).verdict, "accepted");
-    assert.ok(await page.locator(".lumen").isVisible(), "a run brings its output to the front");
+    await page.locator(".lumen").waitFor();
     assert.ok((await overflow()) <= 0, "the output view is too wide");
     for (const selector of ["button.run", "button.stop", "#tab-code"]) {
       const box = await page.locator(selector).boundingBox();
@@ -272,7 +272,7 @@ const scenarios = {
     }
     await page.screenshot({ path: join(folder, "phone.png") });
     await page.click("#tab-code");
-    assert.ok(await page.locator(".cm-content").isVisible());
+    await page.locator(".cm-content").waitFor();
   },
 
   async an_event_that_is_not_known_is_told() {
@@ -310,7 +310,7 @@ print("used", len(kept))
     for (const [name, options] of Object.entries({ desktop: { colorScheme: "light" }, phone: { ...PHONE, colorScheme: "dark" } })) {
       const page = await open({ code, ...options });
       const chart = page.locator(".chart");
-      assert.ok(await chart.isHidden(), "nothing has run");
+      await chart.waitFor({ state: "hidden" });
       await page.click("button.run");
       await until("both lines are drawn", async () => (await page.locator(".chart .line:visible").count()) === 2);
       assert.ok(await isRunning(page), "it came only at the end");
@@ -329,7 +329,7 @@ print("used", len(kept))
       assert.ok(!wide, "it does not fit beside the verdict");
       if (name === "phone") continue;
       await page.click("button.clear");
-      assert.ok(await chart.isHidden(), "what was cleared is drawn still");
+      await chart.waitFor({ state: "hidden" });
     }
     return seen;
   },
