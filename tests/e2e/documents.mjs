@@ -107,6 +107,7 @@ const scenarios = {
 
   async nothing_of_it_is_loaded_by_the_editor() {
     const page = await visit(serviceUrl);
+    await page.locator("button.run:enabled").waitFor();
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
     await page.reload();
