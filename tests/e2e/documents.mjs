@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { perform, PHONE, until, visit } from "./person.mjs";
+import { open as openEditor, perform, PHONE, until, visit } from "./person.mjs";
 
 const [, , serviceUrl, name, folder, more = "{}"] = process.argv;
 const { key } = JSON.parse(more);
@@ -106,8 +106,7 @@ const scenarios = {
   },
 
   async nothing_of_it_is_loaded_by_the_editor() {
-    const page = await visit(serviceUrl);
-    await page.locator("button.run:enabled").waitFor();
+    const page = await openEditor(serviceUrl);
     const asked = [];
     page.on("request", (request) => asked.push(request.url()));
     await page.reload();

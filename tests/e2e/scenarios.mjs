@@ -264,7 +264,7 @@ const scenarios = {
     assert.ok((await overflow()) <= 0, "the code view is too wide");
     await page.click("button.run");
     assert.equal((await verdict(page)).verdict, "accepted");
-    await page.locator(".lumen").waitFor();
+    assert.ok(await page.locator(".lumen").isVisible(), "a run brings its output to the front");
     assert.ok((await overflow()) <= 0, "the output view is too wide");
     for (const selector of ["button.run", "button.stop", "#tab-code"]) {
       const box = await page.locator(selector).boundingBox();
@@ -310,7 +310,7 @@ print("used", len(kept))
     for (const [name, options] of Object.entries({ desktop: { colorScheme: "light" }, phone: { ...PHONE, colorScheme: "dark" } })) {
       const page = await open({ code, ...options });
       const chart = page.locator(".chart");
-      await chart.waitFor({ state: "hidden" });
+      assert.ok(await chart.isHidden(), "nothing has run");
       await page.click("button.run");
       await until("both lines are drawn", async () => (await page.locator(".chart .line:visible").count()) === 2);
       assert.ok(await isRunning(page), "it came only at the end");
