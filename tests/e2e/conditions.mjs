@@ -576,6 +576,53 @@ display({"text/plain": "only <i>text</i>"})
     await fresh.selectOption("select.example", { label: "second = 2" });
     assert.equal(await code(fresh), "second = 2");
   },
+
+  async a_tab_takes_nothing_from_another_of_which_it_has_not_heard_yet() {
+    const written = async (page, text) => {
+      await page.bringToFront();
+      await page.locator(".cm-content").click();
+      await page.keyboard.press("Control+a");
+      await page.keyboard.type(text);
+      await until(`${text} is kept`, () => page.evaluate((text) => sessionStorage.getItem("vibecell.code.python") === text, text));
+    };
+    const one = await open({ code: "" });
+    const other = await one.context().newPage();
+    await look(other, serviceUrl);
+    for (const page of [one, other]) await page.locator(".cm-content").waitFor();
+    await written(one, "first = 1");
+    // Browsers tell a tab late what others wrote; here it is told of nothing more.
+    await one.evaluate(() => {
+      const known = { ...localStorage };
+      const kept = window.localStorage;
+      const getItem = (name) => known[name] ?? null;
+      const setItem = (name, value) => (kept.setItem(name, value), void (known[name] = value));
+      const removeItem = (name) => (kept.removeItem(name), void delete known[name]);
+      const view = Object.create({ getItem, setItem, removeItem });
+      Object.defineProperty(window, "localStorage", { get: () => Object.assign(Object.create(Object.getPrototypeOf(view)), known) });
+    });
+    await written(other, "second = 2");
+    await written(one, "first = 11");
+    const fresh = await one.context().newPage();
+    await look(fresh, serviceUrl);
+    await fresh.locator(".cm-content").waitFor();
+    const offered = fresh.locator("select.example optgroup option", { hasText: "second = 2" });
+    await until("the other's program", async () => (await offered.count()) === 1);
+    assert.equal(await code(fresh), "first = 11");
+  },
+
+  async only_the_latest_of_many_tabs_programs_are_kept() {
+    const page = await open({ code: "" });
+    await page.locator(".cm-content").waitFor();
+    const kept = () => page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith("vibecell.draft.python.")).sort());
+    await page.evaluate(() => {
+      for (let n = 0; n < 20; n++) localStorage.setItem(`vibecell.draft.python.t${n}`, JSON.stringify({ code: `n = ${n}`, at: 1000 + n }));
+    });
+    await page.locator(".cm-content").click();
+    await page.keyboard.type("mine = 1");
+    await until("six are left", async () => (await kept()).length === 6);
+    const names = (await kept()).map((name) => name.split(".").at(-1));
+    for (const tab of ["t15", "t16", "t17", "t18", "t19"]) assert.ok(names.includes(tab), `${tab} is one of ${names}`);
+  },
 };
 
 await perform(scenarios, name);

@@ -52,6 +52,8 @@ def _performed(scenario: str, url: str, folder: Path, **more: object) -> None:
         "live_connections_that_are_held_back_are_told",
         "input_of_which_nothing_was_heard_is_told",
         "two_tabs_keep_their_own_programs",
+        "a_tab_takes_nothing_from_another_of_which_it_has_not_heard_yet",
+        "only_the_latest_of_many_tabs_programs_are_kept",
     ],
 )
 def test_a_person_finds_that(scenario: str, service_url: str, tmp_path: Path) -> None:

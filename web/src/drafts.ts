@@ -4,14 +4,19 @@
  *
  * Law: no tab changes what another one shows or will show after a reload. A tab
  * that was duplicated begins with the same program and goes its own way.
+ *
+ * Each tab has an entry of its own: a browser tells one tab late what another has
+ * written, so whoever put several into one entry would take away what he has not heard of.
  */
 
-import { read, write } from "./storage";
+import { read, readAll, write } from "./storage";
 
-/** A program that some tab held; the newest come first. */
+/** A program that some tab held. */
 interface Draft {
   tab: string;
   code: string;
+  /** When it was written, in milliseconds of Unix time. */
+  at: number;
 }
 
 const SAVE_MS = 300;
@@ -27,14 +32,21 @@ function tabName(): string {
   return name;
 }
 
-function readDrafts(language: string): Draft[] {
+const entryOf = (language: string, tab: string) => `draft.${language}.${tab}`;
+
+function draftOf(tab: string, text: string): Draft[] {
   try {
-    const list = JSON.parse(read("localStorage", `drafts.${language}`) ?? "[]") as unknown;
-    if (!Array.isArray(list)) return [];
-    return list.filter((x: Partial<Draft> | null): x is Draft => typeof x?.tab === "string" && typeof x.code === "string");
+    const kept = JSON.parse(text) as Partial<Draft> | null;
+    return typeof kept?.code === "string" && typeof kept.at === "number" ? [{ tab, code: kept.code, at: kept.at }] : [];
   } catch {
     return [];
   }
+}
+
+/** Those of all tabs, the newest first. */
+function readDrafts(language: string): Draft[] {
+  const drafts = readAll("localStorage", entryOf(language, "")).flatMap(([tab, text]) => draftOf(tab, text));
+  return drafts.sort((one, other) => other.at - one.at);
 }
 
 export class Drafts {
@@ -75,7 +87,7 @@ export class Drafts {
     write("sessionStorage", `code.${language}`, code);
     write("localStorage", `code.${language}`, code);
     if (code.length > MAX_DRAFT_CHARACTERS) return;
-    const others = readDrafts(language).filter((draft) => draft.tab !== this.tab && draft.code !== code);
-    write("localStorage", `drafts.${language}`, JSON.stringify([{ tab: this.tab, code }, ...others].slice(0, MAX_DRAFTS)));
+    write("localStorage", entryOf(language, this.tab), JSON.stringify({ code, at: Date.now() }));
+    for (const { tab } of readDrafts(language).slice(MAX_DRAFTS)) write("localStorage", entryOf(language, tab), null);
   }
 }

@@ -23,6 +23,17 @@ export function write(store: "localStorage" | "sessionStorage", name: string, va
   }
 }
 
+/** What there is under names that begin so: the rest of each name, and its value. */
+export function readAll(store: "localStorage" | "sessionStorage", beginning: string): [string, string][] {
+  try {
+    const whole = PREFIX + beginning;
+    const found = Object.entries(window[store]).filter(([name]) => name.startsWith(whole));
+    return found.map(([name, value]) => [name.slice(whole.length), String(value)]);
+  } catch {
+    return [];
+  }
+}
+
 /** The run this tab is showing, so that a reload can go on with it. */
 export interface KeptRun {
   id: string;
